@@ -1,0 +1,63 @@
+"""What a destination must do.
+
+It owns its connections and knows nothing of queues, order or retry: that is
+flow/delivering.py's, which never has more than `width` Deliveries out at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from portico.clock import Clock
+from portico.events.emit import Emit
+from portico.model.delivery import Attempt, Delivery
+from portico.spec.fields import Options
+
+Done = Callable[[Attempt], None]
+
+
+class Destination(Protocol):
+    """One outbound adapter. width: how many Deliveries it can have in flight."""
+
+    width: int
+
+    async def start(self) -> None:
+        """Make ready; must not wait for the peer: a peer that is down is no error here."""
+        ...
+
+    def deliver(self, delivery: Delivery, done: Done) -> None:
+        """Try once. `done` is called exactly once, from the same thread, never raises upward."""
+        ...
+
+    def adopt(self, spec: object) -> bool:
+        """Take changed options (the next delivery uses them); False when it cannot."""
+        ...
+
+    async def stop(self, grace: float) -> None:
+        """Let what is in flight end within `grace` seconds, then close and report it unclear."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a destination may use of the world. reactor: Twisted's; root: the site's folder."""
+
+    reactor: Any
+    clock: Clock
+    emit: Emit
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationType:
+    """One destination type: a value at the end of its module, one line in destinations/table.py.
+
+    options: the keys of the document that are this type's own (`address`, `path`, `ack`, ...);
+    those common to all (`retry`, `answers`, `order`, ...) are spec/destination.py's.
+    """
+
+    name: str
+    summary: str
+    options: type[Options]
+    build: Callable[[str, Any, Surroundings], Destination]

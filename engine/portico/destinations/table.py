@@ -1,0 +1,10 @@
+"""Destination types by their YAML name; loaded only when a site uses them."""
+
+DESTINATIONS: dict[str, str] = {
+    "folder": "portico.destinations.folder:FOLDER",
+    "log": "portico.destinations.log:LOG",
+    "mllp": "portico.destinations.mllp:MLLP",
+}
+
+# Known to the language, not built yet: `check` says so instead of "unknown type".
+PLANNED: tuple[str, ...] = ("tcp", "https", "soap", "sftp", "ftp")

@@ -1,0 +1,1 @@
+"""Sources: bytes in, Receipt out. They know neither HL7 nor the journal, nor each other."""

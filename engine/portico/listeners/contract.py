@@ -1,0 +1,90 @@
+"""What a listener must do, and what it is given.
+
+A listener turns bytes of its protocol into Arrivals and hands each to `receive`. It answers
+nobody by itself: `Arrival.answer` is called once for every Arrival, in any order and from the
+same thread, perhaps before `receive` returns; the listener keeps the order its protocol wants.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from portico.clock import Clock
+from portico.events.emit import Emit
+from portico.model.receipt import Receipt
+from portico.spec.fields import Options
+
+
+class Arrival(Protocol):
+    """One message as it arrived, and the way back to its sender.
+
+    content: the bytes inside the frame, bit for bit. peer: `host:port` or a user's name.
+    received: nanoseconds since 1970 UTC. file: name of a file source, else empty.
+    connection: a number that differs between connections of one listener.
+    """
+
+    content: bytes
+    peer: str
+    received: int
+    file: str
+    connection: int
+
+    def answer(self, receipt: Receipt) -> None:
+        """Tell the sender. Called exactly once; harmless when the sender has gone."""
+        ...
+
+
+Receive = Callable[[Arrival], None]
+
+
+class Listener(Protocol):
+    """One source, started and stopped by the channel that owns it."""
+
+    async def start(self) -> None:
+        """Open the source. Raises ListenFailed with what is in the way."""
+        ...
+
+    def hold(self) -> None:
+        """Stop reading (back-pressure); connections stay open."""
+        ...
+
+    def release(self) -> None:
+        """Read again."""
+        ...
+
+    def adopt(self, source: object) -> bool:
+        """Take changed options without closing anything; False when it cannot."""
+        ...
+
+    async def stop(self, grace: float) -> None:
+        """Accept no more; wait up to `grace` seconds for open answers; close everything."""
+        ...
+
+    def connections(self) -> int:
+        """How many peers are connected now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a listener or destination may use of the world. reactor: Twisted's; root: the site."""
+
+    reactor: Any
+    clock: Clock
+    emit: Emit
+    root: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerType:
+    """One source type: a value at the end of its module, and one line in listeners/table.py.
+
+    options: the shape of `source:`, without `type`. build: makes one Listener; the reactor and
+    the clock come from the composition root.
+    """
+
+    name: str
+    summary: str
+    options: type[Options]
+    build: Callable[[str, Any, Receive, Surroundings], Listener]

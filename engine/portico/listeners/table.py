@@ -1,0 +1,17 @@
+"""Source types by their YAML name; loaded only when a site uses them."""
+
+LISTENERS: dict[str, str] = {
+    "mllp": "portico.listeners.mllp:MLLP",
+}
+
+# Known to the language, not built yet: `check` says so instead of "unknown type".
+PLANNED: tuple[str, ...] = (
+    "tcp",
+    "https",
+    "soap",
+    "sftp",
+    "sftp-server",
+    "ftp",
+    "folder",
+    "schedule",
+)

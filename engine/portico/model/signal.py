@@ -1,0 +1,42 @@
+"""The Signal: something that arrived and can cause work."""
+
+from msgspec import Struct
+
+from portico.ids import SignalId
+
+
+class Signal(Struct, frozen=True, gc=False):
+    """The journal's inbound row.
+
+    origin: the channel's name, or `signal:NAME` for what an agent emitted.
+    received: nanoseconds since 1970 UTC. content: the received bytes, bit for bit.
+    sha256: 32 bytes. type: `ADT^A01` for HL7, else the root or media type.
+    control_id, sender, patient: as text for search; empty when the content has none.
+    order_key: the unit of order. repeat_key: 8 bytes of hash over the channel and its
+    duplicate fields, as a signed integer; 0 when they are empty or duplicates are processed.
+    flags: of `replay`, `changed`, `bad_charset`. parent: the Signal that caused this one.
+    refusal: code of the error when intake refused it; it is then never run.
+    """
+
+    id: SignalId
+    origin: str
+    received: int
+    content: bytes
+    sha256: bytes
+    peer: str = ""
+    type: str = ""
+    control_id: str = ""
+    sender: str = ""
+    patient: str = ""
+    order_key: str = ""
+    repeat_key: int = 0
+    flags: tuple[str, ...] = ()
+    parent: SignalId | None = None
+    refusal: str = ""
+
+
+class Waiting(Struct, frozen=True, gc=False):
+    """A journaled Signal whose sessions have not all concluded. seq: the journal's order."""
+
+    seq: int
+    signal: Signal

@@ -1,0 +1,92 @@
+"""What a session decided, and all it leaves behind."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Kind(StrEnum):
+    """The four verdicts. A session that ends without `send` is `deliver` with no outputs."""
+
+    DELIVER = "deliver"
+    DROP = "drop"  # filtered by the named step
+    REFUSE = "refuse"  # the sender is told, or it is parked when that is too late
+    FAULT = "fault"  # parked, or tried again when transient
+
+
+class Output(Struct, frozen=True, gc=False):
+    """One message owed to one destination. content None: the Signal's own bytes, unchanged."""
+
+    destination: str
+    content: bytes | None = None
+    order_key: str | None = None  # None: the session's
+    control_id: str = ""
+    file: str = ""  # file name asked for by `send: {file: T}`; folder-like destinations use it
+
+
+class Emission(Struct, frozen=True, gc=False):
+    """A Signal for other agents. content None: the Signal's own bytes. order_key None: the session's."""
+
+    signal: str
+    content: bytes | None = None
+    order_key: str | None = None
+
+
+class Refusal(Struct, frozen=True, gc=False):
+    """What the sender is told: ack AE or AR, code of HL7 table 0357, location an HL7 path."""
+
+    ack: str = "AE"
+    code: str = "207"
+    text: str = ""
+    location: str = ""
+
+
+class Failure(Struct, frozen=True, gc=False):
+    """Why a session faulted; no patient data in any part.
+
+    code: of the error tree (`step.permanent`); text: one line; at: `file:line` of the step in
+    the site's files or of the raise in a transform; location: the field path, if known.
+    """
+
+    code: str
+    text: str
+    step: str = ""
+    at: str = ""
+    location: str = ""
+    transient: bool = False
+
+
+class StepRun(Struct, frozen=True, gc=False):
+    """One step's run: outcome is `ok skipped dropped refused failed`; micros: microseconds."""
+
+    name: str
+    verb: str
+    outcome: str
+    micros: int
+
+
+class LogLine(Struct, frozen=True, gc=False):
+    """What a transform wrote with `log`: level `debug info warning error`, text without PHI."""
+
+    step: str
+    level: str
+    text: str
+
+
+class SessionResult(Struct, frozen=True):
+    """All that one run of an agent on one Signal gives back.
+
+    step: the name of the step that decided (drop, refuse, fault), else empty. hold: a fault
+    that keeps its order key for a person (`on_error: stop`).
+    """
+
+    kind: Kind
+    step: str = ""
+    outputs: tuple[Output, ...] = ()
+    emissions: tuple[Emission, ...] = ()
+    runs: tuple[StepRun, ...] = ()
+    refusal: Refusal | None = None
+    failure: Failure | None = None
+    hold: bool = False
+    logs: tuple[LogLine, ...] = ()
+    micros: int = 0

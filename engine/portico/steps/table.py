@@ -1,0 +1,16 @@
+"""Step verbs by their YAML name; loaded only when an agent uses them."""
+
+STEPS: dict[str, str] = {
+    "emit": "portico.steps.emit:EMIT",
+    "filter": "portico.steps.filter:FILTER",
+    "lookup": "portico.steps.lookup:LOOKUP",
+    "map": "portico.steps.map:MAP",
+    "python": "portico.steps.python:PYTHON",
+    "route": "portico.steps.route:ROUTE",
+    "send": "portico.steps.send:SEND",
+    "split": "portico.steps.split:SPLIT",
+    "validate": "portico.steps.validate:VALIDATE",
+}
+
+# Known to the language, not built yet: `check` says so instead of "unknown verb".
+PLANNED: tuple[str, ...] = ("llm", "plugin")
