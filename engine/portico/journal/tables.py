@@ -1,0 +1,188 @@
+"""The journal's schema, in SQLAlchemy Core; migrations/ must produce exactly this.
+
+History is append-only and partitioned by the Signal's id (UUIDv7, so by day of arrival): all
+that belongs to a Signal lies in partitions of the same day and goes with them. State lives in
+narrow rows (`waiting`, `queued`, `parked`) that are deleted when done, never in the wide ones.
+Order is `seq`: flush number x 65536 + position, given by the one writer.
+
+Partitions are made ahead by partitions.py; there is no DEFAULT partition on purpose.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import TIMESTAMP, UUID
+
+metadata = MetaData()
+
+flush_number = Sequence("flush_number", metadata=metadata, data_type=BigInteger)
+
+
+def _moment(name: str) -> Column[object]:
+    return Column(name, TIMESTAMP(timezone=True), nullable=False)
+
+
+signal = Table(
+    "signal",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("origin", Text, nullable=False),
+    _moment("received"),
+    Column("type", Text, nullable=False),
+    Column("control_id", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("patient", Text, nullable=False),
+    Column("order_key", Text, nullable=False),
+    Column("repeat_key", BigInteger, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("flags", Text, nullable=False),
+    Column("parent", UUID),
+    Column("refusal", Text, nullable=False),
+    Index("signal_by_origin", "origin", "id"),
+    Index("signal_by_control_id", "control_id"),
+    Index("signal_by_patient", "patient", postgresql_where=text("patient <> ''")),
+    Index("signal_by_repeat_key", "repeat_key", postgresql_where=text("repeat_key <> 0")),
+    postgresql_partition_by="RANGE (id)",
+)
+
+# part 0 is what was received; part n what Delivery n was the first to send.
+body = Table(
+    "body",
+    metadata,
+    Column("signal", UUID, primary_key=True),
+    Column("part", SmallInteger, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),  # STORAGE EXTERNAL, by migration
+    postgresql_partition_by="RANGE (signal)",
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("signal", UUID, primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("agent", Text, nullable=False),  # empty: the channel's own verdict
+    Column("version", Text, nullable=False),
+    Column("verdict", Text, nullable=False),  # deliver drop refuse fault duplicate
+    Column("step", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    _moment("concluded"),
+    Column("detail", JSON, nullable=False),  # runs, refusal, failure, logs
+    postgresql_partition_by="RANGE (signal)",
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("signal", UUID, primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("session", SmallInteger, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("control_id", Text, nullable=False),
+    Column("part", SmallInteger, nullable=False),
+    Column("file", Text, nullable=False),
+    postgresql_partition_by="RANGE (signal)",
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("signal", UUID, primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("try", Integer, primary_key=True, autoincrement=False),
+    _moment("at"),
+    Column("outcome", Text, nullable=False),  # delivered retry parked
+    Column("code", Text, nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    postgresql_partition_by="RANGE (signal)",
+)
+
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("signal", UUID, nullable=False),
+    Column("origin", Text, nullable=False),
+)
+
+queued = Table(
+    "queued",
+    metadata,
+    Column("destination", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("signal", UUID, nullable=False),
+    Column("number", SmallInteger, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+)
+
+# kind `signal`: number is the session's; kind `delivery`: number is the delivery's.
+parked = Table(
+    "parked",
+    metadata,
+    Column("signal", UUID, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),  # the channel's origin, or the destination
+    Column("agent", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("hold", Boolean, nullable=False),  # keeps its lane for a person
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    _moment("since"),
+    Index("parked_by_name", "name", "seq"),
+)
+
+# The books (promise P2): how many are in each state, kept in the same transactions.
+tally = Table(
+    "tally",
+    metadata,
+    Column("scope", Text, primary_key=True),  # channel, destination
+    Column("name", Text, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("n", BigInteger, nullable=False),
+)
+
+# epoch grows with every owner; flushed is the number of the owner's last flush, so that a
+# commit whose answer was lost can be told from one that never happened.
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("flushed", BigInteger, nullable=False),
+)
+
+PARTITIONED = {
+    "signal": "id",
+    "body": "signal",
+    "session": "signal",
+    "delivery": "signal",
+    "attempt": "signal",
+}
