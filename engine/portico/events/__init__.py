@@ -1,1 +1,1 @@
-"""What an operator sees: one dataclass is one log line and its counters. Never a message body."""
+"""What an operator sees: one dataclass is one log line and its counters, never a body."""
