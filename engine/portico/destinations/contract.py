@@ -4,8 +4,8 @@ It owns its connections and knows nothing of queues, order or retry: that is
 flow/delivering.py's, which never has more than `width` Deliveries out at once.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,10 +54,12 @@ class DestinationType:
     """One destination type: a value at the end of its module, one line in destinations/table.py.
 
     options: the keys of the document that are this type's own (`address`, `path`, `ack`, ...);
-    those common to all (`retry`, `answers`, `order`, ...) are spec/destination.py's.
+    those common to all (`retry`, `answers`, `order`, ...) are spec/destination.py's. not_yet:
+    keys of the language that are not built, each with the words `check` says about it.
     """
 
     name: str
     summary: str
     options: type[Options]
     build: Callable[[str, Any, Surroundings], Destination]
+    not_yet: Mapping[str, str] = field(default_factory=dict)

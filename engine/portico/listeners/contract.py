@@ -5,8 +5,8 @@ nobody by itself: `Arrival.answer` is called once for every Arrival, in any orde
 same thread, perhaps before `receive` returns; the listener keeps the order its protocol wants.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -81,10 +81,12 @@ class ListenerType:
     """One source type: a value at the end of its module, and one line in listeners/table.py.
 
     options: the shape of `source:`, without `type`. build: makes one Listener; the reactor and
-    the clock come from the composition root.
+    the clock come from the composition root. not_yet: keys of the language that are not built,
+    each with the words `check` says about it.
     """
 
     name: str
     summary: str
     options: type[Options]
     build: Callable[[str, Any, Receive, Surroundings], Listener]
+    not_yet: Mapping[str, str] = field(default_factory=dict)
