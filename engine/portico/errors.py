@@ -183,6 +183,16 @@ class JournalUnavailable(JournalError):
     code = "journal.unavailable"
 
 
+class JournalRefused(JournalError):
+    """The database said no to a statement; nothing of the batch is stored. state: SQLSTATE."""
+
+    code = "journal.refused"
+
+    def __init__(self, text: str, state: str) -> None:
+        super().__init__(text)
+        self.state = state
+
+
 class JournalUnclear(JournalError):
     """The connection was lost during COMMIT: stored or not, nobody knows yet."""
 

@@ -3,7 +3,7 @@
 History is append-only and partitioned by the Signal's id (UUIDv7, so by day of arrival): all
 that belongs to a Signal lies in partitions of the same day and goes with them. State lives in
 narrow rows (`waiting`, `queued`, `parked`) that are deleted when done, never in the wide ones.
-Order is `seq`: flush number x 65536 + position, given by the one writer.
+Order is `seq`: flush number x 2^20 + position, given by the one writer.
 
 Partitions are made ahead by partitions.py; there is no DEFAULT partition on purpose.
 """

@@ -1,0 +1,144 @@
+"""What the journal takes and gives, and what each verb promises.
+
+`accept`, `conclude` and `mark` queue work for the next group commit and return at once; what
+they were given is called back once its commit is durable. While the journal is down, inbound
+work fails at once and the rest waits: a conclusion or a mark that was taken is stored sooner
+or later, in the order given, exactly once, or the engine has ended.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from portico.errors import JournalError
+from portico.ids import SignalId
+from portico.model.delivery import Attempt
+from portico.model.signal import Signal
+from portico.model.states import SignalState
+
+
+class Earlier(Struct, frozen=True, gc=False):
+    """An accepted Signal with the same repeat key, newest first."""
+
+    signal: SignalId
+    sha256: bytes
+
+
+class Pending(Protocol):
+    """A Signal on its way into the journal."""
+
+    signal: Signal
+
+    def stored(self, seq: int, earlier: tuple[Earlier, ...]) -> None:
+        """It is durable, at this place of the journal's order."""
+        ...
+
+    def failed(self, error: JournalError) -> None:
+        """It is not known to be stored: answer nobody. After JournalUnclear, `stored` may
+        still follow when the journal is back and turns out to have it."""
+        ...
+
+
+class SessionRow(Struct, frozen=True, gc=False):
+    """What is kept of a session. verdict: of model.verdict.Kind, or `duplicate`.
+
+    concluded: nanoseconds since 1970 UTC. detail: a JSON object (runs, refusal, failure, logs).
+    """
+
+    number: int
+    agent: str
+    version: str
+    verdict: str
+    concluded: int
+    step: str = ""
+    error: str = ""
+    micros: int = 0
+    detail: bytes = b"{}"
+
+
+class Owed(Struct, frozen=True, gc=False):
+    """A Delivery to be made durable and queued.
+
+    part: the body it sends (0: the received bytes). content: given when that part is new.
+    """
+
+    number: int
+    destination: str
+    lane: str
+    part: int
+    content: bytes | None = None
+    control_id: str = ""
+    file: str = ""
+
+
+class ParkedRow(Struct, frozen=True, gc=False):
+    """Why something waits for a person. kind `signal` (number: its session) or `delivery`."""
+
+    signal: SignalId
+    kind: str
+    number: int
+    seq: int
+    name: str
+    since: int
+    agent: str = ""
+    lane: str = ""
+    hold: bool = False
+    code: str = ""
+    reason: str = ""
+    step: str = ""
+    at: str = ""
+    location: str = ""
+    tries: int = 0
+
+
+class Conclusion(Struct, frozen=True):
+    """One session's end: its row, its Deliveries, what it emits, and, with the Signal's last
+    session, the Signal's end. state: what the Signal becomes then, None while others run.
+
+    stored: called with the sequence number of the first Delivery; the others follow it.
+    """
+
+    signal: SignalId
+    origin: str
+    waiting: int
+    row: SessionRow
+    stored: Callable[[int], None]
+    owed: tuple[Owed, ...] = ()
+    emitted: tuple[Pending, ...] = ()
+    parked: ParkedRow | None = None
+    state: SignalState | None = None
+
+
+class Mark(Struct, frozen=True):
+    """One attempt's end. outcome: `delivered`, `retry` (it stays queued) or `parked`.
+
+    tries: attempts so far, this one included. at: nanoseconds since 1970 UTC.
+    """
+
+    signal: SignalId
+    number: int
+    destination: str
+    seq: int
+    outcome: str
+    tries: int
+    at: int
+    attempt: Attempt
+    stored: Callable[[], None]
+    parked: ParkedRow | None = None
+
+
+class Writer(Protocol):
+    """The writing side, as flow sees it."""
+
+    def accept(self, pending: Pending) -> None:
+        """Make a Signal durable. Fails it at once while the journal is down."""
+        ...
+
+    def conclude(self, conclusion: Conclusion) -> None:
+        """Make a session's end durable."""
+        ...
+
+    def mark(self, mark: Mark, urgent: bool) -> None:
+        """Make an attempt's end durable. urgent: a lane waits for it, so do not linger."""
+        ...

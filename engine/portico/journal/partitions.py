@@ -1,0 +1,43 @@
+"""Day partitions, made ahead: all that belongs to a Signal lies in those of its day.
+
+There is no DEFAULT partition (it forbids DETACH CONCURRENTLY), so a row of a day that has
+none is refused by the database; the writer then asks for that day and flushes again.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+
+from portico.ids import SignalId, floor_at, millis, text
+from portico.journal.tables import PARTITIONED
+
+AHEAD = 7  # days made ahead, so that a database that is away at midnight stops nobody
+
+
+def day_of(signal: SignalId) -> date:
+    """The UTC day of an id."""
+    return datetime.fromtimestamp(millis(signal) / 1000, UTC).date()
+
+
+def days_from(today: date) -> list[date]:
+    """Yesterday (clocks differ), today and the days ahead."""
+    return [today + timedelta(days=n) for n in range(-1, AHEAD + 1)]
+
+
+def name(table: str, day: date) -> str:
+    """`signal_20261120`."""
+    return f"{table}_{day:%Y%m%d}"
+
+
+def creating(days: Iterable[date]) -> list[str]:
+    """The statements that make these days' partitions where they are missing."""
+    return [
+        f"create table if not exists {name(table, day)} partition of {table} "
+        f"for values from ('{_bound(day)}') to ('{_bound(day + timedelta(days=1))}')"
+        for day in days
+        for table in PARTITIONED
+    ]
+
+
+def _bound(day: date) -> str:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return text(floor_at(int(start.timestamp() * 1000)))

@@ -1,0 +1,111 @@
+"""Every statement of the hot path, named, with its purpose. Parameters are binary arrays."""
+
+FENCE = "fence"  # raise PF001 unless the lease is still ours; leave this flush's number
+REPEATS = "repeats"  # accepted Signals with the same repeat key inside the window
+ACCEPT = "accept"  # Signals with their bodies, and that they wait
+CONCLUDE = "conclude"  # sessions, Deliveries with new bodies, queue; Signals that wait no more
+MARK = "mark"  # attempts, and what leaves the queue
+PARK = "park"  # what waits for a person
+TALLY = "tally"  # the books
+NEXT = "next"  # the number of the flush after this one
+
+HOT: dict[str, str] = {
+    FENCE: "select fence($1::text, $2::bigint, $3::bigint)",
+    REPEATS: """
+        select r.key, s.id, s.sha256
+        from unnest($1::bigint[]) as r (key)
+        cross join lateral (
+            select id, sha256 from signal
+            where repeat_key = r.key and repeat_key <> 0 and id >= $2::uuid and refusal = ''
+            order by id desc limit 8
+        ) as s
+        """,
+    ACCEPT: """
+        with arrived as materialized (
+            select * from unnest(
+                $1::bigint[], $2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::text[],
+                $7::text[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::bytea[],
+                $13::text[], $14::uuid[], $15::text[], $16::bytea[]
+            ) as a (seq, id, origin, received, type, control_id, sender, patient, order_key,
+                    repeat_key, peer, sha256, flags, parent, refusal, content)
+        ),
+        bodies as (insert into body (signal, part, content) select id, 0, content from arrived),
+        waits as (
+            insert into waiting (seq, signal, origin)
+            select seq, id, origin from arrived where refusal = ''
+        )
+        insert into signal (id, seq, origin, received, type, control_id, sender, patient,
+            order_key, repeat_key, peer, size, sha256, flags, parent, refusal)
+        select id, seq, origin, received, type, control_id, sender, patient, order_key,
+            repeat_key, peer, octet_length(content), sha256, flags, parent, refusal
+        from arrived
+        """,
+    CONCLUDE: """
+        with gone as (delete from waiting where seq = any ($1::bigint[])),
+        ended as (
+            insert into session (signal, number, agent, version, verdict, step, error, micros,
+                concluded, detail)
+            select * from unnest($2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[],
+                $7::text[], $8::text[], $9::bigint[], $10::timestamptz[], $11::json[])
+        ),
+        owed as materialized (
+            select * from unnest($12::uuid[], $13::smallint[], $14::smallint[], $15::text[],
+                $16::text[], $17::bigint[], $18::text[], $19::smallint[], $20::text[])
+            as o (signal, number, session, destination, lane, seq, control_id, part, file)
+        ),
+        made as (
+            insert into delivery (signal, number, session, destination, lane, seq, control_id,
+                part, file)
+            select * from owed
+        ),
+        bodies as (
+            insert into body (signal, part, content)
+            select * from unnest($21::uuid[], $22::smallint[], $23::bytea[])
+        )
+        insert into queued (destination, seq, signal, number, lane, tries)
+        select destination, seq, signal, number, lane, 0 from owed
+        """,
+    MARK: """
+        with gone as (
+            delete from queued q using unnest($1::text[], $2::bigint[]) as d (destination, seq)
+            where q.destination = d.destination and q.seq = d.seq
+        ),
+        again as (
+            update queued q set tries = r.tries
+            from unnest($3::text[], $4::bigint[], $5::integer[]) as r (destination, seq, tries)
+            where q.destination = r.destination and q.seq = r.seq
+        )
+        insert into attempt (signal, number, try, at, outcome, code, micros, detail, answer)
+        select * from unnest($6::uuid[], $7::smallint[], $8::integer[], $9::timestamptz[],
+            $10::text[], $11::text[], $12::bigint[], $13::text[], $14::bytea[])
+        on conflict do nothing
+        """,
+    PARK: """
+        insert into parked (signal, kind, number, seq, name, agent, lane, hold, code, reason,
+            step, at, location, tries, since)
+        select * from unnest($1::uuid[], $2::text[], $3::smallint[], $4::bigint[], $5::text[],
+            $6::text[], $7::text[], $8::boolean[], $9::text[], $10::text[], $11::text[],
+            $12::text[], $13::text[], $14::integer[], $15::timestamptz[])
+        """,
+    TALLY: """
+        insert into tally as t (scope, name, state, n)
+        select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+        on conflict (scope, name, state) do update set n = t.n + excluded.n
+        """,
+    NEXT: "select nextval('flush_number')",
+}
+
+# The hot statements meet small, fast-changing tables whose statistics lie: never scan them.
+SESSION = ("set enable_seqscan = off", "set plan_cache_mode = force_generic_plan")
+
+FENCE_FUNCTION = """
+    create or replace function fence(name text, epoch bigint, number bigint)
+    returns void language plpgsql as $$
+    begin
+        update lease l set flushed = fence.number, beat = l.beat + 1
+        where l.name = fence.name and l.epoch = fence.epoch;
+        if not found then
+            raise exception 'another engine holds this lease' using errcode = 'PF001';
+        end if;
+    end $$
+    """
