@@ -67,7 +67,7 @@ class Batch:
             found = earlier.get(key, ()) if key else ()
             pending.stored(seq, found)
             seq += 1
-            if key and not pending.signal.refusal:
+            if key and not pending.signal.ended.startswith("refused:"):
                 mine = Earlier(pending.signal.id, pending.signal.sha256)
                 earlier[key] = (mine, *found)
         for conclusion in self.conclusions:
@@ -77,6 +77,7 @@ class Batch:
             mark.stored()
 
     def inbound(self) -> list[Pending]:
+        """What arrived, then what the sessions of this batch emit."""
         emitted = [p for conclusion in self.conclusions for p in conclusion.emitted]
         return self.arrived + emitted if emitted else self.arrived
 
@@ -85,8 +86,7 @@ class Batch:
         signals = [pending.signal for pending in inbound]
         for s in signals:
             books["channel", s.origin, "received"] += 1
-            state = SignalState.REFUSED if s.refusal else SignalState.WAITING
-            books["channel", s.origin, state] += 1
+            books["channel", s.origin, _first_state(s.ended)] += 1
         return [
             columns.int8s(range(seq, seq + len(signals))),
             columns.uuids([s.id for s in signals]),
@@ -102,7 +102,7 @@ class Batch:
             columns.blobs([s.sha256 for s in signals]),
             columns.texts([" ".join(s.flags) for s in signals]),
             columns.maybe_uuids([s.parent for s in signals]),
-            columns.texts([s.refusal for s in signals]),
+            columns.texts([s.ended for s in signals]),
             columns.blobs([s.content for s in signals]),
         ]
 
@@ -142,6 +142,7 @@ class Batch:
             columns.uuids([signal for signal, _ in fresh]),
             columns.int2s([o.part for _, o in fresh]),
             columns.blobs([o.content or b"" for _, o in fresh]),
+            columns.texts([c.origin for c in done]),
         ]
 
     def _marks(self) -> list[bytes]:
@@ -180,6 +181,12 @@ class Batch:
             columns.texts([state for (_, _, state), _ in changes]),
             columns.int8s([n for _, n in changes]),
         ]
+
+
+def _first_state(ended: str) -> SignalState:
+    if not ended:
+        return SignalState.WAITING
+    return SignalState.FILTERED if ended == "unmatched" else SignalState.REFUSED
 
 
 def _park_columns(rows: list[ParkedRow]) -> list[bytes]:

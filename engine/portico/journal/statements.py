@@ -16,7 +16,7 @@ HOT: dict[str, str] = {
         from unnest($1::bigint[]) as r (key)
         cross join lateral (
             select id, sha256 from signal
-            where repeat_key = r.key and repeat_key <> 0 and id >= $2::uuid and refusal = ''
+            where repeat_key = r.key and repeat_key <> 0 and id >= $2::uuid and ended not like 'refused:%'
             order by id desc limit 8
         ) as s
         """,
@@ -27,21 +27,24 @@ HOT: dict[str, str] = {
                 $7::text[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::bytea[],
                 $13::text[], $14::uuid[], $15::text[], $16::bytea[]
             ) as a (seq, id, origin, received, type, control_id, sender, patient, order_key,
-                    repeat_key, peer, sha256, flags, parent, refusal, content)
+                    repeat_key, peer, sha256, flags, parent, ended, content)
         ),
         bodies as (insert into body (signal, part, content) select id, 0, content from arrived),
         waits as (
-            insert into waiting (seq, signal, origin)
-            select seq, id, origin from arrived where refusal = ''
+            insert into waiting (origin, seq, signal)
+            select origin, seq, id from arrived where ended = ''
         )
         insert into signal (id, seq, origin, received, type, control_id, sender, patient,
-            order_key, repeat_key, peer, size, sha256, flags, parent, refusal)
+            order_key, repeat_key, peer, size, sha256, flags, parent, ended)
         select id, seq, origin, received, type, control_id, sender, patient, order_key,
-            repeat_key, peer, octet_length(content), sha256, flags, parent, refusal
+            repeat_key, peer, octet_length(content), sha256, flags, parent, ended
         from arrived
         """,
     CONCLUDE: """
-        with gone as (delete from waiting where seq = any ($1::bigint[])),
+        with gone as (
+            delete from waiting w using unnest($24::text[], $1::bigint[]) as d (origin, seq)
+            where w.origin = d.origin and w.seq = d.seq
+        ),
         ended as (
             insert into session (signal, number, agent, version, verdict, step, error, micros,
                 concluded, detail)

@@ -52,7 +52,7 @@ signal = Table(
     Column("sha256", LargeBinary, nullable=False),
     Column("flags", Text, nullable=False),
     Column("parent", UUID),
-    Column("refusal", Text, nullable=False),
+    Column("ended", Text, nullable=False),  # empty, `unmatched`, `refused:CODE`
     Index("signal_by_origin", "origin", "id"),
     Index("signal_by_control_id", "control_id"),
     Index("signal_by_patient", "patient", postgresql_where=text("patient <> ''")),
@@ -119,9 +119,9 @@ attempt = Table(
 waiting = Table(
     "waiting",
     metadata,
+    Column("origin", Text, primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("signal", UUID, nullable=False),
-    Column("origin", Text, nullable=False),
 )
 
 queued = Table(

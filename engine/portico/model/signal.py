@@ -15,7 +15,8 @@ class Signal(Struct, frozen=True, gc=False):
     order_key: the unit of order. repeat_key: 8 bytes of hash over the channel and its
     duplicate fields, as a signed integer; 0 when they are empty or duplicates are processed.
     flags: of `replay`, `changed`, `bad_charset`. parent: the Signal that caused this one.
-    refusal: code of the error when intake refused it; it is then never run.
+    ended: empty when it goes on to agents; `unmatched` when none answers it; `refused:CODE`
+    when intake refused it with that error's code.
     """
 
     id: SignalId
@@ -32,7 +33,7 @@ class Signal(Struct, frozen=True, gc=False):
     repeat_key: int = 0
     flags: tuple[str, ...] = ()
     parent: SignalId | None = None
-    refusal: str = ""
+    ended: str = ""
 
 
 class Waiting(Struct, frozen=True, gc=False):
