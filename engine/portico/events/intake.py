@@ -1,0 +1,88 @@
+"""What listeners say: who connected, who was refused, what could not be read.
+
+`code` says why in a word that never changes; `peer` is `host:port`; no byte of a message.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from portico.events.emit import Event
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOpened(Event):
+    """A peer connected and may send."""
+
+    level: ClassVar[str] = "debug"
+    labels: ClassVar[tuple[str, ...]] = ("channel",)
+
+    channel: str
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionClosed(Event):
+    """A connection ended. code: `peer idle timeout broken refused stopped told`; left: bytes of
+    an unfinished frame that were dropped with it.
+    """
+
+    level: ClassVar[str] = "debug"
+    labels: ClassVar[tuple[str, ...]] = ("channel", "code")
+
+    channel: str
+    peer: str
+    code: str
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRefused(Event):
+    """A peer was closed at once (M7). code: `not_allowed` or `too_many`."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("channel", "code")
+
+    channel: str
+    peer: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseDiscarded(Event):
+    """Bytes outside frames, or a frame that began anew, were dropped (M2)."""
+
+    level: ClassVar[str] = "debug"
+    labels: ClassVar[tuple[str, ...]] = ("channel",)
+
+    channel: str
+    peer: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRefused(Event):
+    """A frame could not be read; its connection is closed once what came before is answered.
+
+    code: `wire.frame_too_large`, `wire.frame_broken`, or `timeout` (begun, then silence: M3).
+    """
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("channel", "code")
+
+    channel: str
+    peer: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerUnsendable(Event):
+    """An answer could not be framed; its connection is closed without it."""
+
+    level: ClassVar[str] = "error"
+    labels: ClassVar[tuple[str, ...]] = ("channel", "code")
+
+    channel: str
+    peer: str
+    code: str
+    text: str

@@ -1,0 +1,295 @@
+"""One peer of a stream listener: frames up, answers down in the order of the frames (M4).
+
+Reading stops while too many answers are owed, while the listener holds, and while the peer
+does not take its answers: what one connection can keep in memory is bounded.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Protocol as StreamProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from portico.errors import WireError
+from portico.events.emit import Event
+from portico.events.intake import AnswerUnsendable, FrameRefused, NoiseDiscarded
+from portico.listeners.contract import Receive
+from portico.model.receipt import Receipt
+
+LOOK_AHEAD = 64  # frames of one connection that may wait for their answers
+BARE_END_WAIT = 0.5  # seconds of silence that make an end mark of half an end mark
+
+
+class Decoder(Protocol):
+    """A byte machine of wire/: see wire/mllp.py for what the parts mean."""
+
+    limit: int
+    discarded: int
+    fault: WireError | None
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Contents of the frames that these bytes complete."""
+        ...
+
+    def settle(self) -> list[bytes]:
+        """The frame that may be taken as ended when nothing follows."""
+        ...
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes of a begun frame."""
+        ...
+
+    @property
+    def ends_bare(self) -> bool:
+        """Whether settle() would take something."""
+        ...
+
+
+class Framing(Protocol):
+    """How a protocol cuts its stream, and how it writes an answer."""
+
+    def decoder(self) -> Decoder:
+        """A decoder for a new connection."""
+        ...
+
+    def answer(self, receipt: Receipt) -> bytes:
+        """The bytes that tell the sender; empty for silence. Raises WireError."""
+        ...
+
+
+class House(Protocol):
+    """What a connection needs of its listener."""
+
+    channel: str
+    framing: Framing
+    receive: Receive
+    now: float  # seconds of the reactor at the last sweep
+    held: bool
+
+    def opened(self, connection: "Connection") -> None:
+        """The connection is up."""
+        ...
+
+    def ripe(self, connection: "Connection") -> None:
+        """Its next answer is ready: call its flush() soon, once."""
+        ...
+
+    def gone(self, connection: "Connection") -> None:
+        """The connection is down."""
+        ...
+
+    def later(self, seconds: float, call: Callable[[], None]) -> Any:
+        """Twisted's callLater."""
+        ...
+
+    def time_ns(self) -> int:
+        """Wall clock."""
+        ...
+
+    def emit(self, event: Event) -> None:
+        """Say what happened."""
+        ...
+
+
+class Arrived:
+    """An Arrival that is also its place in the connection's queue of answers."""
+
+    __slots__ = ("_connection", "connection", "content", "file", "peer", "receipt", "received")
+
+    def __init__(self, connection: "Connection", content: bytes, received: int) -> None:
+        self._connection = connection
+        self.content = content
+        self.received = received
+        self.peer = connection.peer
+        self.connection = connection.number
+        self.file = ""
+        self.receipt: Receipt | None = None
+
+    def answer(self, receipt: Receipt) -> None:
+        """Tell the sender, once all before it are told; harmless when it has gone."""
+        self.receipt = receipt
+        owed = self._connection.owed
+        if owed and owed[0] is self:
+            self._connection.house.ripe(self._connection)
+
+
+@implementer(IHalfCloseableProtocol)
+class Connection(StreamProtocol):
+    """One connected peer. `closing` is empty, or the word for why it will be closed."""
+
+    transport: Any
+
+    def __init__(self, house: House, number: int, peer: str) -> None:
+        self.house = house
+        self.number = number
+        self.peer = peer
+        self.decoder = house.framing.decoder()
+        self.owed: deque[Arrived] = deque()
+        self.closing = ""
+        self.reading = True
+        self.touched = house.now
+        self._waiting: deque[bytes] = deque()  # frames read, not yet handed up
+        self._choked = False  # the peer does not take its answers
+        self._bare: Any = None  # the pending call of _settle
+
+    def connectionMade(self) -> None:
+        """Twisted: the peer is connected."""
+        self.transport.registerProducer(self, True)
+        self.house.opened(self)
+        self.pace()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Twisted: one read."""
+        if self.closing:
+            return
+        decoder = self.decoder
+        self.touched = self.house.now
+        if self._bare is not None:
+            self._bare.cancel()
+            self._bare = None
+        contents = decoder.feed(data)
+        if contents:
+            self._waiting.extend(contents)
+            self._offer()
+        if decoder.discarded:
+            self.house.emit(NoiseDiscarded(self.house.channel, self.peer, decoder.discarded))
+            decoder.discarded = 0
+        if decoder.fault is not None:
+            self.refuse(decoder.fault.code, str(decoder.fault))
+        elif decoder.ends_bare:
+            self._bare = self.house.later(BARE_END_WAIT, self._settle)
+
+    def refuse(self, code: str, text: str) -> None:
+        """Read no more; close once what came before is answered."""
+        self.house.emit(FrameRefused(self.house.channel, self.peer, code, text))
+        self.finish("refused")
+
+    def finish(self, why: str) -> None:
+        """Read no more; close once every answer that is owed has left."""
+        self.closing = self.closing or why
+        self.pace()
+        self._close_when_told()
+
+    def flush(self) -> None:
+        """Write every answer whose turn has come, in one write."""
+        owed, pieces, told = self.owed, [], False
+        while owed and (receipt := owed[0].receipt) is not None and not told:
+            owed.popleft()
+            told = receipt.close
+            try:
+                pieces.append(self.house.framing.answer(receipt))
+            except WireError as error:
+                told = True
+                self._cannot_say(error)
+        if answers := b"".join(pieces):
+            self.transport.write(answers)
+        if told:
+            self._end("told")
+        elif self._waiting:
+            self._offer()
+        if not self.reading or self.closing:
+            self.pace()
+            self._close_when_told()
+
+    def pace(self) -> None:
+        """Read when and only when there is room for what comes."""
+        wanted = not (
+            self.closing
+            or self.house.held
+            or self._choked
+            or self._waiting
+            or len(self.owed) >= LOOK_AHEAD
+        )
+        if wanted == self.reading:
+            return
+        self.reading = wanted
+        self.touched = self.house.now
+        if wanted:
+            self.transport.resumeProducing()
+        else:
+            self.transport.pauseProducing()
+
+    def release(self) -> None:
+        """The listener holds no more: go on with what was read, then read."""
+        self._offer()
+        self.pace()
+
+    def silent_for(self, seconds: float) -> bool:
+        """No byte for at least that long, as far as sweeps can tell."""
+        return self.house.now - self.touched >= seconds
+
+    def abort(self, why: str) -> None:
+        """Close now; bytes not yet written are dropped."""
+        self.closing = why
+        self.owed.clear()
+        self._waiting.clear()
+        self.transport.abortConnection()
+
+    def readConnectionLost(self) -> None:
+        """Twisted: the peer sends no more, and may still listen (`nc -N`)."""
+        self._waiting.extend(self.decoder.settle())
+        self._offer()
+        self.finish("peer")
+
+    def writeConnectionLost(self) -> None:
+        """Twisted: our half is closed; only we close it."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Twisted: it is over. Answers that come later reach nobody."""
+        self.closing = self.closing or "peer"
+        self.owed.clear()
+        self._waiting.clear()
+        if self._bare is not None:
+            self._bare.cancel()
+            self._bare = None
+        self.house.gone(self)
+
+    def pauseProducing(self) -> None:
+        """Twisted: the peer does not take its answers."""
+        self._choked = True
+        self.pace()
+
+    def resumeProducing(self) -> None:
+        """Twisted: it takes them again."""
+        self._choked = False
+        self.pace()
+
+    def stopProducing(self) -> None:
+        """Twisted: it has gone; connectionLost says so too."""
+
+    def _offer(self) -> None:
+        """Hand frames up while there is room for their answers."""
+        waiting, owed, house = self._waiting, self.owed, self.house
+        if waiting:
+            received = house.time_ns()
+            while waiting and len(owed) < LOOK_AHEAD and not house.held:
+                arrived = Arrived(self, waiting.popleft(), received)
+                owed.append(arrived)
+                house.receive(arrived)
+            if len(owed) >= LOOK_AHEAD or waiting:
+                self.pace()
+
+    def _settle(self) -> None:
+        self._bare = None
+        self._waiting.extend(self.decoder.settle())
+        self._offer()
+
+    def _cannot_say(self, error: WireError) -> None:
+        house = self.house
+        house.emit(AnswerUnsendable(house.channel, self.peer, error.code, str(error)))
+
+    def _close_when_told(self) -> None:
+        if self.closing and not self.owed and not self._waiting:
+            self._end(self.closing)
+
+    def _end(self, why: str) -> None:
+        self.closing = self.closing or why
+        self.owed.clear()
+        self._waiting.clear()
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
