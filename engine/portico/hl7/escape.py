@@ -1,0 +1,85 @@
+"""HL7 escape sequences, both ways.
+
+Source: HL7 v2.5.1 chapter 2, section 2.7. `\\F\\ \\S\\ \\T\\ \\R\\ \\E\\ \\P\\`, `\\X..\\` and
+`\\.br\\` stand for characters. `\\H\\ \\N\\ \\C..\\ \\M..\\ \\Z..\\` and the other formatting
+commands are kept as they are written, and so is an escape character that begins none of them.
+"""
+
+import re
+from functools import lru_cache
+
+from portico.errors import TextUnencodable
+from portico.hl7.delimiters import Delimiters
+
+# What must not stand in a field but for the delimiters: CR ends a segment, 1C 0D a frame.
+_CONTROLS = [chr(code) for code in range(0x20) if chr(code) != "\t"]
+
+
+def escape(text: str, marks: Delimiters) -> str:
+    """Text that stands for itself inside one field, component or subcomponent.
+
+    A line feed becomes `\\.br\\`, other control characters but the tab become `\\Xdd\\`. Raises
+    TextUnencodable when the message names no escape character and one is needed.
+    """
+    special, table = _outward(marks)
+    if special.search(text) is None:
+        return text
+    if not marks.escape:
+        raise TextUnencodable("the message names no escape character, and the text needs one")
+    return text.translate(table)
+
+
+def unescape(raw: str | bytes, marks: Delimiters, codec: str = "ascii") -> str:
+    """The text that an escaped field stands for; nothing is decoded twice.
+
+    codec: of `\\X..\\` bytes. Bytes that are not of it are ASCII or stay as written.
+    """
+    text = raw.decode(codec) if isinstance(raw, bytes) else raw
+    mark = marks.escape.decode("ascii")
+    if not mark or mark not in text:
+        return text
+    sequence, letters = _inward(marks)
+
+    def plain(match: re.Match[str]) -> str:
+        return letters.get(match[1]) or _hex(match, codec)
+
+    return sequence.sub(plain, text)
+
+
+def _hex(match: re.Match[str], codec: str) -> str:
+    data = bytes.fromhex(match[1][1:])
+    for name in (codec, "ascii"):
+        try:
+            return data.decode(name)
+        except UnicodeDecodeError:
+            continue
+    return match[0]
+
+
+@lru_cache(maxsize=256)
+def _outward(marks: Delimiters) -> tuple[re.Pattern[str], dict[int, str]]:
+    mark = marks.escape.decode("ascii")
+    letters = dict(zip(_characters(marks), "FSRET", strict=True))
+    table = {ord(char): f"{mark}{letter}{mark}" for char, letter in letters.items() if char}
+    for char in _CONTROLS:
+        table.setdefault(ord(char), f"{mark}X{ord(char):02X}{mark}")
+    table[0x0A] = f"{mark}.br{mark}"
+    return re.compile("[" + re.escape("".join(map(chr, table))) + "]"), table
+
+
+@lru_cache(maxsize=256)
+def _inward(marks: Delimiters) -> tuple[re.Pattern[str], dict[str, str]]:
+    standard = "|^~\\&"
+    letters = {
+        letter: char or usual
+        for letter, char, usual in zip("FSRET", _characters(marks), standard, strict=True)
+    }
+    letters |= {"P": marks.truncation.decode("ascii") or "#", ".br": "\n"}
+    mark = re.escape(marks.escape.decode("ascii"))
+    return re.compile(rf"{mark}([FSRETP]|\.br|X(?:[0-9A-Fa-f]{{2}})+){mark}"), letters
+
+
+def _characters(marks: Delimiters) -> tuple[str, str, str, str, str]:
+    """In the order of the letters F S R E T; absent ones are told apart as empty."""
+    field, component, repetition, mark, subcomponent, _ = (m.decode("ascii") for m in marks)
+    return field, component, repetition, mark, subcomponent

@@ -1,0 +1,68 @@
+"""Where a field, repetition, component and subcomponent lie inside one segment.
+
+Offsets are into a buffer whose separators are real ones: the content itself, or its shielded
+form where a character set hides separators inside characters (see charset.shield).
+
+A span is `(start, end, missing)`. An empty `missing` says that the place is there, though it
+may be empty; else it is what must be written before a value to make the place.
+"""
+
+from collections.abc import Iterator
+
+from portico.hl7.delimiters import Delimiters
+
+Span = tuple[int, int, bytes]
+
+HEADERS = frozenset((b"MSH", b"FHS", b"BHS"))  # their first field is the separator itself
+NOWHERE = b"\x00"  # part of `missing` when the message names no separator for the place
+
+
+def nth(scan: bytes, separator: bytes, start: int, end: int, number: int) -> Span:
+    """The number-th piece (from 1) between separators."""
+    if not separator:
+        return (start, end, b"") if number == 1 else (end, end, NOWHERE)
+    find = scan.find
+    for done in range(1, number):
+        at = find(separator, start, end)
+        if at < 0:
+            return end, end, separator * (number - done)
+        start = at + 1
+    at = find(separator, start, end)
+    return start, (end if at < 0 else at), b""
+
+
+def field(scan: bytes, start: int, end: int, number: int, marks: Delimiters) -> Span:
+    """The number-th field of the segment from start to end, with all its repetitions."""
+    if scan[start : start + 3] in HEADERS:
+        if number == 1:
+            return start + 3, start + 4, b""
+        number -= 1
+    return nth(scan, marks.field, start, end, number + 1)
+
+
+def piece(scan: bytes, within: Span, separator: bytes, number: int) -> Span:
+    """The number-th piece of a span, which may itself be missing."""
+    start, end, missing = within
+    if not missing:
+        return nth(scan, separator, start, end, number)
+    return start, end, missing + (separator or NOWHERE) * (number - 1)
+
+
+def place(scan: bytes, within: Span, numbers: tuple[int, ...], marks: Delimiters) -> Span:
+    """The component, or component and subcomponent, of one repetition."""
+    span = piece(scan, within, marks.component, numbers[0])
+    if len(numbers) == 1:
+        return span
+    return piece(scan, span, marks.subcomponent, numbers[1])
+
+
+def repetitions(scan: bytes, within: Span, marks: Delimiters) -> Iterator[Span]:
+    """Each repetition of a field in turn; none when the field is missing."""
+    start, end, missing = within
+    while not missing:
+        at = scan.find(marks.repetition, start, end) if marks.repetition else -1
+        if at < 0:
+            yield start, end, b""
+            return
+        yield start, at, b""
+        start = at + 1

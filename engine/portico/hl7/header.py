@@ -1,0 +1,114 @@
+"""The MSH fields that routing and acknowledgement need, read without the rest."""
+
+from msgspec import Struct
+
+from portico.errors import CharsetUnknown
+from portico.hl7 import charset, delimiters
+from portico.hl7.delimiters import Delimiters
+
+_FIELDS = 18  # up to MSH-18
+
+
+class Header(Struct, frozen=True, gc=False):
+    """MSH as it stands: bytes are raw with all their components, str are plain codes.
+
+    type: `ADT^A01` whatever the delimiters are, or the code alone. version: the first
+    component of MSH-12, a hint only. charset: one name for each repetition of MSH-18.
+    Every field but the delimiters may be empty: an unusable message can be answered too.
+    """
+
+    delimiters: Delimiters
+    sending_application: bytes
+    sending_facility: bytes
+    receiving_application: bytes
+    receiving_facility: bytes
+    datetime: str
+    message_code: str
+    trigger: str
+    structure: str
+    type: str
+    control_id: bytes
+    processing_id: bytes
+    version: str
+    version_id: bytes
+    accept_ack: str
+    application_ack: str
+    charset: tuple[str, ...]
+
+
+def read(content: bytes) -> Header:
+    """The header of a message. Cost: that of the MSH segment, not of the message.
+
+    Raises NotHl7 when there is no MSH or its delimiters cannot be used: then nothing can be
+    answered and the connection is closed. Any other fault leaves a field empty.
+    """
+    start = delimiters.begin(content)
+    marks = delimiters.after(content, start)
+    end = _line_end(content, start)
+    fields = split(content[start:end], marks)
+    if len(fields) < _FIELDS:
+        fields += [b""] * (_FIELDS - len(fields))
+    kind = [_code(part) for part in fields[8].split(marks.component, 3)]
+    code, trigger, structure = (*kind, "", "")[:3]
+    version = fields[11]
+    return Header(
+        marks,
+        fields[2],
+        fields[3],
+        fields[4],
+        fields[5],
+        _code(fields[6]),
+        code,
+        trigger,
+        structure,
+        f"{code}^{trigger}" if trigger else code,
+        fields[9],
+        fields[10],
+        _code(version.split(marks.component, 1)[0]),
+        version,
+        _code(fields[14]),
+        _code(fields[15]),
+        _charset(fields[17], marks),
+    )
+
+
+def split(segment: bytes, marks: Delimiters) -> list[bytes]:
+    """The fields of an MSH segment: item 0 is `MSH`, item n is MSH-(n+1)."""
+    fields = segment.split(marks.field)
+    if segment.isascii() and b"\x1b" not in segment:
+        return fields
+    hidden = charset.shield(segment, "ascii")
+    fields = _cut(segment, hidden, marks.field)
+    try:
+        codec = charset.codec_of(_charset((fields + [b""] * _FIELDS)[17], marks))
+    except CharsetUnknown:
+        return fields
+    return _cut(segment, charset.shield(hidden, codec), marks.field)
+
+
+def _cut(content: bytes, hidden: bytes, separator: bytes) -> list[bytes]:
+    """Content divided where its shielded form has the separator."""
+    pieces, at = [], 0
+    for piece in hidden.split(separator):
+        pieces.append(content[at : at + len(piece)])
+        at += len(piece) + 1
+    return pieces
+
+
+def _line_end(content: bytes, start: int) -> int:
+    """Where the segment that starts here ends: at CR, LF or the last byte."""
+    end = content.find(b"\r", start)
+    if end < 0:
+        end = len(content)
+    feed = content.find(b"\n", start, end)
+    return end if feed < 0 else feed
+
+
+def _charset(raw: bytes, marks: Delimiters) -> tuple[str, ...]:
+    if not raw:
+        return ()
+    return tuple(_code(name) for name in raw.split(marks.repetition))
+
+
+def _code(raw: bytes) -> str:
+    return raw.decode("ascii", "replace").strip()

@@ -1,0 +1,274 @@
+"""Reading by path: what a view of bytes and a message under edit have in common."""
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from portico.errors import CharsetUnknown, TextUndecodable, TextUnencodable
+from portico.hl7 import charset, escape, fields
+from portico.hl7.delimiters import Delimiters
+from portico.hl7.fields import Span
+from portico.hl7.path import Path, Select, parse
+
+_NULL = b'""'
+
+
+class Deleted(Enum):
+    """The type of DELETED: HL7's `\"\"`, which says that the old value shall go."""
+
+    DELETED = "deleted"
+
+    def __repr__(self) -> str:
+        return "DELETED"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+DELETED: Final = Deleted.DELETED
+
+Text = str | Deleted
+
+
+class Spot(Struct, frozen=True, gc=False):
+    """One segment: from start to end in `content`; `scan` is the same with safe separators.
+
+    line: the index of the segment in a message under edit; 0 in a view.
+    """
+
+    content: bytes
+    scan: bytes
+    start: int
+    end: int
+    line: int
+
+
+class Reading:
+    """Answers paths. A subclass says where segments are: `_first`, `_all`, `_names`.
+
+    on_charset_error: `refuse`, `replace` (by U+FFFD), or the character set to fall back to.
+    """
+
+    __slots__ = ("_codec", "_default", "_on_error", "delimiters")
+
+    def __init__(self, marks: Delimiters, default: str, on_charset_error: str) -> None:
+        self.delimiters = marks
+        self._default = default
+        self._on_error = on_charset_error
+        self._codec: str | None = None
+
+    def _first(self, name: bytes) -> Spot | None:
+        raise NotImplementedError
+
+    def _all(self, name: bytes) -> list[Spot]:
+        raise NotImplementedError
+
+    def _names(self) -> tuple[str, ...]:
+        """MSH-18, one name for each repetition."""
+        raise NotImplementedError
+
+    @property
+    def policy(self) -> tuple[str, str]:
+        """The default character set and what is done on a fault: as the view was given them."""
+        return self._default, self._on_error
+
+    @property
+    def codec(self) -> str:
+        """Python's codec of this message. Raises CharsetUnknown under `refuse`."""
+        if self._codec is None:
+            self._codec = self._resolve()
+        return self._codec
+
+    def raw(self, path: str | Path) -> bytes | None:
+        """The first match as it stands in the message, escapes kept; None when absent."""
+        if isinstance(path, str):
+            path = parse(path)
+        spot = self._spot(path)
+        return None if spot is None else self._raw(spot, path)
+
+    def text(self, path: str | Path) -> Text | None:
+        """The first match, decoded and unescaped. None: absent; DELETED: HL7's `\"\"`.
+
+        A place with parts inside keeps their separators, written `^~&` whatever the message
+        uses; one that holds nothing but separators is absent. Raises TextUndecodable and
+        CharsetUnknown under `refuse`.
+        """
+        if isinstance(path, str):
+            path = parse(path)
+        spot = self._spot(path)
+        if spot is None:
+            return None
+        raw = self._raw(spot, path)
+        return None if raw is None else self._read(raw, path)
+
+    def raws(self, path: str | Path) -> list[bytes]:
+        """Every match that is there, in order; a path without `[*]` has at most one."""
+        if isinstance(path, str):
+            path = parse(path)
+        found = (self._raw(spot, path) for spot in self._spots(path))
+        return [raw for raw in found if raw is not None]
+
+    def texts(self, path: str | Path) -> list[Text]:
+        """Every match that is valued or deleted, in order."""
+        if isinstance(path, str):
+            path = parse(path)
+        found = (self._read(raw, path) for raw in self.raws(path))
+        return [text for text in found if text is not None]
+
+    def expand(self, path: str | Path) -> list[Path]:
+        """The path once for each segment that it names, by number: `OBX[1]-5`, `OBX[2]-5`."""
+        if isinstance(path, str):
+            path = parse(path)
+        every = self._all(path.segment.encode())
+        number = {(spot.line, spot.start): index for index, spot in enumerate(every, 1)}
+        return [
+            replace(path, occurrence=number[spot.line, spot.start], every=False, where=None)
+            for spot in self._spots(path)
+        ]
+
+    def decoded(self, raw: bytes, path: Path | None = None) -> str:
+        """Characters of raw bytes, escapes kept; the path is told in the error."""
+        if raw.isascii() and b"\x1b" not in raw:
+            return raw.decode("ascii")
+        codec = self.codec
+        try:
+            return raw.decode(codec)
+        except UnicodeDecodeError as error:
+            if self._on_error == "refuse":
+                raise TextUndecodable(
+                    f"a byte outside the character set {codec}", str(path) if path else None
+                ) from error
+            if self._on_error != "replace":
+                codec = charset.codec_of((), self._on_error)
+            return raw.decode(codec, "replace")
+
+    def encoded(self, text: str, path: Path | None = None) -> bytes:
+        """Escaped bytes of text in the message's character set. Raises TextUnencodable."""
+        where = str(path) if path else None
+        try:
+            escaped = escape.escape(text, self.delimiters)
+            return escaped.encode("ascii" if escaped.isascii() else self.codec)
+        except TextUnencodable as error:
+            raise TextUnencodable(str(error), where) from error
+        except UnicodeEncodeError as error:
+            raise TextUnencodable(
+                f"a character that {self.codec} cannot carry", where
+            ) from error
+
+    def shield(self, content: bytes) -> bytes:
+        """The content with no separator inside a character; itself when none can be."""
+        if content.isascii() and b"\x1b" not in content:
+            return content
+        try:
+            return charset.shield(content, self.codec)
+        except CharsetUnknown:
+            return charset.shield(content, "ascii")
+
+    def _resolve(self) -> str:
+        try:
+            return charset.codec_of(self._names(), self._default)
+        except CharsetUnknown:
+            if self._on_error == "refuse":
+                raise
+            named = self._default if self._on_error == "replace" else self._on_error
+            return charset.codec_of((), named)
+
+    def _spot(self, path: Path) -> Spot | None:
+        if path.occurrence is None and path.where is None:
+            return self._first(path.segment.encode())
+        return next(self._spots(path), None)
+
+    def _spots(self, path: Path) -> Iterator[Spot]:
+        """The segments that a path names: at most one without `[*]`."""
+        spots = self._all(path.segment.encode())
+        if path.where is not None:
+            wanted = path.where
+            fitting = (spot for spot in spots if self._fits(spot, wanted))
+            return fitting if path.every else iter([s for s in (next(fitting, None),) if s])
+        if path.every:
+            return iter(spots)
+        index = (path.occurrence or 1) - 1
+        return iter(spots[index : index + 1])
+
+    def _fits(self, spot: Spot, wanted: Select) -> bool:
+        number, *inner = wanted.place
+        span = fields.field(spot.scan, spot.start, spot.end, number, self.delimiters)
+        if inner:
+            span = fields.piece(spot.scan, span, self.delimiters.repetition, 1)
+            span = fields.place(spot.scan, span, tuple(inner), self.delimiters)
+        return self._equals(spot, span, wanted.text)
+
+    def _equals(self, spot: Spot, span: Span, text: str) -> bool:
+        start, end, missing = span
+        return not missing and end > start and self._read(spot.content[start:end]) == text
+
+    def _span(self, spot: Spot, path: Path) -> Span | None:
+        """Where the path lies in its segment; None when no repetition fits its condition."""
+        scan, marks = spot.scan, self.delimiters
+        if path.field is None:
+            return spot.start, spot.end, b""
+        span = fields.field(scan, spot.start, spot.end, path.field, marks)
+        if path.repetition_where is not None:
+            found = self._repetition(spot, span, path.repetition_where)
+            if found is None:
+                return None
+            span = found
+        elif path.repetition is not None or path.component is not None:
+            span = fields.piece(scan, span, marks.repetition, path.repetition or 1)
+        return span if path.component is None else fields.place(scan, span, path.inner, marks)
+
+    def _repetition(self, spot: Spot, span: Span, wanted: Select) -> Span | None:
+        for one in fields.repetitions(spot.scan, span, self.delimiters):
+            part = fields.place(spot.scan, one, wanted.place, self.delimiters)
+            if self._equals(spot, part, wanted.text):
+                return one
+        return None
+
+    def _raw(self, spot: Spot, path: Path) -> bytes | None:
+        span = self._span(spot, path)
+        if span is None or span[2]:
+            return None
+        return spot.content[span[0] : span[1]] or None
+
+    def _read(self, raw: bytes, path: Path | None = None) -> Text | None:
+        if raw == _NULL:
+            return DELETED
+        marks = self.delimiters
+        if (
+            path is not None
+            and path.field is not None
+            and path.field <= 2
+            and (path.segment.encode() in fields.HEADERS)
+        ):
+            return self.decoded(raw, path)
+        separators = marks.component + marks.repetition + marks.subcomponent
+        if separators != b"^~&":
+            return self._standard(raw, separators, path)
+        if raw[0] in separators and not raw.strip(separators):
+            return None
+        return self._plain(raw, path)
+
+    def _plain(self, raw: bytes, path: Path | None) -> str:
+        text = self.decoded(raw, path)
+        if self.delimiters.escape in raw:
+            return escape.unescape(text, self.delimiters, self.codec)
+        return text
+
+    def _standard(self, raw: bytes, separators: bytes, path: Path | None) -> str | None:
+        """The text of a value with an odd set of separators, written with the usual ones."""
+        usual = dict(zip(self._separators(), "^~&", strict=True))
+        text, at = "", 0
+        scan = self.shield(raw)
+        for match in re.finditer(b"[" + re.escape(separators) + b"]", scan):
+            text += self._plain(raw[at : match.start()], path) + usual[match[0]]
+            at = match.end()
+        text += self._plain(raw[at:], path)
+        return text if text.strip("^~&") else None
+
+    def _separators(self) -> tuple[bytes, bytes, bytes]:
+        marks = self.delimiters
+        return marks.component, marks.repetition, marks.subcomponent
