@@ -1,0 +1,57 @@
+"""Events of delivering: destinations that go and come, messages that stop."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from portico.events.emit import Event
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationDown(Event):
+    """A destination cannot be reached; its queue waits and one probe at a time is sent."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("destination", "code")
+    destination: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationUp(Event):
+    """A destination that could not be reached answers again."""
+
+    level: ClassVar[str] = "info"
+    labels: ClassVar[tuple[str, ...]] = ("destination",)
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryDeferred(Event):
+    """An answer was bad or unclear; the lane waits and sends the same bytes again."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("destination", "code")
+    destination: str
+    code: str
+    delivery: str
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryParked(Event):
+    """A Delivery was refused, or its retries ended: a person must look at it."""
+
+    level: ClassVar[str] = "error"
+    labels: ClassVar[tuple[str, ...]] = ("destination", "code")
+    destination: str
+    code: str
+    delivery: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueUnreadable(Event):
+    """The journal's queue could not be read; it is tried again."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("destination",)
+    destination: str
