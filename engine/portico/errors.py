@@ -25,6 +25,8 @@ PorticoError
     ├── JournalUnavailable
     ├── JournalUnclear     the connection was lost during COMMIT: stored or not, unknown
     ├── JournalFenced      another engine holds our lease: stop at once
+    ├── JournalRefused     the database refused a statement: a row it cannot hold, or our mistake
+    ├── JournalLocked      another engine uses this data folder: refuse to start
     ├── JournalUnsafe      fsync off, a standby, a version too old: refuse to start
     └── JournalFromFuture  its schema is newer than this engine
 """
@@ -203,6 +205,22 @@ class JournalFenced(JournalError):
     """Another engine has taken our lease."""
 
     code = "journal.fenced"
+
+
+class JournalRefused(JournalError):
+    """The database refused a statement; `sqlstate` says why, and nothing was stored."""
+
+    code = "journal.refused"
+
+    def __init__(self, text: str, sqlstate: str) -> None:
+        super().__init__(text)
+        self.sqlstate = sqlstate
+
+
+class JournalLocked(JournalError):
+    """Another engine uses this data folder."""
+
+    code = "journal.locked"
 
 
 class JournalUnsafe(JournalError):

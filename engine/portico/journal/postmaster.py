@@ -1,0 +1,124 @@
+"""One life of the embedded PostgreSQL: made, started, seen ready, ended."""
+
+import asyncio
+import os
+import shutil
+import signal
+from asyncio.subprocess import DEVNULL, Process
+from contextlib import suppress
+
+from portico.clock import Clock
+from portico.errors import JournalUnavailable
+from portico.events import journal as events
+from portico.events.emit import Emit
+from portico.journal import cluster
+from portico.journal.binaries import Binaries
+from portico.journal.folder import Folder, sync_folder, write_durably
+from portico.journal.identity import Identity
+
+_READY_WITHIN = 300.0  # seconds; recovery after a crash counts
+_LOOK = 0.005  # seconds between two looks at a pid file or at processes
+_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+# A shutdown with a checkpoint, then one without, then the end; seconds of grace for each.
+_ENDING = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+
+
+async def make(folder: Folder, binaries: Binaries, identity: Identity) -> None:
+    """A new data folder: initdb into a draft, which gets its name when it is whole."""
+    draft = folder.path / "postgres.new"
+    password_file = folder.path / "password.new"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    try:
+        write_durably(password_file, folder.password())
+        identity.give(draft, password_file)
+        arguments = cluster.initdb_arguments(binaries, draft, password_file)
+        process = await _spawn(folder, identity.command(*arguments))
+        if (status := await process.wait()) != 0:
+            raise failure(folder, f"initdb ended with status {status}")
+    finally:
+        password_file.unlink(missing_ok=True)
+    draft.rename(folder.postgres)
+    sync_folder(folder.path)
+
+
+async def launch(folder: Folder, binaries: Binaries, identity: Identity) -> Process:
+    """A server that accepts connections. Raises JournalUnavailable, and then none is left."""
+    cluster.trim_log(folder)
+    cluster.write_settings(folder)
+    process = await _spawn(folder, identity.command(binaries.postgres, "-D", folder.postgres))
+    try:
+        async with asyncio.timeout(_READY_WITHIN):
+            while not cluster.is_ready(folder, process.pid):
+                if process.returncode is not None:
+                    raise failure(folder, f"it ended with status {process.returncode}")
+                await asyncio.sleep(_LOOK)
+    except TimeoutError as error:
+        await end(process)
+        raise failure(folder, f"it was not ready after {_READY_WITHIN:g} s") from error
+    except asyncio.CancelledError:
+        await end(process)
+        raise
+    return process
+
+
+async def end(process: Process) -> None:
+    """Stop it, gently first. Returns when it is gone."""
+    for number, grace in _ENDING:
+        if process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), grace)
+
+
+async def end_leftovers(folder: Folder, clock: Clock, emit: Emit) -> None:
+    """Stop what a dead engine's PostgreSQL left running here, and forget its lock files.
+
+    The new server refuses the folder while one old process lives. Raises JournalUnavailable.
+    """
+    began = clock.monotonic()
+    if left := cluster.leftovers(folder):
+        for number, grace in _ENDING:
+            await _signal_and_wait(folder, number, grace)
+        if still := cluster.leftovers(folder):
+            raise JournalUnavailable(f"process {still[0]} of an older PostgreSQL does not end")
+        emit(events.JournalLeftoverStopped(left[0], clock.monotonic() - began))
+    cluster.forget(folder)
+
+
+async def _signal_and_wait(folder: Folder, number: signal.Signals, grace: float) -> None:
+    """One signal to the postmaster (or, where it is dead, to its orphans), then patience."""
+    left = cluster.leftovers(folder)
+    for pid in left[:1] if number == signal.SIGINT else left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(grace):
+            while cluster.leftovers(folder):  # noqa: ASYNC110 - they are not our children
+                await asyncio.sleep(_LOOK)
+
+
+async def _spawn(folder: Folder, command: list[str]) -> Process:
+    """Start it in a session of its own, saying what it says into the log file."""
+    log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=_ENVIRONMENT,
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+
+
+def failure(folder: Folder, what: str) -> JournalUnavailable:
+    """The error that says what happened and what PostgreSQL said last."""
+    return JournalUnavailable(
+        f"the embedded PostgreSQL does not start: {what}; it said: "
+        f"{cluster.log_tail(folder)} (more in {folder.log})"
+    )
