@@ -1,0 +1,175 @@
+"""Connections to the journal: checked when made, with a deadline on every use, quiet in errors.
+
+    connection = await connect.connect(conninfo, deadline=5)
+    with connect.within(connection, 2):
+        await connection.execute(...)
+
+TCP time-outs do not notice a frozen server, and psycopg answers a cancelled task by waiting
+for the server; so a deadline shuts the socket itself, and the statement fails at once. A
+connection that met its deadline is broken for good: close it and make another.
+
+psycopg's errors quote the row that failed. None of their text goes further than this file.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from psycopg.abc import QueryNoTemplate
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq.abc import PGconn
+from psycopg.rows import TupleRow
+
+from portico.errors import JournalError, JournalRefused, JournalUnavailable, JournalUnclear
+from portico.journal import safety
+
+Connection = psycopg.AsyncConnection[TupleRow]
+Statement = QueryNoTemplate
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+# libpq's own watch over a remote peer that went away without a word: seconds, milliseconds.
+_WATCH: Mapping[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+# Classes of SQLSTATE after which the same work may succeed: connection, resources, operator's
+# act, system, and what another transaction did (PostgreSQL, appendix A).
+_PASSING = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58"})
+_REASONS = {"28": "the user or password is wrong", "3D": "there is no such database"}
+
+
+async def connect(
+    conninfo: str,
+    *,
+    deadline: float = 5.0,
+    autocommit: bool = True,
+    application_name: str = "portico",
+) -> Connection:
+    """A connection to a database that passed the safety check.
+
+    Raises JournalUnavailable (also after `deadline` seconds) and JournalUnsafe.
+    """
+    try:
+        async with asyncio.timeout(deadline):
+            connection = await psycopg.AsyncConnection.connect(
+                conninfo,
+                autocommit=autocommit,
+                application_name=application_name,
+                client_encoding="utf8",
+                connect_timeout=max(2, round(deadline)),
+                **_WATCH,
+            )
+    except (psycopg.Error, TimeoutError) as error:
+        reason = _reason(error) if isinstance(error, psycopg.Error) else "no answer in time"
+        raise JournalUnavailable(f"no connection to {place(conninfo)}: {reason}") from None
+    try:
+        await _check(connection, place(conninfo), deadline)
+    except JournalError:
+        await connection.close()
+        raise
+    return connection
+
+
+async def run(
+    connection: Connection,
+    statement: Statement,
+    parameters: Parameters = None,
+    *,
+    deadline: float = 5.0,
+) -> list[TupleRow]:
+    """The rows of one statement, none for one that gives none."""
+    with within(connection, deadline):
+        cursor = await connection.execute(statement, parameters)
+        return await cursor.fetchall() if cursor.description else []
+    raise AssertionError("within() raises what it catches")
+
+
+class within:
+    """Bounds what is done with a connection inside the block, and translates its errors.
+
+    Raises JournalUnavailable (not stored), JournalUnclear (the connection was lost on the
+    way: stored or not) or JournalRefused (the statement itself is at fault); with
+    `reads=True` a lost connection is JournalUnavailable.
+    """
+
+    __slots__ = ("_alarm", "_connection", "_late", "_reads", "_seconds")
+
+    def __init__(self, connection: Connection, seconds: float, *, reads: bool = False) -> None:
+        self._connection = connection
+        self._seconds = seconds
+        self._reads = reads
+        self._late = False
+
+    def __enter__(self) -> Self:
+        self._alarm = asyncio.get_running_loop().call_later(self._seconds, self._sever)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._alarm.cancel()
+        if isinstance(error, psycopg.Error):
+            raise self._translated(error) from None
+
+    def _sever(self) -> None:
+        self._late = True
+        sever(self._connection.pgconn)
+
+    def _translated(self, error: psycopg.Error) -> JournalError:
+        if not (self._late or self._connection.closed):
+            return refused(error)
+        why = (
+            f"no answer within {self._seconds:g} s" if self._late else "the connection was lost"
+        )
+        if self._reads:
+            return JournalUnavailable(why)
+        return JournalUnclear(why)
+
+
+def refused(error: psycopg.Error) -> JournalError:
+    """What the server's own refusal means. Its text stays here; it may hold a row."""
+    state = error.sqlstate or "unknown"
+    if state[:2] in _PASSING:
+        return JournalUnavailable(f"the database refused for now, SQLSTATE {state}")
+    return JournalRefused(f"the database refused the statement, SQLSTATE {state}", state)
+
+
+def sever(pgconn: PGconn) -> None:
+    """End a connection under whoever waits for it: they get an error at once."""
+    with suppress(psycopg.Error, OSError):
+        with socket.socket(fileno=os.dup(pgconn.socket)) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+
+def place(conninfo: str) -> str:
+    """Where a conninfo or URL leads, for people: `db.internal:5432/portico`. No secrets."""
+    try:
+        parts = conninfo_to_dict(conninfo)
+    except psycopg.Error:
+        return "an address that is not a PostgreSQL URL"
+    host = parts.get("host") or parts.get("hostaddr") or "localhost"
+    return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
+
+
+def _reason(error: psycopg.Error) -> str:
+    """Why a connect failed, in words of ours."""
+    if error.sqlstate:
+        known = _REASONS.get(error.sqlstate[:2], "refused for now")
+        return f"{known}, SQLSTATE {error.sqlstate}"
+    return "no server answers there"
+
+
+async def _check(connection: Connection, where: str, deadline: float) -> None:
+    rows = await run(connection, safety.QUERY, deadline=deadline)
+    safety.require(safety.Settings(*rows[0]), where)
