@@ -1,0 +1,37 @@
+"""What /v1 asks of a running engine; server/ implements it."""
+
+from pathlib import Path
+from typing import Protocol
+
+from portico.api.shapes import Reloaded, Status
+from portico.ids import SignalId
+from portico.journal.found import Page, Query, Record, Row
+
+
+class EnginePort(Protocol):
+    """A running engine, from outside. Every verb may raise PorticoError.
+
+    site: the site's folder.
+    """
+
+    site: Path
+
+    async def status(self) -> Status:
+        """What runs, and the books of promise P2."""
+        ...
+
+    async def search(self, query: Query, page: Page) -> list[Row]:
+        """Signals, newest first."""
+        ...
+
+    async def show(self, signal: SignalId) -> Record | None:
+        """One Signal whole; None when the journal has none of that id."""
+        ...
+
+    async def reload(self) -> Reloaded:
+        """Check the site whole and swap it in, or keep the old one and say why."""
+        ...
+
+    def stop(self) -> None:
+        """Begin to drain; returns at once."""
+        ...

@@ -1,0 +1,293 @@
+"""The read side: find Signals, show one whole, read the books. It never writes.
+
+Rows come newest first and page by id; a time is a range of ids, so that partitions outside it
+are not touched. History is never counted: counts are the books' (`tally`). Statements run in
+threads, two connections at most, ten seconds each.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from portico.errors import JournalRefused, JournalUnavailable
+from portico.ids import SignalId, floor_at
+from portico.journal import found
+from portico.journal.found import Book, Books, Page, Query, Record, Row
+from portico.journal.tables import (
+    attempt,
+    body,
+    delivery,
+    parked,
+    queued,
+    session,
+    signal,
+    tally,
+    waiting,
+)
+
+T = TypeVar("T")
+
+DEADLINE = 10.0  # seconds one statement may take
+_CONNECTIONS = 2
+_CANCELED = "57014"
+
+# Of several sessions the first of these says what became of the Signal.
+_VERDICTS = ("duplicate", "refuse", "deliver", "drop", "fault")
+_ENDS = ("duplicate", "refused", "done", "filtered", "discarded")
+
+
+class Search:
+    """Reads a journal. conninfo: libpq's text or URL; it may hold a password: never printed.
+
+    Every verb raises JournalUnavailable when the journal cannot be read in time.
+    """
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._engine = sa.create_engine(
+            "postgresql+psycopg://",
+            creator=self._connect,
+            pool_size=_CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=DEADLINE,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+
+    async def signals(self, query: Query, page: Page = Page()) -> list[Row]:  # noqa: B008 - frozen
+        """The Signals that fit, newest first, at most `page.limit`."""
+        return await self._run(lambda db: _signals(db, query, page))
+
+    async def signal(self, wanted: SignalId) -> Record | None:
+        """One Signal with its body, sessions, Deliveries, attempts; None when there is none."""
+        return await self._run(lambda db: _record(db, wanted))
+
+    async def books(self) -> Books:
+        """What the journal counts by channel and by destination, in one snapshot."""
+        return await self._run(_books)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def _connect(self) -> Any:
+        connection = psycopg.connect(self._conninfo, connect_timeout=int(DEADLINE))
+        connection.execute(f"set statement_timeout = {int(DEADLINE * 1000)}")
+        connection.execute("set default_transaction_read_only = on")
+        connection.commit()
+        return connection
+
+    async def _run(self, read: Callable[[sa.Connection], T]) -> T:
+        return await asyncio.to_thread(self._read, read)
+
+    def _read(self, read: Callable[[sa.Connection], T]) -> T:
+        """The server's own words may show a row, so they stop here."""
+        try:
+            with self._engine.connect() as connection:
+                return read(connection)
+        except (exc.DBAPIError, psycopg.Error) as error:
+            raise _error_of(error) from None
+        except exc.TimeoutError:
+            raise JournalUnavailable("too many searches at once; try again") from None
+
+
+def _error_of(error: Exception) -> JournalUnavailable | JournalRefused:
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    state = getattr(cause, "sqlstate", None)
+    if state == _CANCELED:
+        return JournalUnavailable(
+            f"the search took more than {DEADLINE:g} s; narrow it by time, channel or id"
+        )
+    if state is None or state.startswith(("08", "57", "53", "28", "3D")):
+        return JournalUnavailable("the journal cannot be reached")
+    return JournalRefused(f"a search failed with SQLSTATE {state}", state)
+
+
+def select_signals(query: Query, page: Page) -> sa.Select[Any]:
+    """The statement behind `signals`; what is not asked for leaves no trace in it."""
+    state = _state()
+    wanted = sa.select(
+        signal.c.id,
+        signal.c.seq,
+        signal.c.origin,
+        signal.c.received,
+        signal.c.type,
+        signal.c.control_id,
+        signal.c.sender,
+        signal.c.patient,
+        signal.c.order_key,
+        signal.c.peer,
+        signal.c.size,
+        signal.c.flags,
+        signal.c.ended,
+        state.label("state"),
+    )
+    for clause in _clauses(query, page):
+        wanted = wanted.where(clause)
+    if query.state:
+        wanted = wanted.where(_in_state(query.state, state))
+    return wanted.order_by(signal.c.id.desc()).limit(page.limit)
+
+
+def _clauses(query: Query, page: Page) -> list[sa.ColumnElement[bool]]:
+    clauses: list[sa.ColumnElement[bool]] = []
+    for column, value in (
+        (signal.c.origin, query.channel),
+        (signal.c.control_id, query.control_id),
+        (signal.c.patient, query.patient),
+    ):
+        if value:
+            clauses.append(column == value)
+    if query.patient:
+        clauses.append(signal.c.patient != "")  # lets the planner use the partial index
+    if "*" in query.type:
+        clauses.append(signal.c.type.like(_like(query.type), escape="\\"))
+    elif query.type:
+        clauses.append(signal.c.type == query.type)
+    if query.since is not None:
+        clauses.append(signal.c.id >= _floor(query.since))
+    if query.until is not None:
+        clauses.append(signal.c.id < _floor(query.until))
+    if page.before is not None:
+        clauses.append(signal.c.id < UUID(bytes=page.before))
+    return clauses
+
+
+def _floor(ns: int) -> UUID:
+    return UUID(bytes=floor_at(max(0, min(ns // 1_000_000, (1 << 48) - 1))))
+
+
+def _like(pattern: str) -> str:
+    """`ADT^A0*` for LIKE, in which `%` and `_` of the text mean themselves."""
+    for character in ("\\", "%", "_"):
+        pattern = pattern.replace(character, "\\" + character)
+    return pattern.replace("*", "%")
+
+
+def _waits() -> sa.Exists:
+    return sa.exists().where(waiting.c.origin == signal.c.origin, waiting.c.seq == signal.c.seq)
+
+
+def _is_parked() -> sa.Exists:
+    return sa.exists().where(parked.c.signal == signal.c.id, parked.c.kind == "signal")
+
+
+def _state() -> sa.ColumnElement[str]:
+    """What state a Signal is in: by the narrow tables, then by its sessions' verdicts."""
+    rank = sa.case({v: n for n, v in enumerate(_VERDICTS)}, value=session.c.verdict)
+    least = (
+        sa.select(sa.func.min(rank)).where(session.c.signal == signal.c.id).scalar_subquery()
+    )
+    ends = {n: sa.literal(end) for n, end in enumerate(_ENDS)}
+    return sa.case(
+        (signal.c.ended == "unmatched", sa.literal("filtered")),
+        (signal.c.ended != "", sa.literal("refused")),
+        (_waits(), sa.literal("waiting")),
+        (_is_parked(), sa.literal("parked")),
+        else_=sa.case(ends, value=least, else_=sa.literal("done")),
+    )
+
+
+def _in_state(name: str, state: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """The narrow tables find what waits and what is parked; the rest is read along history."""
+    if name == "waiting":
+        return signal.c.id.in_(sa.select(waiting.c.signal))
+    if name == "parked":
+        some = sa.select(parked.c.signal).where(parked.c.kind == "signal")
+        return sa.and_(signal.c.id.in_(some), state == name)
+    return state == name
+
+
+def _signals(db: sa.Connection, query: Query, page: Page) -> list[Row]:
+    return [found.row(r._mapping) for r in db.execute(select_signals(query, page))]
+
+
+def _record(db: sa.Connection, wanted: SignalId) -> Record | None:
+    key = UUID(bytes=wanted)
+    head = db.execute(
+        sa.select(signal, _state().label("state")).where(signal.c.id == key)
+    ).one_or_none()
+    if head is None:
+        return None
+    bodies = {
+        r.part: bytes(r.content)
+        for r in db.execute(sa.select(body.c.part, body.c.content).where(body.c.signal == key))
+    }
+    return found.record(
+        head._mapping,
+        bodies,
+        _all(db, session, key),
+        _deliveries(db, key),
+        _all(db, attempt, key),
+        _all(db, parked, key),
+    )
+
+
+def _all(db: sa.Connection, table: sa.Table, key: UUID) -> list[Any]:
+    """All rows of a Signal, in the order of the primary key."""
+    chosen = sa.select(table).where(table.c.signal == key).order_by(*table.primary_key.columns)
+    return [r._mapping for r in db.execute(chosen)]
+
+
+def _deliveries(db: sa.Connection, key: UUID) -> list[Any]:
+    waits = sa.exists().where(
+        queued.c.destination == delivery.c.destination, queued.c.seq == delivery.c.seq
+    )
+    chosen = (
+        sa.select(delivery, waits.label("queued"))
+        .where(delivery.c.signal == key)
+        .order_by(delivery.c.number)
+    )
+    return [r._mapping for r in db.execute(chosen)]
+
+
+def _oldest(table: sa.Table, name: sa.Column[Any]) -> sa.ScalarSelect[Any]:
+    """The first in the order of the journal; one step into the primary key."""
+    return (
+        sa.select(table.c.signal)
+        .where(name == tally.c.name)
+        .order_by(table.c.seq)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def select_books() -> sa.Select[Any]:
+    """The statement behind `books`: one, so that all of it is from the same instant."""
+    oldest = sa.case(
+        (
+            sa.and_(tally.c.scope == "channel", tally.c.state == "waiting", tally.c.n > 0),
+            _oldest(waiting, waiting.c.origin),
+        ),
+        (
+            sa.and_(tally.c.scope == "destination", tally.c.state == "queued", tally.c.n > 0),
+            _oldest(queued, queued.c.destination),
+        ),
+    )
+    return sa.select(
+        tally.c.scope, tally.c.name, tally.c.state, tally.c.n, oldest.label("oldest")
+    )
+
+
+def _books(db: sa.Connection) -> Books:
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    oldest: dict[tuple[str, str], SignalId] = {}
+    for line in db.execute(select_books()):
+        key = line.scope, line.name
+        counts.setdefault(key, {})[line.state] = line.n
+        if line.oldest is not None:
+            oldest[key] = SignalId(line.oldest.bytes)
+
+    def scope(wanted: str) -> dict[str, Book]:
+        return {
+            name: Book(counted, oldest.get((kind, name)))
+            for (kind, name), counted in sorted(counts.items())
+            if kind == wanted
+        }
+
+    return Books(scope("channel"), scope("destination"))
