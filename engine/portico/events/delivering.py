@@ -55,3 +55,29 @@ class QueueUnreadable(Event):
     level: ClassVar[str] = "warning"
     labels: ClassVar[tuple[str, ...]] = ("destination",)
     destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFaulted(Event):
+    """A session failed for good: its Signal is parked for a person, with the reason."""
+
+    level: ClassVar[str] = "error"
+    labels: ClassVar[tuple[str, ...]] = ("agent", "code")
+    agent: str
+    code: str
+    step: str
+    at: str
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRetried(Event):
+    """A session failed in a way that may pass; it and its order key wait and run again."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("agent", "code")
+    agent: str
+    code: str
+    step: str
+    tries: int
+    seconds: float

@@ -1,0 +1,322 @@
+"""Running: from a journaled Signal to its sessions' verdicts, journaled with what they owe.
+
+Signals of one order key run in order; a key whose session failed transiently waits, with all
+that came after it. What a session decided leaves for the destinations only once it is
+committed.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from msgspec import json
+
+from portico import ids
+from portico.agents.item import Item
+from portico.clock import Clock
+from portico.events.delivering import SessionFaulted, SessionRetried
+from portico.events.emit import Emit
+from portico.events.metrics import Metrics
+from portico.flow.runs import Ending, Run
+from portico.journal.contract import Conclusion, Owed, ParkedRow, Pending, SessionRow, Writer
+from portico.model.delivery import Delivery
+from portico.model.signal import Signal
+from portico.model.states import SignalState
+from portico.model.verdict import Emission, Failure, Kind, Output, Refusal, SessionResult
+from portico.policy import retry
+from portico.workers.backlog import Outcome
+
+CRASHES = 3  # a Signal that kills its worker is parked after this many tries
+
+_STATE = {
+    Kind.DELIVER: SignalState.DONE,
+    Kind.DROP: SignalState.FILTERED,
+    Kind.REFUSE: SignalState.REFUSED,
+    Kind.FAULT: SignalState.PARKED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an agent's document says about failure. Times in seconds.
+
+    on_fault: what becomes of a Signal when no step could decide (its worker died or was too
+    slow): `park`, `stop`, `drop` or `refuse`.
+    """
+
+    version: str
+    first: float = 1.0
+    most: float = 60.0
+    lasting: float = float("inf")
+    on_fault: str = "park"
+
+
+class Submitter(Protocol):
+    """The pool: run an item after all of its group, and say how it went."""
+
+    def submit(
+        self, agent: str, item: Item, group: str, done: Callable[[Outcome], None]
+    ) -> None:
+        """Outcome.result None: not run, because one before it in its group goes first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What running needs of the engine.
+
+    emitted: makes a Pending of what an agent emits. queue: takes a committed Delivery. lane:
+    the lane of (destination, order key, Delivery id). ended: a Run has left memory.
+    """
+
+    writer: Writer
+    pool: Submitter
+    clock: Clock
+    later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
+    chance: Callable[[], float]
+    emit: Emit
+    metrics: Metrics
+    emitted: Callable[[Signal, Emission], Pending]
+    queue: Callable[[Delivery], None]
+    lane: Callable[[str, str, str], str]
+    ended: Callable[[Run], None]
+
+
+@dataclass(slots=True)
+class Try:
+    """One agent's work on one Run. since: monotonic seconds of its first failure."""
+
+    agent: str
+    run: Run
+    group: str
+    number: int = 1
+    since: float | None = None
+
+
+@dataclass(slots=True)
+class Line:
+    """One agent: its terms, and the groups that wait for a retry or a person."""
+
+    terms: Terms
+    kept: dict[str, deque[Try]] = field(default_factory=dict)
+
+
+class Running:
+    """Runs Signals through agents."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lines: dict[str, Line] = {}
+
+    def adopt(self, agents: dict[str, Terms]) -> None:
+        """Take the agents of a site; those that stay keep what waits."""
+        for name, terms in agents.items():
+            line = self._lines.setdefault(name, Line(terms))
+            line.terms = terms
+
+    def start(self, run: Run) -> None:
+        """Run every agent that has not concluded yet."""
+        key = run.signal.order_key
+        group = f"{run.signal.origin}\n{key}" if key else ""
+        for agent in sorted(run.todo):
+            self._submit(Try(agent, run, group))
+
+    def _submit(self, attempt: Try) -> None:
+        kept = self._lines[attempt.agent].kept
+        if attempt.group in kept:
+            kept[attempt.group].append(attempt)
+            return
+        signal = attempt.run.signal
+        item = Item(
+            signal.id, signal.content, attempt.run.envelope, signal.order_key, attempt.number
+        )
+        done = partial(self._done, attempt)
+        self._world.pool.submit(attempt.agent, item, attempt.group, done)
+
+    def _done(self, attempt: Try, outcome: Outcome) -> None:
+        result = outcome.result
+        if result is None:
+            self._submit(attempt)
+            return
+        failure = result.failure
+        if result.kind is Kind.FAULT and failure is not None:
+            if self._may_pass(attempt, failure):
+                self._keep(attempt, failure)
+                return
+            result = self._give_up(attempt, result, failure)
+        self._conclude(attempt, result, outcome.version)
+
+    def _may_pass(self, attempt: Try, failure: Failure) -> bool:
+        if failure.code == "step.crashed":
+            return attempt.number < CRASHES
+        if not failure.transient:
+            return False
+        now = self._world.clock.monotonic()
+        attempt.since = now if attempt.since is None else attempt.since
+        return now - attempt.since <= self._lines[attempt.agent].terms.lasting
+
+    def _keep(self, attempt: Try, failure: Failure) -> None:
+        """The group waits, this one first."""
+        line = self._lines[attempt.agent]
+        terms = line.terms
+        wait = retry.delay(terms.first, terms.most, attempt.number, self._world.chance())
+        self._world.emit(
+            SessionRetried(attempt.agent, failure.code, failure.step, attempt.number, wait)
+        )
+        attempt.number += 1
+        if attempt.group:
+            line.kept.setdefault(attempt.group, deque()).appendleft(attempt)
+            self._world.later(wait, partial(self._again, attempt.agent, attempt.group))
+        else:
+            self._world.later(wait, partial(self._submit, attempt))
+
+    def _again(self, agent: str, group: str) -> None:
+        for attempt in self._lines[agent].kept.pop(group, ()):
+            self._submit(attempt)
+
+    def _give_up(self, attempt: Try, result: SessionResult, failure: Failure) -> SessionResult:
+        """Where no step could decide, the agent's `on_error` does."""
+        if failure.code not in ("step.crashed", "step.timeout"):
+            return result
+        act = self._lines[attempt.agent].terms.on_fault
+        if act == "drop":
+            return SessionResult(Kind.DROP, step=failure.step, failure=failure)
+        if act == "refuse":
+            return SessionResult(Kind.REFUSE, refusal=Refusal(text=failure.text))
+        return SessionResult(Kind.FAULT, failure=failure, hold=act == "stop")
+
+    def _conclude(self, attempt: Try, result: SessionResult, version: str) -> None:
+        run = attempt.run
+        run.sessions += 1
+        run.todo.discard(attempt.agent)
+        now = self._world.clock.time_ns()
+        late = result.kind is Kind.REFUSE and (run.waiter is None or not run.waiter.open)
+        state = SignalState.PARKED if late else _STATE[result.kind]
+        run.kinds.add(state)
+        if result.refusal is not None:
+            run.refuse(result.refusal)
+        parked = None
+        if state is SignalState.PARKED:
+            parked = self._parked(attempt, result, now)
+        owed = self._owed(run, result.outputs)
+        self._world.metrics.session(attempt.agent, result.kind, result.micros)
+        self._world.writer.conclude(
+            Conclusion(
+                run.signal.id,
+                run.signal.origin,
+                run.seq,
+                SessionRow(
+                    run.sessions,
+                    attempt.agent,
+                    version or self._lines[attempt.agent].terms.version,
+                    result.kind,
+                    now,
+                    result.step,
+                    result.failure.code if result.failure else "",
+                    result.micros,
+                    _detail(result),
+                ),
+                partial(self._stored, run, owed, result.outputs, not run.todo),
+                owed,
+                tuple(self._world.emitted(run.signal, e) for e in result.emissions),
+                parked,
+                None if run.todo else run.state(),
+            )
+        )
+
+    def _parked(self, attempt: Try, result: SessionResult, now: int) -> ParkedRow:
+        run, refusal = attempt.run, result.refusal or Refusal()
+        why = result.failure or Failure("step.refused", refusal.text, result.step)
+        run.failure = why
+        self._world.emit(
+            SessionFaulted(attempt.agent, why.code, why.step, why.at, ids.text(run.signal.id))
+        )
+        if result.hold and attempt.group:
+            self._lines[attempt.agent].kept.setdefault(attempt.group, deque())
+        return ParkedRow(
+            run.signal.id,
+            "signal",
+            run.sessions,
+            run.seq,
+            run.signal.origin,
+            now,
+            agent=attempt.agent,
+            lane=run.signal.order_key,
+            hold=result.hold,
+            code=why.code,
+            reason=why.text,
+            step=why.step,
+            at=why.at,
+            location=why.location,
+            tries=attempt.number,
+        )
+
+    def _owed(self, run: Run, outputs: tuple[Output, ...]) -> tuple[Owed, ...]:
+        """Numbers, lanes and bodies; bytes that an earlier output has are stored once."""
+        owed, parts = [], {run.signal.content: 0}
+        for output in outputs:
+            run.deliveries += 1
+            number = run.deliveries
+            content = output.content
+            part = 0 if content is None else parts.get(content, number)
+            new = content is not None and part == number
+            if content is not None and new:
+                parts[content] = number
+            key = run.signal.order_key if output.order_key is None else output.order_key
+            owed.append(
+                Owed(
+                    number,
+                    output.destination,
+                    self._world.lane(
+                        output.destination, key, ids.delivery_text(run.signal.id, number)
+                    ),
+                    part,
+                    content if new else None,
+                    output.control_id,
+                    output.file,
+                )
+            )
+        return tuple(owed)
+
+    def _stored(
+        self,
+        run: Run,
+        owed: tuple[Owed, ...],
+        outputs: tuple[Output, ...],
+        last: bool,
+        seq: int,
+    ) -> None:
+        """The conclusion is committed: its Deliveries may leave."""
+        signal = run.signal
+        if last:
+            self._world.ended(run)
+            if run.waiter is not None:
+                run.waiter.ended(Ending(run.state(), run.refusal, run.failure, run.deliveries))
+        for offset, (one, output) in enumerate(zip(owed, outputs, strict=True)):
+            self._world.queue(
+                Delivery(
+                    signal.id,
+                    one.number,
+                    seq + offset,
+                    one.destination,
+                    one.lane,
+                    signal.content if output.content is None else output.content,
+                    one.control_id,
+                    one.file,
+                    signal.received,
+                )
+            )
+
+
+def _detail(result: SessionResult) -> bytes:
+    """What `show` tells of a session; empty parts are left out."""
+    parts = {
+        "runs": result.runs,
+        "refusal": result.refusal,
+        "failure": result.failure,
+        "logs": result.logs,
+    }
+    return json.encode({name: part for name, part in parts.items() if part})

@@ -1,0 +1,90 @@
+"""A Run: one journaled Signal on its way through the agents that answer it."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from portico.model.signal import Signal
+from portico.model.states import SignalState
+from portico.model.verdict import Failure, Refusal
+
+
+class Ending(Struct, frozen=True):
+    """How a Signal ended. refusal: the worst an agent gave; failure: why it was parked."""
+
+    state: SignalState
+    refusal: Refusal | None = None
+    failure: Failure | None = None
+    deliveries: int = 0
+
+
+class Waiter(Protocol):
+    """Who is told when a Run has ended: the channel that still owes an answer.
+
+    open: the sender has not been told yet.
+    """
+
+    open: bool
+
+    def ended(self, ending: Ending) -> None:
+        """All sessions are concluded and journaled."""
+        ...
+
+    def settled(self, outcome: str) -> None:
+        """One of its Deliveries has left its queue: `delivered` or `parked`."""
+        ...
+
+
+class Run:
+    """One Signal in flight.
+
+    seq: its place in the journal. todo: agents that have not concluded. sessions, deliveries:
+    the numbers given so far. waiter: who still owes its sender an answer.
+    """
+
+    __slots__ = (
+        "deliveries",
+        "envelope",
+        "failure",
+        "kinds",
+        "refusal",
+        "seq",
+        "sessions",
+        "signal",
+        "todo",
+        "waiter",
+    )
+
+    def __init__(
+        self,
+        signal: Signal,
+        seq: int,
+        todo: set[str],
+        envelope: dict[str, object],
+        waiter: Waiter | None = None,
+        sessions: int = 0,
+        deliveries: int = 0,
+    ) -> None:
+        self.signal, self.seq, self.todo, self.envelope = signal, seq, todo, envelope
+        self.waiter = waiter
+        self.sessions, self.deliveries = sessions, deliveries
+        self.kinds: set[SignalState] = set()
+        self.refusal: Refusal | None = None
+        self.failure: Failure | None = None
+
+    def state(self) -> SignalState:
+        """What the Signal is once every agent has concluded: the gravest of their verdicts."""
+        for state in (
+            SignalState.PARKED,
+            SignalState.REFUSED,
+            SignalState.DONE,
+            SignalState.FILTERED,
+        ):
+            if state in self.kinds:
+                return state
+        return SignalState.DONE
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Keep the worst refusal: AR before AE."""
+        if self.refusal is None or (self.refusal.ack != "AR" and refusal.ack == "AR"):
+            self.refusal = refusal

@@ -1,0 +1,181 @@
+"""What a channel reads from a content before it is journaled: identity, order and repeats.
+
+Source: HL7 v2.5.1 chapter 2.15.9 (MSH); SITE reference, `channel` (`order_by`, `duplicates`).
+"""
+
+from hashlib import blake2b
+from typing import Any
+
+from msgspec import Struct
+
+from portico.errors import MessageError, NotHl7
+from portico.hl7.header import Header
+from portico.hl7.view import MessageView
+from portico.language.content import View, open_content
+from portico.language.context import Context
+from portico.language.place import Place
+
+WORDS = ("sender", "connection", "channel", "none")
+
+
+class Rules(Struct, frozen=True):
+    """A channel's settings, as far as reading goes.
+
+    order_by: the words above or places, the first valued one counts. repeat_by: places whose
+    values together name a message, None when repeats are processed like any other;
+    standard_repeat: they are MSH-3, MSH-4 and MSH-10, which are read without a path.
+    on_charset_error: `refuse`, `replace` or the codec to fall back to.
+    """
+
+    origin: str
+    content: str = "hl7"
+    charset: str = "ascii"
+    on_charset_error: str = "refuse"
+    order_by: tuple[str | Place, ...] = ("sender",)
+    repeat_by: tuple[Place, ...] | None = None
+    standard_repeat: bool = False
+
+
+class Routed(Struct, frozen=True):
+    """What was read. header: of HL7 content whose MSH could be read. view: for conditions.
+
+    fault: why the message is refused; the fields read before it stand.
+    """
+
+    type: str = ""
+    control_id: str = ""
+    sender: str = ""
+    patient: str = ""
+    order_key: str = ""
+    repeat_key: int = 0
+    flags: tuple[str, ...] = ()
+    header: Header | None = None
+    view: View = None
+    fault: MessageError | None = None
+
+
+def route(rules: Rules, content: bytes, peer: str, connection: int) -> Routed:
+    """Read a content by a channel's rules. Never raises: what is wrong is in `fault`."""
+    try:
+        if rules.content == "hl7":
+            return _route_hl7(rules, content, peer, connection)
+        view = open_content(rules.content, content)
+        return _route_other(rules, view, peer, connection)
+    except MessageError as fault:
+        return Routed(fault=fault)
+
+
+def envelope(
+    routed: Routed, origin: str, received: int, peer: str, size: int
+) -> dict[str, Any]:
+    """The words that places and conditions know about a Signal."""
+    noun, _, name = origin.rpartition("signal:")
+    word = {"signal": name} if noun == "" and name != origin else {"channel": origin}
+    return {
+        **word,
+        "type": routed.type,
+        "peer": peer,
+        "received": received,
+        "size": size,
+        "flags": routed.flags,
+    }
+
+
+def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Routed:
+    view = MessageView(content, rules.charset, rules.on_charset_error)
+    header = view.header
+    sender = _sender(header)
+    read = Routed(
+        header.type, header.control_id.decode("latin-1"), sender, header=header, view=view
+    )
+    try:
+        _check(header, content)
+        flags = _charset_flags(rules, view)
+        patient = view.text("PID-3.1")
+        context = Context(view, {"channel": rules.origin, "type": header.type, "peer": peer})
+        order_key = _order_key(rules, context, sender, connection)
+        repeat_key = _repeat_key(rules, context, header)
+    except MessageError as fault:
+        return Routed(read.type, read.control_id, sender, header=header, view=view, fault=fault)
+    return Routed(
+        read.type,
+        read.control_id,
+        sender,
+        patient if isinstance(patient, str) else "",
+        order_key,
+        repeat_key,
+        flags,
+        header,
+        view,
+    )
+
+
+def _route_other(rules: Rules, view: View, peer: str, connection: int) -> Routed:
+    context = Context(view, {"channel": rules.origin, "peer": peer})
+    kind = {"json": "application/json"}.get(rules.content, "application/octet-stream")
+    return Routed(
+        kind,
+        order_key=_order_key(rules, context, peer.rpartition(":")[0], connection),
+        repeat_key=_repeat_key(rules, context, None),
+        view=view,
+    )
+
+
+def _sender(header: Header) -> str:
+    """MSH-3 and MSH-4 as one text."""
+    return (header.sending_application + b"|" + header.sending_facility).decode("latin-1")
+
+
+def _check(header: Header, content: bytes) -> None:
+    """What must be right before anything else is looked at."""
+    if not header.message_code:
+        raise MessageError("MSH-9 (message type) is empty", "MSH-9")
+    if not header.control_id:
+        raise MessageError("MSH-10 (message control id) is empty", "MSH-10")
+    if content.find(b"\rMSH", 3) >= 0 or content.find(b"\nMSH", 3) >= 0:
+        raise NotHl7("several messages in one frame; send one message a frame")
+
+
+def _charset_flags(rules: Rules, view: MessageView) -> tuple[str, ...]:
+    """`bad_charset` when bytes lie outside the message's character set and policy allows it."""
+    fault = view.charset_fault()
+    if fault is None:
+        return ()
+    if rules.on_charset_error == "refuse":
+        raise fault
+    return ("bad_charset",)
+
+
+def _order_key(rules: Rules, context: Context, sender: str, connection: int) -> str:
+    for source in rules.order_by:
+        if isinstance(source, Place):
+            value = source.text(context)
+            if isinstance(value, str):
+                return value
+        elif source == "channel":
+            return "channel"
+        elif source == "connection":
+            return f"connection {connection}"
+        elif source == "none":
+            return ""
+    if sender.strip("|"):
+        return sender
+    return str(context.envelope.get("peer", "")).rpartition(":")[0]
+
+
+def _repeat_key(rules: Rules, context: Context, header: Header | None) -> int:
+    """64 bits of BLAKE2 over the channel and the values; 0: repeats are not looked for."""
+    if rules.repeat_by is None:
+        return 0
+    if rules.standard_repeat:
+        if header is None or not header.control_id:
+            return 0
+        parts = (header.sending_application, header.sending_facility, header.control_id)
+        named = b"\x1f".join(parts)
+    else:
+        values = [place.text(context) for place in rules.repeat_by]
+        if not any(isinstance(value, str) for value in values):
+            return 0
+        named = "\x1f".join(str(value or "") for value in values).encode()
+    whole = rules.origin.encode() + b"\x1e" + named
+    return int.from_bytes(blake2b(whole, digest_size=8).digest(), "big", signed=True)
