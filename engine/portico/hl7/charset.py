@@ -5,6 +5,7 @@ spellings met in the field).
 """
 
 import re
+from functools import lru_cache
 
 from portico.errors import CharsetUnknown
 
@@ -65,6 +66,7 @@ _WIDE = {
 }
 
 
+@lru_cache(maxsize=256)
 def codec_of(names: tuple[str, ...], default: str = "ascii") -> str:
     """Python's codec for MSH-18, one name for each repetition; `default` when all are empty.
 
@@ -94,11 +96,6 @@ def _codec(name: str) -> str:
         return codec
     why = _REFUSED.get(key, "it is not in table 0211")
     raise CharsetUnknown(f"character set {name[:40]!r}: {why}", "MSH-18")
-
-
-def switches(content: bytes) -> bool:
-    """Whether ISO 2022 escape sequences may stand in these bytes."""
-    return b"\x1b" in content
 
 
 def shield(content: bytes, codec: str) -> bytes:

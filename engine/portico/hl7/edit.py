@@ -2,6 +2,7 @@
 
 from portico.errors import PathInvalid
 from portico.hl7 import fields, header
+from portico.hl7.header import Header
 from portico.hl7.path import Path, parse
 from portico.hl7.reading import Reading, Spot
 from portico.hl7.view import MessageView
@@ -34,6 +35,11 @@ class MessageEdit(Reading):
         if self._view is None:
             self._view = MessageView(self.encode(), *self.policy)
         return self._view
+
+    @property
+    def header(self) -> Header:
+        """MSH as it is now."""
+        return header.read(self._lines[0]) if self._lines else self.view.header
 
     def encode(self) -> bytes:
         """The message as it is now; the very same bytes when there was no edit."""
@@ -142,10 +148,11 @@ class MessageEdit(Reading):
             self._lines = content[start:].splitlines(keepends=True)
 
     def _names(self) -> tuple[str, ...]:
-        return header.read(self._lines[0]).charset if self._lines else self.view.header.charset
+        return self.header.charset
 
     def _first(self, name: bytes) -> Spot | None:
-        self._open()
+        if not self._lines:
+            return self.view._first(name)
         if name in self._index:
             return next(iter(self._all(name)), None)
         size, stops = len(name), self._stops
@@ -155,7 +162,8 @@ class MessageEdit(Reading):
         return None
 
     def _all(self, name: bytes) -> list[Spot]:
-        self._open()
+        if not self._lines:
+            return self.view._all(name)
         index = self._index.get(name)
         if index is None:
             size, stops = len(name), self._stops

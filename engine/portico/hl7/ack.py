@@ -1,0 +1,290 @@
+"""Acknowledgements: whether, which code, and the bytes; and reading a peer's.
+
+Source: HL7 v2.5.1 chapter 2, sections 2.9.2 (original mode), 2.9.3 (enhanced mode), 2.15.1
+(ACK), 2.15.5 (ERR), 2.15.8 (MSA), 2.15.9.15 and .16 (MSH-15, MSH-16); tables 0008 and 0155.
+"""
+
+import re
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from portico.clock import moment
+from portico.errors import CharsetUnknown, MessageError, PathInvalid, TextUnencodable
+from portico.hl7 import charset, codes, escape
+from portico.hl7.codes import AckCode, Condition, Severity
+from portico.hl7.header import Header
+from portico.hl7.path import parse
+from portico.hl7.view import MessageView
+
+
+class Mode(StrEnum):
+    """Who rules the answers: the message (auto) or the channel."""
+
+    AUTO = "auto"
+    ORIGINAL = "original"
+    ENHANCED = "enhanced"
+    NONE = "none"
+
+
+class Outcome(StrEnum):
+    """How a phase ended. Error: repair and repeat. Reject: it will never be taken."""
+
+    SUCCESS = "success"
+    ERROR = "error"
+    REJECT = "reject"
+
+
+class Answers(NamedTuple):
+    """The MSA-1 code of each phase, or None for silence."""
+
+    accept: AckCode | None
+    application: AckCode | None
+
+
+_CODES = {
+    Outcome.SUCCESS: Answers(AckCode.CA, AckCode.AA),
+    Outcome.ERROR: Answers(AckCode.CE, AckCode.AE),
+    Outcome.REJECT: Answers(AckCode.CR, AckCode.AR),
+}
+_ASKED = {"": Condition.NE} | {str(condition): condition for condition in Condition}
+_BOTH = (Condition.AL, Condition.AL)
+_NEITHER = (Condition.NE, Condition.NE)
+_ORIGINAL = (Condition.NE, Condition.AL)
+_ANSWERED = {
+    Condition.AL: frozenset(Outcome),
+    Condition.NE: frozenset[Outcome](),
+    Condition.ER: frozenset((Outcome.ERROR, Outcome.REJECT)),
+    Condition.SU: frozenset((Outcome.SUCCESS,)),
+}
+
+
+def decide(header: Header, mode: str, outcome: str) -> Answers:
+    """The code that each phase answers when it ends so; None where the sender wants silence.
+
+    The phases end apart: ask once when the message is stored or not (and use `accept`), and
+    again when it was processed (and use `application`). A message that fails in the accept
+    phase never reaches the other. Original mode has the application answer alone.
+
+    auto: original when MSH-15 and MSH-16 are both empty, else enhanced, where an empty one
+    beside a valued one means NE. enhanced, by the channel: both empty mean AL for both. A
+    value that table 0155 does not know is read as AL. An ACK is never answered but for an
+    accept code it asks for in MSH-15, so that no answers go round. Raises ValueError for an
+    unknown mode or outcome.
+    """
+    ended = Outcome(outcome)
+    accept, application = _conditions(header, Mode(mode))
+    code = _CODES[ended]
+    return Answers(
+        code.accept if ended in _ANSWERED[accept] else None,
+        code.application if ended in _ANSWERED[application] else None,
+    )
+
+
+def _conditions(header: Header, mode: Mode) -> tuple[Condition, Condition]:
+    asked = (header.accept_ack, header.application_ack)
+    if mode is Mode.NONE:
+        return _NEITHER
+    if header.message_code == "ACK":
+        return (
+            _condition(asked[0]) if mode is not Mode.ORIGINAL else Condition.NE
+        ), Condition.NE
+    if mode is Mode.ORIGINAL or (mode is Mode.AUTO and not any(asked)):
+        return _ORIGINAL
+    if not any(asked):
+        return _BOTH
+    return _condition(asked[0]), _condition(asked[1])
+
+
+def _condition(text: str) -> Condition:
+    return _ASKED.get(text, Condition.AL)
+
+
+class AckError(Struct, frozen=True):
+    """What ERR says. code: table 0357. location: a path such as `PID-5.1`, or empty."""
+
+    code: str = "207"
+    location: str = ""
+    text: str = ""
+    severity: Severity = Severity.ERROR
+
+
+_BY_ERROR = {
+    "message.charset_unknown": "103",
+    "message.text_undecodable": "102",
+    "message.content_invalid": "102",
+    "message.not_hl7": "100",
+}
+
+
+def error_of(error: MessageError) -> AckError:
+    """What ERR says of an error that the engine found."""
+    code = _BY_ERROR.get(error.code, "207")
+    return AckError(code, error.location or "", str(error))
+
+
+def build(
+    header: Header,
+    *,
+    code: str,
+    control_id: str,
+    at_ns: int,
+    text: str = "",
+    error: AckError | None = None,
+) -> bytes:
+    """The acknowledgement of the message with that header, each segment ended by CR.
+
+    control_id: our MSH-10. at_ns: MSH-7, nanoseconds since 1970 UTC. text: for people; it
+    stands in MSA-3, or for a negative code from version 2.5 on in ERR-8, where ERR tells
+    code and location too (207 when there is no `error`). Never raises on what a peer sent.
+    """
+    negative = code not in codes.POSITIVE
+    if negative and error is None:
+        error = AckError(text=text)
+    modern = _version(header.version) >= (2, 5)
+    said = text or (error.text if error else "")
+    pen = _Pen(header)
+    marks = header.delimiters
+    lines = [
+        _msh(header, control_id, at_ns, pen),
+        marks.field.join((b"MSA", code.encode(), header.control_id))
+        + (marks.field + pen.text(said) if said and not (negative and modern) else b""),
+    ]
+    if negative and modern and error is not None:
+        lines.append(_err(error, said, pen))
+    return b"\r".join((*lines, b""))
+
+
+class _Pen:
+    """Writes by the inbound message's delimiters and character set; what it cannot carry is
+    spelled out in ASCII, and where it names no character set we know, all is ASCII."""
+
+    def __init__(self, header: Header) -> None:
+        self.marks = header.delimiters
+        self.names = header.charset
+        try:
+            self._codec = charset.codec_of(self.names)
+        except CharsetUnknown:
+            self.names, self._codec = (), "ascii"
+
+    def text(self, text: str) -> bytes:
+        text = text.encode(self._codec, "backslashreplace").decode(self._codec)
+        try:
+            return escape.escape(text, self.marks).encode(self._codec)
+        except TextUnencodable:  # a message without an escape character
+            return re.sub(r"\W+", " ", text, flags=re.ASCII).encode("ascii")
+
+    def parts(self, *parts: str) -> bytes:
+        return (self.marks.component or b" ").join(self.text(part) for part in parts)
+
+
+def _msh(header: Header, control_id: str, at_ns: int, pen: _Pen) -> bytes:
+    marks = header.delimiters
+    fields = [
+        b"MSH",
+        b"".join(marks[1:]),
+        header.receiving_application,
+        header.receiving_facility,
+        header.sending_application,
+        header.sending_facility,
+        _timestamp(at_ns // 1_000_000_000),
+        b"",
+        _type(header, pen),
+        control_id.encode("ascii"),
+        header.processing_id,
+        header.version_id,
+    ]
+    if pen.names:
+        names = (marks.repetition or b" ").join(name.encode("ascii") for name in pen.names)
+        fields += [b""] * 5 + [names]
+    return marks.field.join(fields)
+
+
+def _type(header: Header, pen: _Pen) -> bytes:
+    event = header.trigger
+    if _version(header.version) < (2, 3, 1) or not (event.isascii() and event.isalnum()):
+        return b"ACK"
+    return pen.parts("ACK", event, "ACK")
+
+
+def _err(error: AckError, text: str, pen: _Pen) -> bytes:
+    fields = [
+        b"ERR",
+        b"",
+        _location(error.location, pen),
+        pen.parts(error.code, codes.ERRORS.get(error.code, ""), "HL70357"),
+        error.severity.encode(),
+    ]
+    if text:
+        fields += [b"", b"", b"", pen.text(text)]
+    return pen.marks.field.join(fields)
+
+
+def _location(location: str, pen: _Pen) -> bytes:
+    """ERL: segment, its sequence, field, repetition, component, subcomponent. A number that
+    only a condition knows is left out; what is no HL7 path tells no location."""
+    try:
+        path = parse(location)
+    except PathInvalid:
+        return b""
+    which = "" if path.every or path.where else str(path.occurrence or 1)
+    parts = [path.segment, which]
+    if path.field:
+        parts.append(str(path.field))
+    if path.inner or path.repetition or path.repetition_where:
+        parts.append("" if path.repetition_where else str(path.repetition or 1))
+    return pen.parts(*parts, *map(str, path.inner))
+
+
+@lru_cache(maxsize=8)
+def _timestamp(seconds: int) -> bytes:
+    return moment(seconds * 1_000_000_000).strftime("%Y%m%d%H%M%S+0000").encode()
+
+
+@lru_cache(maxsize=64)
+def _version(text: str) -> tuple[int, ...]:
+    """Comparable; what is no version is older than all."""
+    match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?.*", text, re.ASCII)
+    return tuple(int(part) for part in match.groups() if part) if match else ()
+
+
+class Ack(Struct, frozen=True, gc=False):
+    """A peer's answer. code: MSA-1 as sent, known or not. control_id: MSA-2, raw.
+
+    location: a path such as `PID[1]-5` when ERR-2 tells one, else empty.
+    """
+
+    code: str
+    control_id: bytes
+    text: str = ""
+    error_code: str = ""
+    location: str = ""
+
+
+def read(content: bytes) -> Ack:
+    """The answer in a message. Raises NotHl7, and MessageError when it has no MSA segment."""
+    view = MessageView(content, on_charset_error="replace")
+    if view.raw("MSA") is None:
+        raise MessageError("the answer has no MSA segment", "MSA")
+    return Ack(
+        code=view.text("MSA-1") or "",
+        control_id=view.raw("MSA-2") or b"",
+        text=view.text("MSA-3") or view.text("ERR-8") or "",
+        error_code=view.text("ERR-3.1") or "",
+        location=_place(view),
+    )
+
+
+def _place(view: MessageView) -> str:
+    if view.raw("ERR-2") is None:
+        return ""
+    segment, *rest = [view.text(f"ERR-2.{part}") or "" for part in range(1, 7)]
+    which, field, repetition, component, subcomponent = rest
+    text = segment + (f"[{which}]" if which else "") + (f"-{field}" if field else "")
+    text += f"[{repetition}]" if repetition else ""
+    try:
+        return str(parse(".".join(filter(None, (text, component, subcomponent)))))
+    except PathInvalid:
+        return ""
