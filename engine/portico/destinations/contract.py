@@ -27,7 +27,7 @@ class Destination(Protocol):
         ...
 
     def deliver(self, delivery: Delivery, done: Done) -> None:
-        """Try once. `done` is called exactly once, from the same thread, never raises upward."""
+        """Try once. `done` is called exactly once, in the same thread, and never raises."""
         ...
 
     def adopt(self, spec: object) -> bool:
@@ -35,7 +35,7 @@ class Destination(Protocol):
         ...
 
     async def stop(self, grace: float) -> None:
-        """Let what is in flight end within `grace` seconds, then close and report it unclear."""
+        """Let what is in flight end within `grace` seconds; then close, report it unclear."""
         ...
 
 
@@ -51,7 +51,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class DestinationType:
-    """One destination type: a value at the end of its module, one line in destinations/table.py.
+    """One destination type: a value at the end of its module, one line in the table.
 
     options: the keys of the document that are this type's own (`address`, `path`, `ack`, ...);
     those common to all (`retry`, `answers`, `order`, ...) are spec/destination.py's. not_yet:

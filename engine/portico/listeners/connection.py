@@ -19,6 +19,7 @@ from portico.events.emit import Event
 from portico.events.intake import AnswerUnsendable, FrameRefused, NoiseDiscarded
 from portico.listeners.contract import Receive
 from portico.model.receipt import Receipt
+from portico.sockets import Outlet
 
 LOOK_AHEAD = 64  # frames of one connection that may wait for their answers
 BARE_END_WAIT = 0.5  # seconds of silence that make an end mark of half an end mark
@@ -134,12 +135,11 @@ class Connection(StreamProtocol):
         self.reading = True
         self.touched = house.now
         self._waiting: deque[bytes] = deque()  # frames read, not yet handed up
-        self._choked = False  # the peer does not take its answers
         self._bare: Any = None  # the pending call of _settle
 
     def connectionMade(self) -> None:
         """Twisted: the peer is connected."""
-        self.transport.registerProducer(self, True)
+        self._outlet = Outlet(self.transport, self.pace)
         self.house.opened(self)
         self.pace()
 
@@ -187,12 +187,12 @@ class Connection(StreamProtocol):
                 told = True
                 self._cannot_say(error)
         if answers := b"".join(pieces):
-            self.transport.write(answers)
+            self._outlet.write(answers)
         if told:
             self._end("told")
         elif self._waiting:
             self._offer()
-        if not self.reading or self.closing:
+        if not self.reading or self._outlet.pulling:
             self.pace()
             self._close_when_told()
 
@@ -201,7 +201,7 @@ class Connection(StreamProtocol):
         wanted = not (
             self.closing
             or self.house.held
-            or self._choked
+            or self._outlet.pulling
             or self._waiting
             or len(self.owed) >= LOOK_AHEAD
         )
@@ -222,6 +222,13 @@ class Connection(StreamProtocol):
     def silent_for(self, seconds: float) -> bool:
         """No byte for at least that long, as far as sweeps can tell."""
         return self.house.now - self.touched >= seconds
+
+    def expire(self) -> None:
+        """Silent for too long: close, unless it is we who do not read."""
+        if self._outlet.pulling:
+            self.abort("idle")
+        elif self.reading:
+            self.finish("idle")
 
     def abort(self, why: str) -> None:
         """Close now; bytes not yet written are dropped."""
@@ -248,19 +255,6 @@ class Connection(StreamProtocol):
             self._bare.cancel()
             self._bare = None
         self.house.gone(self)
-
-    def pauseProducing(self) -> None:
-        """Twisted: the peer does not take its answers."""
-        self._choked = True
-        self.pace()
-
-    def resumeProducing(self) -> None:
-        """Twisted: it takes them again."""
-        self._choked = False
-        self.pace()
-
-    def stopProducing(self) -> None:
-        """Twisted: it has gone; connectionLost says so too."""
 
     def _offer(self) -> None:
         """Hand frames up while there is room for their answers."""
@@ -291,5 +285,4 @@ class Connection(StreamProtocol):
         self.closing = self.closing or why
         self.owed.clear()
         self._waiting.clear()
-        self.transport.unregisterProducer()
         self.transport.loseConnection()

@@ -68,7 +68,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a listener or destination may use of the world. reactor: Twisted's; root: the site."""
+    """What a listener may use of the world. reactor: Twisted's; root: the site's folder."""
 
     reactor: Any
     clock: Clock

@@ -202,9 +202,10 @@ class StreamListener(ServerFactory):
         timeout = self._source.timeout + self._tick
         idle = self._source.idle + self._tick
         for connection in tuple(self._connections):
-            if connection.silent_for(timeout) and connection.reading:
-                if connection.decoder.unfinished:
-                    connection.refuse("timeout", "a begun message was not continued")
-                elif connection.silent_for(idle) and not connection.owed:
-                    connection.finish("idle")
+            if not connection.silent_for(timeout):
+                continue
+            if connection.reading and connection.decoder.unfinished:
+                connection.refuse("timeout", "a begun message was not continued")
+            elif connection.silent_for(idle) and not connection.owed:
+                connection.expire()
         self._sweeper = self.later(self._tick, self._sweep)

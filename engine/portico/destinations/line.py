@@ -1,0 +1,116 @@
+"""One connection to an MLLP peer: at most one message in flight (M5)."""
+
+from typing import Any, Protocol
+
+from twisted.internet.protocol import Protocol as StreamProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from portico.destinations.exchange import Exchange, Terms
+from portico.model.delivery import Answered, Attempt
+from portico.sockets import Outlet
+from portico.wire import mllp
+from portico.wire.mllp import MllpDecoder
+
+_ANSWER_LIMIT = 64 << 20  # a query's answer can be a whole record
+
+
+class Pool(Protocol):
+    """What a line needs of its destination."""
+
+    def seconds(self) -> float:
+        """The reactor's time."""
+        ...
+
+    def rested(self, line: "Line") -> None:
+        """The line has nothing in flight: keep it or close it."""
+        ...
+
+    def gone(self, line: "Line") -> None:
+        """The line is down."""
+        ...
+
+    def unasked(self, line: "Line") -> None:
+        """The peer sent a frame that nothing waited for."""
+        ...
+
+
+class Line(StreamProtocol):
+    """Sends one Exchange at a time; closes on any answer that is not clear.
+
+    A connection whose exchange ended unclear is never used again, so that a late answer
+    cannot be taken for the next message's.
+    """
+
+    transport: Any
+
+    def __init__(self, pool: Pool, terms: Terms) -> None:
+        self.exchange: Exchange | None = None
+        self.terms = terms
+        self.rested_at = 0.0
+        self._pool = pool
+        self._decoder = MllpDecoder(_ANSWER_LIMIT)
+
+    def connectionMade(self) -> None:
+        """Twisted: the peer took the connection."""
+        self._outlet = Outlet(self.transport, self._drained)
+
+    def send(self, exchange: Exchange) -> None:
+        """Write its frame and wait for what comes back."""
+        self.exchange = exchange
+        self._outlet.write(exchange.frame)
+        if self.terms.silent and not self._outlet.pulling:
+            self._drained()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Twisted: one read."""
+        for content in self._decoder.feed(data):
+            self._heard(content)
+        if self._decoder.fault is not None:
+            self.fail(Answered.UNCLEAR, "garbled", "the answer's framing is broken")
+
+    def fail(self, answered: Answered, code: str, detail: str) -> None:
+        """End what is in flight so, and close."""
+        exchange, self.exchange = self.exchange, None
+        self.transport.abortConnection()
+        if exchange is not None:
+            exchange.done(exchange.failed(answered, code, detail, self._pool.seconds()))
+
+    def close(self) -> None:
+        """Close a line that rests."""
+        self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Twisted: it is over; what was in flight may have arrived."""
+        self._pool.gone(self)
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            now = self._pool.seconds()
+            text = "closed before the answer"
+            exchange.done(exchange.failed(Answered.UNCLEAR, "closed", text, now))
+
+    def _heard(self, content: bytes) -> None:
+        if self.terms.silent:
+            return
+        exchange = self.exchange
+        if exchange is None:
+            self._pool.unasked(self)
+            self.transport.abortConnection()
+            return
+        if self.terms.commits and content not in (mllp.STORED, mllp.NOT_STORED):
+            self._outlet.write(mllp.encode(mllp.STORED))
+        attempt = exchange.heard(content, self._pool.seconds())
+        if attempt is not None:
+            self._end(exchange, attempt)
+
+    def _end(self, exchange: Exchange, attempt: Attempt) -> None:
+        self.exchange = None
+        if attempt.answered is Answered.ANSWERED:
+            self._pool.rested(self)
+        else:
+            self.transport.abortConnection()
+        exchange.done(attempt)
+
+    def _drained(self) -> None:
+        if self.terms.silent and self.exchange is not None:
+            self._end(self.exchange, self.exchange.written(self._pool.seconds()))
