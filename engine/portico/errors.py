@@ -18,6 +18,7 @@ PorticoError
 ├── StepError              a pipeline step failed: the session faults, the Signal is kept
 │   ├── Transient          may work later: by `retry`, holding its order key
 │   ├── Permanent          will fail again: by `on_error`
+│   ├── RuleBroken         the content breaks a rule of `validate`, or a lookup finds nothing
 │   ├── StepTimeout
 │   └── StepCrashed        the worker process died while it ran
 ├── WorkerError            a worker said what the protocol forbids: it is killed and replaced
@@ -25,7 +26,7 @@ PorticoError
     ├── JournalUnavailable
     ├── JournalUnclear     the connection was lost during COMMIT: stored or not, unknown
     ├── JournalFenced      another engine holds our lease: stop at once
-    ├── JournalRefused     the database refused a statement: a row it cannot hold, or our mistake
+    ├── JournalRefused     the database refused a statement; nothing of it is stored
     ├── JournalLocked      another engine uses this data folder: refuse to start
     ├── JournalUnsafe      fsync off, a standby, a version too old: refuse to start
     └── JournalFromFuture  its schema is newer than this engine
@@ -107,6 +108,12 @@ class NotHl7(MessageError):
     code = "message.not_hl7"
 
 
+class RequiredMissing(MessageError):
+    """A field that every message must have is empty."""
+
+    code = "message.required_missing"
+
+
 class PathInvalid(MessageError):
     """A path that is not of the language of places."""
 
@@ -138,9 +145,20 @@ class ContentInvalid(MessageError):
 
 
 class StepError(PorticoError):
-    """A step failed; the session faults and the Signal is kept."""
+    """A step failed; the session faults and the Signal is kept.
+
+    text: one line without patient data. location: the HL7 path, when one is to blame. at:
+    `file:line` when it is another than the step's own.
+    """
 
     code = "step"
+
+    def __init__(
+        self, text: str = "", location: str | None = None, at: str | None = None
+    ) -> None:
+        super().__init__(text)
+        self.location = location
+        self.at = at
 
 
 class Transient(StepError):
@@ -153,6 +171,16 @@ class Permanent(StepError):
     """Will fail again: the step's or agent's `on_error` decides."""
 
     code = "step.permanent"
+
+
+class RuleBroken(StepError):
+    """The content breaks a rule. condition: its code of HL7 table 0357, for ERR-3."""
+
+    code = "step.rule_broken"
+
+    def __init__(self, text: str, location: str, condition: str) -> None:
+        super().__init__(text, location)
+        self.condition = condition
 
 
 class StepTimeout(StepError):
@@ -183,16 +211,6 @@ class JournalUnavailable(JournalError):
     """No connection, or an operation passed its deadline; nothing was stored."""
 
     code = "journal.unavailable"
-
-
-class JournalRefused(JournalError):
-    """The database said no to a statement; nothing of the batch is stored. state: SQLSTATE."""
-
-    code = "journal.refused"
-
-    def __init__(self, text: str, state: str) -> None:
-        super().__init__(text)
-        self.state = state
 
 
 class JournalUnclear(JournalError):
