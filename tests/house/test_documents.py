@@ -1,0 +1,179 @@
+"""What an operator looks up is written down, and nothing is written down that is not there."""
+
+import dataclasses
+import importlib
+import importlib.util
+import pkgutil
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import portico.events
+from portico import errors
+from portico.events import render
+from portico.events.emit import Event
+from portico.events.metrics import COUNTERS, EVENTS, GAUGES, HISTOGRAMS
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def below(root):
+    """A class's subclasses of the package, however deep."""
+    for child in root.__subclasses__():
+        if child.__module__.startswith("portico."):
+            yield child
+        yield from below(child)
+
+
+def every_event():
+    """Every event class; they live in portico.events and nowhere else.
+
+    A slotted dataclass replaces the class it decorates, so only what its module holds counts.
+    """
+    for module in pkgutil.iter_modules(portico.events.__path__):
+        importlib.import_module(f"portico.events.{module.name}")
+    kinds = {
+        k for k in below(Event) if getattr(sys.modules[k.__module__], k.__name__, None) is k
+    }
+    return sorted(kinds, key=lambda kind: kind.__name__)
+
+
+def fields(kind):
+    """The names of an event's fields."""
+    return [f.name for f in dataclasses.fields(kind)]
+
+
+def test_every_error_code_is_explained():
+    """docs/errors.md lists each code with the class that carries it, and no other."""
+    classes = {*below(errors.PorticoError), errors.PorticoError}
+    said = re.findall(r"^\| `([\w.]+)` \| `(\w+)` \|", (DOCS / "errors.md").read_text(), re.M)
+
+    assert sorted(said) == sorted((c.code, c.__name__) for c in classes)
+
+
+def test_every_finding_code_is_explained():
+    """docs/errors.md lists what `portico check` can say of a site's files."""
+    if importlib.util.find_spec("portico.check.report") is None:
+        pytest.skip("the findings (portico.check.report) are not built yet")
+    codes = importlib.import_module("portico.check.report").CODES
+    text = (DOCS / "errors.md").read_text()
+
+    assert {code for code in codes if f"\n| `{code}` |" not in text} == set()
+
+
+def table(page):
+    """The rows of a page's tables as they stand."""
+    return set(re.findall(r"^\| `.*\|$", (DOCS / page).read_text(), re.M))
+
+
+def words(names):
+    """`one`, `two`; or none."""
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def test_every_event_is_listed_with_its_level_and_fields():
+    """docs/events.md is what stands in the log, and says what the docstrings say."""
+    rows = {
+        f"| `{render.name(kind)}` | {kind.level} | {words(fields(kind))} "
+        f"| {' '.join(kind.__doc__.split())} |"
+        for kind in every_event()
+    }
+
+    assert table("events.md") == rows, "lines to add or to take away stand in the difference"
+
+
+@pytest.mark.parametrize("kind", every_event(), ids=lambda kind: kind.__name__)
+def test_an_events_labels_are_fields_that_may_be_labels(kind):
+    """Labels are channel, agent, destination or code: never an id, a peer or a text."""
+    allowed = set(EVENTS.labels) - {"event", "level"}
+
+    assert set(kind.labels) <= set(fields(kind)) & allowed
+    assert kind.level in render.LEVELS
+
+
+@pytest.mark.parametrize("kind", every_event(), ids=lambda kind: kind.__name__)
+def test_no_event_has_room_for_a_body(kind):
+    """Bytes may be a message, so no event holds any; its docstring says what happened."""
+    types = [str(f.type) for f in dataclasses.fields(kind)]
+
+    assert not any("bytes" in t or "memoryview" in t for t in types)
+    assert kind.__doc__ and not kind.__doc__.startswith(f"{kind.__name__}(")
+
+
+def test_events_live_in_one_room():
+    """An operator's vocabulary is read in one place."""
+    engine = Path(errors.__file__).parent
+    elsewhere = [
+        file.name
+        for file in engine.rglob("*.py")
+        if file.parent.name != "events"
+        and re.search(r"^class \w+\(Event\)", file.read_text(), re.M)
+    ]
+
+    assert elsewhere == []
+
+
+def test_every_metric_is_listed_with_its_kind_and_labels():
+    """docs/metrics.md is what the scrape shows."""
+    kinds = {"counter": COUNTERS, "histogram": HISTOGRAMS, "gauge": GAUGES}
+    rows = {
+        f"| `{family.name}` | {kind} | {words(family.labels)} | {family.help} |"
+        for kind, families in kinds.items()
+        for family in families
+    }
+
+    assert table("metrics.md") == rows
+
+
+def test_metric_names_say_their_unit():
+    """Prometheus naming: counters end in _total, times in _seconds."""
+    assert all(
+        family.name.startswith("portico_") for family in (*COUNTERS, *HISTOGRAMS, *GAUGES)
+    )
+    assert all(family.name.endswith("_total") for family in COUNTERS)
+    assert all(family.name.endswith(("_seconds", "_rows")) for family in HISTOGRAMS)
+
+
+def commands():
+    """Every command of the command line with its options, from typer's own tree."""
+    if importlib.util.find_spec("portico.cli.main") is None:
+        return []
+    typer = importlib.import_module("typer")
+    root = typer.main.get_command(importlib.import_module("portico.cli.main").app)
+    return list(leaves(root, ["portico"]))
+
+
+def leaves(command, path):
+    """The commands below this one that do something."""
+    if not getattr(command, "commands", None):
+        yield " ".join(path), command
+    for name, child in sorted(getattr(command, "commands", {}).items()):
+        if not child.hidden:
+            yield from leaves(child, [*path, name])
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), commands(), ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_every_command_and_option_is_explained(path, command):
+    """docs/commands.md has a section for each command that names all its options."""
+    text = (DOCS / "commands.md").read_text()
+    section = re.search(rf"^## `{re.escape(path)}`$(.*?)(?=^## |\Z)", text, re.M | re.S)
+
+    assert section, f"docs/commands.md has no section `{path}`"
+    options = {max(p.opts, key=len) for p in command.params if p.opts[0].startswith("-")}
+    missing = {o for o in options - {"--help"} if not re.search(rf"`{o}[ `=]", section[1])}
+    assert missing == set()
+
+
+def test_no_command_is_explained_that_does_not_exist():
+    """A reader never types what is not there."""
+    if not commands():
+        pytest.skip("the command line (portico.cli.main) is not built yet")
+    text = (DOCS / "commands.md").read_text()
+
+    assert set(re.findall(r"^## `(portico [\w -]+)`$", text, re.M)) <= {
+        p for p, _ in commands()
+    }
