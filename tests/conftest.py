@@ -1,10 +1,25 @@
 """What every test may ask for: the reactor on the tests' own loop, and real journals."""
 
 import asyncio
+import itertools
+import os
+import shutil
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from portico.clock import SystemClock
+from portico.journal import binaries, connect
+from portico.journal.embedded import Embedded
+from portico.journal.folder import Folder
+from portico.journal.migrate import migrate
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +42,68 @@ async def reactor() -> Any:
     running.disconnectAll()
     if running.threadpool is not None:
         running.threadpool.stop()
+
+
+@pytest.fixture(scope="session")
+async def postgres(tmp_path_factory) -> AsyncIterator[str]:
+    """A conninfo of a database server where tests may make databases.
+
+    PORTICO_JOURNAL_URL names one; else it is an embedded one, started once for all tests.
+    """
+    if url := os.environ.get("PORTICO_JOURNAL_URL"):
+        yield url
+        return
+    path = tmp_path_factory.mktemp("data")
+    folder = Folder(path)
+    server = Embedded(folder, binaries.find(), lambda event: None, SystemClock())
+    await server.start()
+    yield server.conninfo
+    await server.stop()
+    folder.close()
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+async def _template(postgres: str) -> AsyncIterator[str]:
+    """The name of a migrated, empty database."""
+    async with _database(postgres, "template0") as name:
+        await migrate(make_conninfo(postgres, dbname=name))
+        yield name
+
+
+@pytest.fixture
+async def empty_database(postgres: str) -> AsyncIterator[str]:
+    """The conninfo of a database with nothing in it."""
+    async with _database(postgres, "template0") as name:
+        yield make_conninfo(postgres, dbname=name)
+
+
+@pytest.fixture
+async def journal_url(postgres: str, _template: str) -> AsyncIterator[str]:
+    """The conninfo of a migrated journal of this test's own, dropped after it."""
+    async with _database(postgres, _template) as name:
+        yield make_conninfo(postgres, dbname=name)
+
+
+class _database:
+    """A database that lives as long as the block. Gives its name."""
+
+    def __init__(self, server: str, template: str) -> None:
+        self._server = server
+        self._template = template
+        self._name = f"test_{os.getpid()}_{next(_numbers)}"
+
+    async def __aenter__(self) -> str:
+        await self._command("create database {} template {} encoding 'UTF8'", self._template)
+        return self._name
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._command("drop database {} with (force)")
+
+    async def _command(self, text: str, *names: str) -> None:
+        connection: connect.Connection
+        async with await psycopg.AsyncConnection.connect(
+            self._server, autocommit=True
+        ) as connection:
+            identifiers = map(sql.Identifier, (self._name, *names))
+            await connection.execute(sql.SQL(text).format(*identifiers))
