@@ -1,0 +1,168 @@
+"""The worker process: reads items, runs the plan over each, says what became of them.
+
+One thread, one item at a time. It never decides about another item's fate but by the rule
+of the protocol: what comes behind an unfinished item of the same group is not run.
+"""
+
+import gc
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from portico.agents import plan as plans
+from portico.agents import run as runs
+from portico.agents.item import Item
+from portico.agents.plan import Plan
+from portico.clock import SystemClock
+from portico.errors import Permanent, WorkerError
+from portico.model.verdict import Failure, Kind, SessionResult
+from portico.wire.pipe import PipeDecoder
+from portico.workers import limits, protocol
+from portico.workers.protocol import Hello, Load, Loaded, LoadFailed, Ping, Pong, Run
+
+_READ = 256 << 10
+_STREAM_SECONDS = 0.05
+_FLUSH_BYTES = 8 << 20
+_TEXT_LIMIT = 2_000
+
+
+class Runner(Protocol):
+    """One loaded agent. version: the hash of its plan."""
+
+    version: str
+
+    def run(self, item: Item) -> SessionResult:
+        """Run the agent over one Signal; a step's fault is a result, not an error."""
+        ...
+
+
+class PlanRunner:
+    """The runner of every real worker: a compiled plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._clock = SystemClock()
+        self.version = plan.version
+
+    def run(self, item: Item) -> SessionResult:
+        """The plan's result."""
+        return runs.run(self._plan, item, self._clock.time_ns)
+
+
+def load(message: Load) -> Runner:
+    """Compile the plan here: with the site's folder on the import path, within the limits."""
+    os.chdir(message.root)
+    sys.path.insert(0, message.root)
+    sys.dont_write_bytecode = True  # a file changed within one second would keep its old code
+    limits.bound_memory(message.memory)
+    return PlanRunner(plans.compile_plan(message.document, Path(message.root)))
+
+
+def serve(connection: socket.socket, loader: Callable[[Load], Runner] = load) -> None:
+    """Work until the engine ends the stream. Raises WorkerError when it speaks nonsense."""
+    child = _Child(connection, loader)
+    decoder = PipeDecoder(protocol.HEADER_LIMIT, protocol.BODY_LIMIT)
+    connection.sendall(protocol.encode(Hello(protocol.VERSION, os.getpid())))
+    while data := connection.recv(_READ):
+        for frame in decoder.feed(data):
+            child.hear(protocol.read_engine(frame.header), frame.body)
+        if decoder.fault is not None:
+            raise decoder.fault
+
+
+class _Child:
+    """What the worker holds between two messages: its runner."""
+
+    def __init__(self, connection: socket.socket, loader: Callable[[Load], Runner]) -> None:
+        self._connection = connection
+        self._loader = loader
+        self._runner: Runner | None = None
+        self._clock = SystemClock()
+
+    def hear(self, message: protocol.FromEngine, body: bytes) -> None:
+        """Do what the engine asks."""
+        if isinstance(message, Run):
+            self._run(message, body)
+        elif isinstance(message, Ping):
+            self._connection.sendall(protocol.encode(Pong()))
+        else:
+            self._load(message)
+
+    def _load(self, message: Load) -> None:
+        try:
+            self._runner = self._loader(message)
+            gc.collect()
+            gc.freeze()
+        except BaseException as error:  # noqa: BLE001  the fence of a load: site code raises anything
+            self._connection.sendall(
+                protocol.encode(LoadFailed(f"{type(error).__name__}: {error}"[:_TEXT_LIMIT]))
+            )
+            return
+        self._connection.sendall(protocol.encode(Loaded(self._runner.version)))
+
+    def _run(self, message: Run, body: bytes) -> None:
+        if self._runner is None:
+            raise WorkerError("Run came before Load")
+        answers = _Answers(self._connection, message.frame)
+        held: set[int] = set()
+        said = self._clock.monotonic()
+        items = protocol.read_items(message, body)
+        for index, (head, item) in enumerate(zip(message.items, items, strict=True)):
+            if head.group in held:
+                answers.add(index, None)
+                continue
+            result = _fenced(self._runner, item)
+            answers.add(index, result)
+            if protocol.holds(result):
+                held.add(head.group)
+            now = self._clock.monotonic()
+            if now - said >= _STREAM_SECONDS:
+                answers.flush()
+                said = now
+        answers.flush()
+
+
+class _Answers:
+    """Results of one frame that have not been said yet."""
+
+    def __init__(self, connection: socket.socket, frame: int) -> None:
+        self._connection = connection
+        self._frame = frame
+        self._done: list[bytes] = []
+        self._contents: list[bytes] = []
+        self._size = 0
+
+    def add(self, index: int, result: SessionResult | None) -> None:
+        """Keep one result until the flush; one that no frame can hold becomes a fault."""
+        done, contents = protocol.encode_done(index, result)
+        size = len(done) + sum(map(len, contents))
+        if len(done) > protocol.HEADER_LIMIT // 2 or size > protocol.ITEM_LIMIT:
+            done, contents = protocol.encode_done(index, _fault(f"a result of {size} bytes"))
+            size = len(done)
+        if self._size + size > _FLUSH_BYTES:
+            self.flush()
+        self._done.append(done)
+        self._contents += contents
+        self._size += size
+
+    def flush(self) -> None:
+        """Say what is kept."""
+        if self._done:
+            self._connection.sendall(
+                protocol.encode_results(self._frame, self._done, self._contents)
+            )
+            self._done, self._contents, self._size = [], [], 0
+
+
+def _fenced(runner: Runner, item: Item) -> SessionResult:
+    try:
+        return runner.run(item)
+    except BaseException as error:  # noqa: BLE001  the fence of one worker reply: sys.exit() too
+        return _fault(type(error).__name__)  # its text may quote a patient
+
+
+def _fault(text: str) -> SessionResult:
+    return SessionResult(Kind.FAULT, failure=Failure(Permanent.code, text))

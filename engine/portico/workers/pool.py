@@ -1,0 +1,130 @@
+"""All agents' workers: the engine's one way to have an item run.
+
+Everything happens on the running loop, and only `start`, `activate`, `retire` and `stop`
+wait for anything. `done` is called exactly once for each item, later than `submit` returns,
+and must not raise.
+
+Items of one group are run in their order and never two at a time. When one is to be tried
+again (`failure.transient`) or holds its key (`hold`), all of its group that was submitted
+before `done` heard of it is given back as not run, in order, and what is submitted from then
+on is run: the caller decides what that is. A worker's death charges one item at most, as
+`step.timeout` or `step.crashed`; a crash is transient at its first attempts.
+"""
+
+import asyncio
+from typing import Any
+
+from portico.agents.item import Item
+from portico.clock import Clock
+from portico.errors import ConfigError, Permanent
+from portico.events.emit import Emit
+from portico.events.running import AgentRetired, NurseryLost
+from portico.model.verdict import Failure, Kind, SessionResult
+from portico.workers.backlog import Done, Outcome
+from portico.workers.crew import Crew
+from portico.workers.nursery import Nursery
+from portico.workers.protocol import ITEM_LIMIT, Load
+from portico.workers.staff import Terms
+from portico.workers.worker import End
+
+_TICK_SECONDS = 0.1
+_CUT_SECONDS = 3.0
+_TOO_LARGE = Outcome(
+    SessionResult(
+        Kind.FAULT, failure=Failure(Permanent.code, f"content beyond {ITEM_LIMIT} bytes")
+    )
+)
+
+
+class Pool:
+    """The crews of all agents. most: workers in all beyond every agent's fewest."""
+
+    def __init__(self, nursery: Nursery, *, clock: Clock, emit: Emit, most: int = 4) -> None:
+        self._nursery = nursery
+        self._clock = clock
+        self._emit = emit
+        self._most = most
+        self._crews: dict[str, Crew] = {}
+        self._leaving: set[Crew] = set()
+        self._ticker: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Wait for the nursery. Raises ConfigError when a module to preload is missing."""
+        await self._nursery.attach(self._lost)
+        self._tick()
+
+    async def activate(
+        self,
+        agent: str,
+        document: dict[str, Any],
+        root: str,
+        terms: Terms,
+        memory: int = 256 << 20,
+    ) -> str:
+        """Prove an agent's plan in a worker, then let it answer in place of what did.
+
+        document: as in the site's file; root: the site's folder; memory: bytes that a worker
+        may allocate. Returns the version. Raises ConfigError, and what was in force stays.
+        Sessions that run end as they began; what waits is run by the new version.
+        """
+        crew = self._crews.get(agent)
+        if crew is None:
+            crew = Crew(agent, self._nursery, self._clock, self._emit, self._may_grow)
+            self._crews[agent] = crew
+        try:
+            return await crew.staff.prove(Load(agent, document, root, memory), terms)
+        except ConfigError:
+            if not crew.staff.version:
+                await self._part(agent)
+            raise
+
+    def submit(self, agent: str, item: Item, group: str, done: Done) -> None:
+        """Have an item run; group: its order key, empty for none.
+
+        Raises KeyError when no such agent is active.
+        """
+        if len(item.content) > ITEM_LIMIT:
+            asyncio.get_running_loop().call_soon(done, _TOO_LARGE)
+        else:
+            self._crews[agent].submit(item, group, done)
+
+    async def retire(self, agent: str) -> None:
+        """Give back what waits, let what runs end, then end the agent's workers."""
+        await self._part(agent)
+        self._emit(AgentRetired(agent))
+
+    async def stop(self, grace: float) -> None:
+        """The same for all agents, within `grace` seconds; then by force. The last act."""
+        crews = [*self._crews.values(), *self._leaving]
+        left = [crew.leave(End.STOPPED) for crew in crews]
+        self._crews = {}
+        if left:
+            _, late = await asyncio.wait(left, timeout=grace)
+            if late:
+                for crew in crews:
+                    crew.staff.cut()
+                await asyncio.wait(late, timeout=_CUT_SECONDS)
+        if self._ticker:
+            self._ticker.cancel()
+        await self._nursery.stop()
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """By agent: version, starting, idle, busy, backlog, quarantined, pids."""
+        return {agent: crew.status() for agent, crew in self._crews.items()}
+
+    async def _part(self, agent: str) -> None:
+        crew = self._crews.pop(agent)
+        self._leaving.add(crew)
+        await crew.leave(End.RETIRED)
+        self._leaving.discard(crew)
+
+    def _may_grow(self) -> bool:
+        return sum(crew.staff.extras() for crew in self._crews.values()) < self._most
+
+    def _tick(self) -> None:
+        for crew in (*self._crews.values(), *self._leaving):
+            crew.tick()
+        self._ticker = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
+
+    def _lost(self, pid: int, seconds: float) -> None:
+        self._emit(NurseryLost(pid, seconds))

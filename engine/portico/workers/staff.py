@@ -1,0 +1,292 @@
+"""Which processes work for one agent: hired, watched, dismissed, replaced.
+
+Every worker belongs to an edition: one activation of the agent. A new edition is proven by
+one worker, on trial, before it is the one in force; the workers of the one before then end
+as soon as they are empty.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from portico.clock import Clock
+from portico.errors import ConfigError, WorkerError
+from portico.events.emit import Emit
+from portico.events.running import (
+    AgentDiffers,
+    AgentLoaded,
+    AgentQuarantined,
+    WorkerDied,
+    WorkerEnded,
+    WorkerStarted,
+)
+from portico.workers.intensity import Intensity
+from portico.workers.nursery import Nursery
+from portico.workers.protocol import Load
+from portico.workers.worker import ORDERLY, End, Owner, Worker
+
+_GRACE_SECONDS = 1.0  # beyond the agent's limit: its own timer comes first
+_LOAD_SECONDS = 30.0
+_IDLE_SECONDS = 30.0
+_PING_SECONDS, _PONG_SECONDS = 10.0, 5.0
+_EXIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """fewest, most: workers kept and allowed. time: seconds for one item. recycle: items
+    after which a worker is replaced; 1 gives each item a fresh one."""
+
+    fewest: int = 1
+    most: int = 4
+    time: float = 30.0
+    recycle: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Edition:
+    number: int
+    plan: Load
+    terms: Terms
+
+
+class Staff:
+    """One agent's processes.
+
+    owner hears what the workers say; gone is told once of each that ended, with what it has
+    not answered still in `sent`. may_grow: whether the pool allows one beyond the fewest.
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        nursery: Nursery,
+        clock: Clock,
+        emit: Emit,
+        *,
+        owner: Owner,
+        gone: Callable[[Worker, End, str], None],
+        may_grow: Callable[[], bool],
+    ) -> None:
+        self.version = ""
+        self._agent = agent
+        self._nursery = nursery
+        self._clock = clock
+        self._emit = emit
+        self._owner = owner
+        self._gone = gone
+        self._may_grow = may_grow
+        self._loop = asyncio.get_running_loop()
+        self._workers: dict[int, Worker] = {}
+        self._edition = _Edition(0, Load(agent, {}, "", 0), Terms(fewest=0, most=0))
+        self._editions = 0
+        self._trials: dict[int, tuple[_Edition, asyncio.Future[str]]] = {}
+        self._connecting: set[asyncio.Task[Any]] = set()
+        self._intensity = Intensity()
+        self.leaving: End | None = None
+        self.left: asyncio.Future[None] = self._loop.create_future()
+
+    async def prove(self, plan: Load, terms: Terms) -> str:
+        """Load a plan in a worker, then put it in force; its version. Raises ConfigError."""
+        self._editions += 1
+        edition = _Edition(self._editions, plan, terms)
+        proven: asyncio.Future[str] = self._loop.create_future()
+        try:
+            self._trials[self._hire(edition)] = edition, proven
+        except WorkerError as error:
+            raise ConfigError(f"agent {self._agent} does not load: {error}") from error
+        return await proven
+
+    def active(self) -> list[Worker]:
+        """Workers of the edition in force that can be given something, now or soon."""
+        number = self._edition.number
+        return [
+            worker
+            for worker in self._workers.values()
+            if worker.edition == number and worker.life.why is None and worker.life.left > 0
+        ]
+
+    def extras(self) -> int:
+        """Workers beyond the fewest."""
+        return max(0, len(self.active()) - self._edition.terms.fewest)
+
+    def leave(self, why: End) -> None:
+        """Hire no more; end each worker once it is empty. `left` is done when none is left."""
+        self.leaving = why
+        for worker in list(self._workers.values()):
+            if worker.token in self._trials:
+                self.end(worker, why, "the engine stops")
+            self.dismiss(worker)
+        self._leave_if_empty()
+
+    def cut(self) -> None:
+        """End every worker now."""
+        for worker in list(self._workers.values()):
+            self.end(worker, End.STOPPED, "")
+
+    def loaded(self, worker: Worker, version: str) -> None:
+        """A worker can run its plan; one on trial puts its edition in force."""
+        life = worker.life
+        self._emit(WorkerStarted(self._agent, life.pid, self._clock.monotonic() - life.born))
+        edition, proven = self._trials.pop(worker.token, (None, None))
+        if edition and proven:
+            self._edition, self.version = edition, version
+            self._intensity = Intensity()
+            self._emit(AgentLoaded(self._agent, version))
+            for other in list(self._workers.values()):
+                self.dismiss(other)
+            self.keep_fewest()
+            if not proven.done():
+                proven.set_result(version)
+        elif worker.edition == self._edition.number and version != self.version:
+            self._emit(AgentDiffers(self._agent, self.version, version))
+        self.dismiss(worker)
+
+    def dismiss(self, worker: Worker) -> None:
+        """End a worker that is empty and will be given nothing more."""
+        if worker.sent or worker.life.why is not None or worker.token in self._trials:
+            return
+        if self.leaving is not None:
+            self.end(worker, self.leaving, "")
+        elif worker.edition < self._edition.number:
+            self.end(worker, End.REPLACED, "")
+        elif worker.life.left <= 0:
+            self.end(worker, End.RECYCLED, "")
+
+    def end(self, worker: Worker, why: End, how: str) -> None:
+        """Use it no more, end its process, have another. Only the first reason counts."""
+        life = worker.life
+        if worker.token not in self._workers:
+            return
+        if life.why is None:
+            life.why, life.how, life.heard = why, how, self._clock.monotonic()
+            if why not in ORDERLY or worker.sent:
+                self._nursery.kill(worker.token)
+            worker.hang_up()
+            self._count_death(worker, why)
+            self.keep_fewest()
+        if life.gone and life.code is not None:
+            self._bury(worker)
+
+    def keep_fewest(self) -> None:
+        """Hire what is missing, unless the workers die too often."""
+        for _ in range(self._edition.terms.fewest - len(self.active())):
+            self._hire_another()
+
+    def grow(self) -> None:
+        """Hire one more, if none is on its way and the agent and the pool allow it."""
+        staff = self.active()
+        if len(staff) < self._edition.terms.most and self._may_grow():
+            if all(worker.life.version for worker in staff):
+                self._hire_another()
+
+    def watch(self) -> None:
+        """End what is late, silent or idle too long; hire what is missing."""
+        now = self._clock.monotonic()
+        for worker in list(self._workers.values()):
+            self._watch(worker, now)
+        self.keep_fewest()
+
+    def status(self) -> dict[str, Any]:
+        """Numbers for people and metrics."""
+        workers = [w for w in self._workers.values() if w.life.why is None]
+        loaded = [w for w in workers if w.life.version]
+        busy = sum(1 for w in loaded if w.sent)
+        return {
+            "version": self.version,
+            "starting": len(workers) - len(loaded),
+            "idle": len(loaded) - busy,
+            "busy": busy,
+            "quarantined": self._intensity.until > self._clock.monotonic(),
+            "pids": [w.life.pid for w in loaded],
+        }
+
+    def _hire(self, edition: _Edition) -> int:
+        terms = edition.terms
+        worker = Worker(
+            edition.plan, edition.number, terms.time, terms.recycle, self._owner, self._clock
+        )
+        worker.token, ours = self._nursery.spawn(worker)
+        self._workers[worker.token] = worker
+        task = self._loop.create_task(
+            self._loop.create_unix_connection(lambda: worker, sock=ours)
+        )
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        return worker.token
+
+    def _hire_another(self) -> None:
+        if self.leaving is not None or self._clock.monotonic() < self._intensity.until:
+            return
+        try:
+            self._hire(self._edition)
+        except WorkerError:  # the nursery is being replaced; the next watch tries again
+            return
+
+    def _count_death(self, worker: Worker, why: End) -> None:
+        if why in ORDERLY or why is End.NURSERY or worker.token in self._trials:
+            return
+        storm = self._intensity.died(self._clock.monotonic())
+        if storm is not None:
+            self._emit(AgentQuarantined(self._agent, *storm))
+
+    def _watch(self, worker: Worker, now: float) -> None:
+        life = worker.life
+        if life.why is not None or life.code is not None:
+            self._see_out(worker, now)
+        elif not life.version:
+            if now - life.born > _LOAD_SECONDS:
+                self.end(worker, End.TIMEOUT, f"not within {_LOAD_SECONDS:.0f} s")
+        elif worker.sent:
+            if now - life.since > worker.limit + _GRACE_SECONDS:
+                self.end(worker, End.TIMEOUT, "")
+        else:
+            self._watch_idle(worker, now)
+
+    def _watch_idle(self, worker: Worker, now: float) -> None:
+        life = worker.life
+        if life.pinged:
+            if now - life.heard > _PONG_SECONDS:
+                self.end(worker, End.SILENT, "")
+        elif self.extras() and now - max(life.since, life.born) > _IDLE_SECONDS:
+            self.end(worker, End.IDLE, "")
+        elif now - life.heard > _PING_SECONDS:
+            worker.ping()
+
+    def _see_out(self, worker: Worker, now: float) -> None:
+        """One that should be gone: first by force, then without waiting for its end."""
+        life = worker.life
+        if now - life.heard > 2 * _EXIT_SECONDS:
+            life.why = life.why or End.CRASHED
+            self._bury(worker)
+        elif now - life.heard > _EXIT_SECONDS:
+            self._nursery.kill(worker.token)
+            worker.hang_up()
+
+    def _bury(self, worker: Worker) -> None:
+        """Nothing more will be heard of it: say how it ended, hand over what it left."""
+        del self._workers[worker.token]
+        life = worker.life
+        why, how = life.why or End.CRASHED, life.how or _manner(life.code)
+        if why in ORDERLY:
+            self._emit(WorkerEnded(self._agent, life.pid, why.value, life.runs))
+        else:
+            self._emit(WorkerDied(self._agent, life.pid, why.value, how, life.runs))
+        _, proven = self._trials.pop(worker.token, (None, None))
+        if proven and not proven.done():
+            proven.set_exception(ConfigError(f"agent {self._agent} does not load: {how}"))
+        self._gone(worker, why, how)
+        self._leave_if_empty()
+
+    def _leave_if_empty(self) -> None:
+        if self.leaving is not None and not self._workers and not self.left.done():
+            self.left.set_result(None)
+
+
+def _manner(code: int | None) -> str:
+    """`exit 3`, `SIGSEGV`."""
+    if code is None:
+        return "unknown"
+    return f"exit {code}" if code >= 0 else signal.Signals(-code).name

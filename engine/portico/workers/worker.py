@@ -1,0 +1,216 @@
+"""The engine's view of one worker process: what it was given, and what it may say now."""
+
+import asyncio
+import signal
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from portico.clock import Clock
+from portico.errors import WorkerError
+from portico.model.verdict import SessionResult
+from portico.wire.pipe import Frame, PipeDecoder
+from portico.workers import protocol
+from portico.workers.backlog import Task
+from portico.workers.protocol import Hello, Load, Loaded, LoadFailed, Ping, Results
+
+
+class End(StrEnum):
+    """Why a worker ended; the codes of WorkerEnded and WorkerDied."""
+
+    REPLACED = "replaced"  # by one with a newer version of its agent
+    RECYCLED = "recycled"
+    IDLE = "idle"
+    RETIRED = "retired"
+    STOPPED = "stopped"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    LOAD_FAILED = "load_failed"
+    NONSENSE = "nonsense"
+    SILENT = "silent"
+    NURSERY = "nursery"
+
+
+ORDERLY = frozenset({End.REPLACED, End.RECYCLED, End.IDLE, End.RETIRED, End.STOPPED})
+
+
+class Owner(Protocol):
+    """Who is told what a worker does."""
+
+    def loaded(self, worker: "Worker", version: str) -> None:
+        """It can run its agent."""
+        ...
+
+    def answered(self, worker: "Worker", task: Task, result: SessionResult | None) -> None:
+        """The next item of its oldest frame has a result, or None when it was not run."""
+        ...
+
+    def fed(self, worker: "Worker", answers: int, seconds: float) -> None:
+        """So many answers were told, and took so long: it may be able to take more."""
+        ...
+
+    def ending(self, worker: "Worker", why: End, how: str) -> None:
+        """Something ended it, or must; called again once nothing more will be heard of it."""
+        ...
+
+
+@dataclass(slots=True)
+class Sent:
+    """A frame that is out. answered: how many of its items have an answer."""
+
+    number: int
+    tasks: list[Task]
+    answered: int = 0
+
+
+@dataclass(slots=True)
+class Life:
+    """What is known of the process. runs, left: items it was given, and may be given yet.
+
+    since: when its oldest unanswered item began, at the latest; heard: when it last spoke
+    (both monotonic). why: set once it is not to be used. code: its exit code once known, or
+    minus the signal; gone: the pipe has ended.
+    """
+
+    left: int
+    born: float
+    heard: float
+    since: float = 0.0
+    pid: int = 0
+    runs: int = 0
+    version: str = ""
+    pinged: bool = False
+    why: End | None = None
+    how: str = ""
+    code: int | None = None
+    gone: bool = False
+
+
+class Worker(asyncio.Protocol):
+    """One worker. It checks every word: a result for an item that is not next is nonsense.
+
+    edition: of the agent's activations, the one it serves; limit: seconds for one item;
+    runs: how many items it may be given in all.
+    """
+
+    def __init__(
+        self, plan: Load, edition: int, limit: float, runs: int, owner: Owner, clock: Clock
+    ) -> None:
+        now = clock.monotonic()
+        self.token = 0
+        self.edition = edition
+        self.limit = limit
+        self.life = Life(runs, now, now)
+        self.sent: deque[Sent] = deque()
+        self._plan = plan
+        self._owner = owner
+        self._clock = clock
+        self._decoder = PipeDecoder(protocol.HEADER_LIMIT, protocol.BODY_LIMIT)
+        self._numbers = 0
+        self._pipe: asyncio.Transport | None = None
+
+    def give(self, tasks: list[Task]) -> None:
+        """Send one frame, in one write."""
+        assert self._pipe is not None
+        life = self.life
+        self._numbers += 1
+        if not self.sent:
+            life.since = self._clock.monotonic()
+        life.runs += len(tasks)
+        life.left -= len(tasks)
+        self.sent.append(Sent(self._numbers, tasks))
+        items = [task.item for task in tasks]
+        groups = [task.group.mark for task in tasks]
+        self._pipe.write(protocol.encode_run(self._numbers, items, groups))
+
+    def ping(self) -> None:
+        """Ask whether it hears."""
+        assert self._pipe is not None
+        self.life.pinged, self.life.heard = True, self._clock.monotonic()
+        self._pipe.write(protocol.encode(Ping()))
+
+    def hang_up(self) -> None:
+        """Close the pipe: a healthy worker ends by itself, and nothing more is heard."""
+        if self._pipe is not None:
+            self._pipe.abort()
+
+    def spawned(self, pid: int) -> None:
+        """The fork succeeded."""
+        self.life.pid = pid
+
+    def exited(self, code: int) -> None:
+        """The process is gone; its last words may still be in the pipe."""
+        self.life.code = code
+        if self.life.gone:
+            self._owner.ending(self, End.CRASHED, "")
+
+    def orphaned(self) -> None:
+        """The zygote ended, and this process with it."""
+        self.life.code = -signal.SIGKILL
+        self._owner.ending(self, End.NURSERY, "")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The first word is the plan."""
+        assert isinstance(transport, asyncio.Transport)
+        self._pipe = transport
+        if self.life.why is not None:
+            transport.abort()
+        else:
+            transport.write(protocol.encode(self._plan))
+
+    def data_received(self, data: bytes) -> None:
+        """Hear everything whole; the fence of one worker's words."""
+        if self.life.why is not None:
+            return
+        before, now = self.life.since, self._clock.monotonic()
+        self.life.heard, self.life.pinged = now, False
+        try:
+            answers = sum([self._hear(frame) for frame in self._decoder.feed(data)])
+            if self._decoder.fault is not None:
+                raise self._decoder.fault
+        except WorkerError as error:
+            self._owner.ending(self, End.NONSENSE, str(error))
+            return
+        if answers:
+            self._owner.fed(self, answers, now - before)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The process is ending, or has."""
+        self.life.gone = True
+        self._owner.ending(self, End.CRASHED, "")
+
+    def _hear(self, frame: Frame) -> int:
+        """Take one message; how many answers it holds."""
+        message = protocol.read_worker(frame.header)
+        if isinstance(message, Results):
+            self._take(message, frame.body)
+            return len(message.done)
+        if isinstance(message, Hello):
+            if message.protocol != protocol.VERSION:
+                raise WorkerError(f"it speaks protocol {message.protocol}")
+        elif isinstance(message, Loaded):
+            if self.life.version or not message.version:
+                raise WorkerError("it loaded twice, or nothing")
+            self.life.version = message.version
+            self._owner.loaded(self, message.version)
+        elif isinstance(message, LoadFailed):
+            self._owner.ending(self, End.LOAD_FAILED, message.text)
+        return 0
+
+    def _take(self, message: Results, body: bytes) -> None:
+        results = protocol.read_results(message.done, body)
+        for done, result in zip(message.done, results, strict=True):
+            sent = self.sent[0] if self.sent else None
+            if sent is None or sent.number != message.frame or sent.answered != done.index:
+                raise WorkerError("a result for an item that is not the next one")
+            task = sent.tasks[done.index]
+            if (result is None) != task.group.held:
+                raise WorkerError(
+                    "it ran an item that was to wait, or skipped one that was not"
+                )
+            sent.answered += 1
+            if sent.answered == len(sent.tasks):
+                self.sent.popleft()
+            self.life.since = self.life.heard
+            self._owner.answered(self, task, result)
