@@ -8,7 +8,7 @@ never early, at most a second late. Source: MLLP Releases 1 and 2; PROTOCOLS M5,
 import asyncio
 from typing import Any, Literal
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -156,11 +156,11 @@ class MllpDestination:
 
     def _unreachable(self, failure: Failure, exchange: Exchange) -> None:
         self._dialling.pop(exchange, None)
-        late = isinstance(failure.value, CancelledError)
+        now = self.seconds()
+        late = now >= exchange.deadline
         why = "no connection in time" if late else type(failure.value).__name__
         text = f"{self._options.address}: {why}"
-        unreached = Answered.NO_CONNECTION
-        exchange.done(exchange.failed(unreached, "no_connection", text, self.seconds()))
+        exchange.done(exchange.failed(Answered.NO_CONNECTION, "no_connection", text, now))
         self._say_quiet()
 
     def _send(self, line: Line, exchange: Exchange) -> None:

@@ -1,0 +1,466 @@
+"""The MLLP destination against peers on real sockets (M5, M6, A11, R2)."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hl7.mllp import start_hl7_server
+
+from portico.clock import SystemClock
+from portico.destinations.contract import Surroundings
+from portico.destinations.mllp import MLLP, MllpTarget
+from portico.ids import SignalId
+from portico.model.delivery import Answered, Attempt, Delivery
+from portico.wire.mllp import MllpDecoder, encode
+
+SIGNAL = SignalId(bytes.fromhex("019a3b1c0000700080000000deadbeef"))
+
+
+def message(control_id: str = "7") -> bytes:
+    """A message with this MSH-10."""
+    return b"MSH|^~\\&|HIS|H|LAB|L|1||ADT^A01|%b|P|2.5\rPID|1\r" % control_id.encode()
+
+
+def answer(code: str = "AA", control_id: str = "7") -> bytes:
+    """Its answer."""
+    head = b"MSH|^~\\&|LAB|L|HIS|H|1||ACK|9|P|2.5\r"
+    return head + f"MSA|{code}|{control_id}\r".encode()
+
+
+def delivery(content: bytes | None = None) -> Delivery:
+    """One Delivery."""
+    return Delivery(SIGNAL, 1, 1, "lab", "", content or message())
+
+
+class Peer:
+    """Takes connections; `script` says what to write for each frame (None: nothing)."""
+
+    def __init__(self) -> None:
+        self.script: Callable[[bytes], bytes | None] = lambda _: encode(answer())
+        self.frames: list[bytes] = []
+        self.writers: list[asyncio.StreamWriter] = []
+        self.closed = 0
+        self._changed = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        self.writers.append(writer)
+        decoder = MllpDecoder(1 << 20)
+        try:
+            while data := await reader.read(65536):
+                for frame in decoder.feed(data):
+                    self.frames.append(frame)
+                    self._changed.set()
+                    if said := self.script(frame):
+                        writer.write(said)
+        except ConnectionError:
+            pass
+        self.closed += 1
+        self._changed.set()
+        writer.close()
+
+    async def until(self, true: Callable[[], Any]) -> None:
+        """Wait for frames and ends of connections that make it true."""
+        while not true():
+            self._changed.clear()
+            await asyncio.wait_for(self._changed.wait(), 10)
+
+
+@pytest.fixture
+async def peer():
+    """A Peer on a port: `peer.address`."""
+    twin = Peer()
+    server = await asyncio.start_server(twin.serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    twin.address = f"{host}:{port}"
+    yield twin
+    server.close()
+    for writer in twin.writers:
+        writer.close()
+
+
+def spec(options: Any, **common: Any) -> Any:
+    """A destination's document as the build functions see it."""
+    return SimpleNamespace(
+        **{"options": options, "connections": 1, "timeout": 5, "connect": 5, "idle": 3600}
+        | common
+    )
+
+
+class Sender:
+    """A started destination, driven one attempt at a time."""
+
+    def __init__(self, destination: Any, events: list[Any]) -> None:
+        self.destination, self.events = destination, events
+
+    def begin(self, one: Delivery) -> "asyncio.Future[Attempt]":
+        """Deliver; the future has the attempt, and fails when `done` is called twice."""
+        future = asyncio.get_running_loop().create_future()
+        self.destination.deliver(one, future.set_result)
+        return future
+
+    async def send(self, one: Delivery | None = None) -> Attempt:
+        """Deliver, and wait for the attempt."""
+        return await asyncio.wait_for(self.begin(one or delivery()), 10)
+
+
+@pytest.fixture
+async def sending(reactor):
+    """`await sending(address, ack=..., common={...})`: a Sender; all are stopped at the end."""
+    started = []
+
+    async def start(address: str, common: dict[str, Any] | None = None, **options: Any):
+        target = MllpTarget.model_validate({"address": address, **options})
+        events: list[Any] = []
+        around = Surroundings(reactor, SystemClock(), events.append, Path())
+        destination = MLLP.build("lab", spec(target, **(common or {})), around)
+        await destination.start()
+        started.append(destination)
+        return Sender(destination, events)
+
+    yield start
+    for destination in started:
+        await destination.stop(0)
+
+
+@pytest.mark.parametrize("code", ["AA", "CA", "AE", "AR", "CE", "CR", "AAX"])
+async def test_the_peers_code_and_its_exact_answer_come_back(sending, peer, code):
+    """Which code is success is not decided here; `AAX` is not AA."""
+    peer.script = lambda _: encode(answer(code))
+
+    attempt = await (await sending(peer.address)).send()
+
+    assert (attempt.answered, attempt.code) == (Answered.ANSWERED, code)
+    assert attempt.answer == answer(code)
+    assert peer.frames == [message()]
+
+
+async def test_the_connection_is_kept_for_the_next_message(sending, peer):
+    """No connect for each message."""
+    sender = await sending(peer.address)
+
+    for i in range(3):
+        peer.script = lambda _, i=i: encode(answer(control_id=str(i)))
+        assert (await sender.send(delivery(message(str(i))))).code == "AA"
+
+    assert len(peer.writers) == 1
+
+
+async def test_as_many_connections_as_messages_in_flight(sending, peer):
+    """One in flight a connection; lanes above share them."""
+    peer.script = lambda _: None
+    sender = await sending(peer.address, {"connections": 2})
+    first, second = sender.begin(delivery()), sender.begin(delivery())
+    await peer.until(lambda: len(peer.frames) == 2)
+    assert sender.destination.width == len(peer.writers) == 2
+
+    for writer in peer.writers:
+        writer.write(encode(answer()))
+
+    assert [(await first).code, (await second).code] == ["AA", "AA"]
+
+
+async def test_an_answer_for_another_message_is_not_credited(sending, peer):
+    """A11: unclear, and the connection is never used again."""
+    peer.script = lambda _: encode(answer(control_id="8"))
+    sender = await sending(peer.address)
+
+    attempt = await sender.send()
+
+    assert (attempt.answered, attempt.code) == (Answered.UNCLEAR, "wrong_id")
+    peer.script = lambda _: encode(answer())
+    assert (await sender.send()).code == "AA"
+    assert len(peer.writers) == 2
+
+
+async def test_a_late_answer_cannot_match_a_later_message(sending, peer):
+    """M5: after the time-out the socket is closed; the retry goes over a new one."""
+    peer.script = lambda _: None
+    sender = await sending(peer.address, {"timeout": 0.05})
+
+    attempt = await sender.send()
+
+    assert (attempt.answered, attempt.code) == (Answered.UNCLEAR, "timeout")
+    assert attempt.micros >= 50_000
+    await peer.until(lambda: peer.closed == 1)
+    peer.script = lambda _: encode(answer())
+    assert (await sender.send()).code == "AA"
+
+
+async def test_a_peer_that_is_not_there_is_no_connection(sending):
+    """Nothing was sent: the lane may try again without fear of a second delivery."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    attempt = await (await sending(f"127.0.0.1:{port}")).send()
+
+    assert (attempt.answered, attempt.code) == (Answered.NO_CONNECTION, "no_connection")
+    assert attempt.detail == f"127.0.0.1:{port}: ConnectionRefusedError"
+
+
+async def test_a_peer_that_does_not_take_the_connection_in_time(sending):
+    """A full backlog answers nothing; `connect` bounds the wait."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        address = server.getsockname()
+        full = [socket.socket() for _ in range(4)]
+        for knock in full:
+            knock.setblocking(False)
+            knock.connect_ex(address)
+        sender = await sending(f"127.0.0.1:{address[1]}", {"connect": 0.1})
+
+        attempt = await sender.send()
+
+        for knock in full:
+            knock.close()
+    assert attempt.answered is Answered.NO_CONNECTION
+    assert attempt.detail.endswith("no connection in time")
+
+
+async def test_a_connection_closed_before_the_answer_is_unclear(sending, peer):
+    """It may have the message."""
+
+    def close(_: bytes) -> None:
+        peer.writers[-1].close()
+
+    peer.script = close
+
+    attempt = await (await sending(peer.address)).send()
+
+    assert (attempt.answered, attempt.code) == (Answered.UNCLEAR, "closed")
+
+
+async def test_a_connection_closed_while_it_rests_costs_no_attempt(sending, peer):
+    """Many peers close after each message."""
+    sender = await sending(peer.address)
+    for _ in range(3):
+        assert (await sender.send()).code == "AA"
+        peer.writers[-1].close()
+        while sender.destination._resting:
+            await asyncio.sleep(0)
+
+    assert len(peer.writers) == 3
+
+
+@pytest.mark.parametrize(
+    "said", [b"OK", b"", b"MSH|^~\\&|LAB\r", b"MSH\rMSA|AA|7\r", b"\xff" * 40]
+)
+async def test_an_answer_that_cannot_be_read_is_unclear(sending, peer, said):
+    """Its bytes are kept for people; nothing is credited."""
+    peer.script = lambda _: encode(said)
+
+    attempt = await (await sending(peer.address)).send()
+
+    assert (attempt.answered, attempt.code) == (Answered.UNCLEAR, "garbled")
+    assert attempt.answer == said
+
+
+async def test_an_answer_in_single_bytes_is_read(sending, peer):
+    """One byte at a time, with noise before it."""
+    peer.script = lambda _: None
+    sender = await sending(peer.address)
+    future = sender.begin(delivery())
+    await peer.until(lambda: peer.frames)
+
+    for byte in b"\r\n" + encode(answer()):
+        peer.writers[0].write(bytes((byte,)))
+        await asyncio.sleep(0)
+
+    assert (await future).code == "AA"
+
+
+async def test_an_answer_that_nobody_waits_for_closes_the_connection(sending, peer):
+    """A second answer to the last message must not meet the next one."""
+    peer.script = lambda _: encode(answer()) * 2
+    sender = await sending(peer.address)
+
+    assert (await sender.send()).code == "AA"
+    await peer.until(lambda: peer.closed == 1)
+
+    assert [type(event).__name__ for event in sender.events] == ["AnswerUnexpected"]
+    assert (await sender.send()).code == "AA"
+
+
+async def test_content_with_an_end_mark_is_never_sent(sending, peer):
+    """The peer would cut it in two; no retry can help."""
+    attempt = await (await sending(peer.address)).send(delivery(message() + b"\x1c\r"))
+
+    assert (attempt.answered, attempt.code) == (Answered.ANSWERED, "unsendable")
+    assert peer.writers == []
+
+
+async def test_content_that_is_not_hl7_takes_any_answer(sending, peer):
+    """There is no control id to match."""
+    peer.script = lambda _: encode(answer(control_id="whatever"))
+
+    assert (await (await sending(peer.address)).send(delivery(b'{"a": 1}'))).code == "AA"
+
+
+async def test_control_ids_are_matched_byte_for_byte(sending, peer):
+    """A6: escapes and bytes outside ASCII included."""
+    odd = message("x").replace(b"|x|", b"|\\T\\\xe4 1|")
+    peer.script = lambda _: encode(answer(control_id="x").replace(b"|x", b"|\\T\\\xe4 1"))
+
+    assert (await (await sending(peer.address)).send(delivery(odd))).code == "AA"
+
+
+async def test_a_commit_answer_is_not_the_application_answer(sending, peer):
+    """`ack: application` waits on after CA; CE and CR end it."""
+    sender = await sending(peer.address, ack="application")
+
+    peer.script = lambda _: encode(answer("CA")) + encode(answer("AE"))
+    assert (await sender.send()).code == "AE"
+    peer.script = lambda _: encode(answer("CR"))
+    assert (await sender.send()).code == "CR"
+
+
+async def test_without_answers_written_is_done(sending, peer):
+    """`ack: none`: an answer that comes all the same is dropped."""
+    sender = await sending(peer.address, ack="none")
+
+    assert (await sender.send()).code == "written"
+    await peer.until(lambda: len(peer.frames) == 1)
+    assert (await sender.send()).code == "written"
+    await peer.until(lambda: len(peer.frames) == 2)
+
+    assert len(peer.writers) == 1
+
+
+async def test_without_answers_a_large_message_is_done_once_the_kernel_has_it(sending):
+    """A peer that reads nothing keeps it unfinished; reading it ends the attempt."""
+    taken = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await taken.wait()
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1 << 16):
+                pass
+        writer.close()
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    sender = await sending(f"127.0.0.1:{port}", ack="none")
+    future = sender.begin(delivery(message() + b"x" * (32 << 20)))
+    for _ in range(50):
+        await asyncio.sleep(0.001)
+    assert not future.done()
+
+    taken.set()
+
+    assert (await asyncio.wait_for(future, 10)).code == "written"
+    server.close()
+
+
+async def test_release_2_waits_for_the_commit_block_and_the_answer(sending, peer):
+    """R2, R3: the answer is confirmed by a commit block of ours."""
+    peer.script = lambda frame: (
+        b"\x0b\x06\x1c\x0d" + encode(answer()) if frame != b"\x06" else None
+    )
+
+    attempt = await (await sending(peer.address, release="2")).send()
+
+    assert attempt.code == "AA"
+    await peer.until(lambda: len(peer.frames) == 2)
+    assert peer.frames == [message(), b"\x06"]
+
+
+async def test_release_2_takes_a_nak_as_unclear_to_be_sent_again(sending, peer):
+    """R2: the same content goes out again, by the destination's retry."""
+    peer.script = lambda _: b"\x0b\x15\x1c\x0d"
+
+    attempt = await (await sending(peer.address, release="2")).send()
+
+    assert (attempt.answered, attempt.code) == (Answered.UNCLEAR, "nak")
+
+
+async def test_release_2_without_answers_is_done_at_the_commit_block(sending, peer):
+    """Better than `written`: the peer has stored it."""
+    peer.script = lambda _: b"\x0b\x06\x1c\x0d"
+
+    attempt = await (await sending(peer.address, release="2", ack="none")).send()
+
+    assert (attempt.code, attempt.answer) == ("written", b"\x06")
+
+
+async def test_a_new_address_is_taken_by_the_next_delivery(sending, peer):
+    """What is in flight ends where it began."""
+    old = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    port = old.sockets[0].getsockname()[1]
+    sender = await sending(f"127.0.0.1:{port}")
+    first = sender.begin(delivery())
+    target = MllpTarget.model_validate({"address": peer.address})
+
+    assert sender.destination.adopt(spec(target, connections=3))
+
+    assert (await sender.send()).code == "AA"
+    assert sender.destination.width == 3
+    assert not first.done()
+    assert not sender.destination.adopt(object())
+    old.close()
+
+
+async def test_an_idle_connection_is_closed(sending, peer):
+    """A firewall would drop it without a word."""
+    sender = await sending(peer.address, {"idle": 0.05})
+    await sender.send()
+
+    await peer.until(lambda: peer.closed == 1)
+
+    assert (await sender.send()).code == "AA"
+
+
+async def test_stop_lets_what_is_in_flight_end(sending, peer):
+    """Within its grace."""
+    peer.script = lambda _: None
+    sender = await sending(peer.address)
+    future = sender.begin(delivery())
+    await peer.until(lambda: peer.frames)
+
+    stopping = asyncio.ensure_future(sender.destination.stop(10))
+    peer.writers[0].write(encode(answer()))
+
+    assert (await future).code == "AA"
+    await stopping
+    await peer.until(lambda: peer.closed == 1)
+
+
+async def test_stop_reports_what_did_not_end_as_unclear(sending, peer):
+    """It may have arrived; after the restart it is sent again."""
+    peer.script = lambda _: None
+    sender = await sending(peer.address)
+    future = sender.begin(delivery())
+    await peer.until(lambda: peer.frames)
+
+    await sender.destination.stop(0.01)
+
+    attempt = await future
+    assert (attempt.answered, attempt.code) == (Answered.UNCLEAR, "closed")
+
+
+async def test_a_name_is_resolved(sending, peer):
+    """`localhost` may be ::1 first; all its addresses are tried."""
+    port = peer.address.rpartition(":")[2]
+
+    assert (await (await sending(f"localhost:{port}")).send()).code == "AA"
+
+
+async def test_python_hl7_acknowledges(sending):
+    """A peer that we did not write: python-hl7's server and its own create_ack."""
+
+    async def acknowledge(reader, writer) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                writer.writemessage((await reader.readmessage()).create_ack())
+                await writer.drain()
+
+    server = await start_hl7_server(acknowledge, "127.0.0.1", 0, encoding="latin-1")
+    port = server.sockets[0].getsockname()[1]
+    sender = await sending(f"127.0.0.1:{port}")
+
+    for i in range(3):
+        assert (await sender.send(delivery(message(f"id{i}")))).code == "AA"
+    server.close()
