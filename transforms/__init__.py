@@ -1,0 +1,1 @@
+"""The Python steps of this site: plain functions over a message (portico.authoring)."""
