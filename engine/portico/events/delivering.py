@@ -81,3 +81,10 @@ class SessionRetried(Event):
     step: str
     tries: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class JournalUnreadable(Event):
+    """Waiting Signals could not be read back from the journal; it is tried again."""
+
+    level: ClassVar[str] = "warning"

@@ -1,6 +1,6 @@
 """A Run: one journaled Signal on its way through the agents that answer it."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -19,12 +19,12 @@ class Ending(Struct, frozen=True):
 
 
 class Waiter(Protocol):
-    """Who is told when a Run has ended: the channel that still owes an answer.
+    """Who is told when a Run has ended: the channel that still owes an answer."""
 
-    open: the sender has not been told yet.
-    """
-
-    open: bool
+    @property
+    def open(self) -> bool:
+        """The sender has not been told yet."""
+        ...
 
     def ended(self, ending: Ending) -> None:
         """All sessions are concluded and journaled."""
@@ -60,7 +60,7 @@ class Run:
         signal: Signal,
         seq: int,
         todo: set[str],
-        envelope: dict[str, object],
+        envelope: dict[str, Any],
         waiter: Waiter | None = None,
         sessions: int = 0,
         deliveries: int = 0,

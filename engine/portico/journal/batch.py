@@ -1,12 +1,14 @@
 """One group commit: from what waits to the statements that store it."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from portico.ids import SignalId
 from portico.journal import columns, statements
 from portico.journal.contract import Conclusion, Earlier, Mark, Owed, ParkedRow, Pending
 from portico.journal.pipeline import Rows
+from portico.model.signal import Signal
 from portico.model.states import DeliveryState, SignalState
 
 SEQ_SHIFT = 20  # a flush holds fewer than 2**20 Signals and Deliveries
@@ -59,17 +61,28 @@ class Batch:
 
     def tell(self, rows: Rows) -> None:
         """Call everybody back, in the journal's order."""
+        found = _earlier(rows)
+
+        def earlier(signal: Signal) -> tuple[Earlier, ...]:
+            key = signal.repeat_key
+            if not key:
+                return ()
+            before = found.get(key, ())
+            if not signal.ended.startswith("refused:"):
+                found[key] = (Earlier(signal.id, signal.sha256), *before)
+            return before
+
+        self._tell(earlier)
+
+    def tell_late(self, found: dict[bytes, tuple[Earlier, ...]]) -> None:
+        """The same for a flush whose own answer was lost; repeats by the Signal's id."""
+        self._tell(lambda signal: found.get(signal.id, ()))
+
+    def _tell(self, earlier: Callable[[Signal], tuple[Earlier, ...]]) -> None:
         seq = self.number << SEQ_SHIFT
-        inbound = self.inbound()
-        earlier = _earlier(rows)
-        for pending in inbound:
-            key = pending.signal.repeat_key
-            found = earlier.get(key, ()) if key else ()
-            pending.stored(seq, found)
+        for pending in self.inbound():
+            pending.stored(seq, earlier(pending.signal))
             seq += 1
-            if key and not pending.signal.ended.startswith("refused:"):
-                mine = Earlier(pending.signal.id, pending.signal.sha256)
-                earlier[key] = (mine, *found)
         for conclusion in self.conclusions:
             conclusion.stored(seq)
             seq += len(conclusion.owed)
@@ -142,7 +155,6 @@ class Batch:
             columns.uuids([signal for signal, _ in fresh]),
             columns.int2s([o.part for _, o in fresh]),
             columns.blobs([o.content or b"" for _, o in fresh]),
-            columns.texts([c.origin for c in done]),
         ]
 
     def _marks(self) -> list[bytes]:

@@ -142,3 +142,16 @@ class Writer(Protocol):
     def mark(self, mark: Mark, urgent: bool) -> None:
         """Make an attempt's end durable. urgent: a lane waits for it, so do not linger."""
         ...
+
+
+class Recovered(Struct, frozen=True):
+    """A waiting Signal read back. agents: those that have concluded it ('' is the channel).
+
+    deliveries: how many it has had. earlier: journaled before it with the same repeat key.
+    """
+
+    seq: int
+    signal: Signal
+    agents: tuple[str, ...]
+    deliveries: int
+    earlier: tuple[Earlier, ...]

@@ -9,11 +9,10 @@ guards) takes its old lease over at once.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from psycopg import AsyncConnection
 
 from portico.clock import Clock
+from portico.journal import connect
+from portico.journal.connect import Connection
 
 SILENCE = 12.0  # seconds without a beat after which an owner counts as dead
 BEAT = 2.0  # seconds between beats of an owner that has nothing to store
@@ -28,7 +27,7 @@ _TAKE = """
     update lease set owner = %s, epoch = epoch + 1, beat = beat + 1, flushed = 0
     where name = %s and epoch = %s returning epoch
     """
-_BEAT = "update lease set beat = beat + 1 where name = %s and epoch = %s"
+_BEAT = "update lease set beat = beat + 1 where name = %s and epoch = %s returning 1"
 _LEAVE = "update lease set owner = '' where name = %s and epoch = %s"
 
 
@@ -41,7 +40,7 @@ class Lease:
 
 
 async def acquire(
-    connection: AsyncConnection[Any],
+    connection: Connection,
     name: str,
     owner: str,
     clock: Clock,
@@ -51,29 +50,27 @@ async def acquire(
 
     owner: this installation's identity. waiting: called once when somebody else holds it.
     """
-    await connection.execute(_MAKE, (name,))
+    await connect.run(connection, _MAKE, (name,))
     seen: tuple[int, int] | None = None
     since = clock.monotonic()
     while True:
-        row = await (await connection.execute(_READ, (name,))).fetchone()
-        assert row is not None
-        holder, epoch, beat = row
+        holder, epoch, beat = (await connect.run(connection, _READ, (name,)))[0]
         if seen != (epoch, beat):
             if seen is None and holder not in ("", owner):
                 waiting()
             seen, since = (epoch, beat), clock.monotonic()
         if holder in ("", owner) or clock.monotonic() - since > SILENCE:
-            taken = await (await connection.execute(_TAKE, (owner, name, epoch))).fetchone()
-            if taken is not None:
-                return Lease(name, taken[0])
+            taken = await connect.run(connection, _TAKE, (owner, name, epoch))
+            if taken:
+                return Lease(name, taken[0][0])
         await asyncio.sleep(_LOOK)
 
 
-async def beat(connection: AsyncConnection[Any], lease: Lease) -> bool:
+async def beat(connection: Connection, lease: Lease) -> bool:
     """Say that we live; False when the lease is no longer ours."""
-    return (await connection.execute(_BEAT, (lease.name, lease.epoch))).rowcount == 1
+    return bool(await connect.run(connection, _BEAT, (lease.name, lease.epoch)))
 
 
-async def leave(connection: AsyncConnection[Any], lease: Lease) -> None:
+async def leave(connection: Connection, lease: Lease) -> None:
     """Give the lease back, so that the next engine need not wait."""
-    await connection.execute(_LEAVE, (lease.name, lease.epoch))
+    await connect.run(connection, _LEAVE, (lease.name, lease.epoch))

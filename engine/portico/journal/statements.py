@@ -16,7 +16,8 @@ HOT: dict[str, str] = {
         from unnest($1::bigint[]) as r (key)
         cross join lateral (
             select id, sha256 from signal
-            where repeat_key = r.key and repeat_key <> 0 and id >= $2::uuid and ended not like 'refused:%'
+            where repeat_key = r.key and repeat_key <> 0 and id >= $2::uuid
+                and ended not like 'refused:%'
             order by id desc limit 8
         ) as s
         """,
@@ -31,8 +32,8 @@ HOT: dict[str, str] = {
         ),
         bodies as (insert into body (signal, part, content) select id, 0, content from arrived),
         waits as (
-            insert into waiting (origin, seq, signal)
-            select origin, seq, id from arrived where ended = ''
+            insert into waiting (seq, signal, origin)
+            select seq, id, origin from arrived where ended = ''
         )
         insert into signal (id, seq, origin, received, type, control_id, sender, patient,
             order_key, repeat_key, peer, size, sha256, flags, parent, ended)
@@ -42,8 +43,7 @@ HOT: dict[str, str] = {
         """,
     CONCLUDE: """
         with gone as (
-            delete from waiting w using unnest($24::text[], $1::bigint[]) as d (origin, seq)
-            where w.origin = d.origin and w.seq = d.seq
+            delete from waiting w using unnest($1::bigint[]) as d (seq) where w.seq = d.seq
         ),
         ended as (
             insert into session (signal, number, agent, version, verdict, step, error, micros,
@@ -96,6 +96,82 @@ HOT: dict[str, str] = {
         on conflict (scope, name, state) do update set n = t.n + excluded.n
         """,
     NEXT: "select nextval('flush_number')",
+}
+
+READ: dict[str, str] = {
+    # Signals that wait, in the journal's order, with the sessions they have had.
+    "waiting": """
+        select w.seq, s.id, s.origin, s.received, b.content, s.sha256, s.peer, s.type,
+            s.control_id, s.sender, s.patient, s.order_key, s.repeat_key, s.flags, s.parent,
+            array(select agent from session e where e.signal = s.id),
+            (select count(*) from delivery d where d.signal = s.id)
+        from (select seq, signal from waiting where seq > %s order by seq limit %s) w
+        join signal s on s.id = w.signal
+        join body b on b.signal = w.signal and b.part = 0
+        order by w.seq
+        """,
+    # Accepted Signals with the same repeat key as these, journaled before them.
+    "earlier": """
+        select me.id, s.id, s.sha256
+        from unnest(%s::uuid[]) as r (id)
+        join signal me on me.id = r.id and me.repeat_key <> 0
+        cross join lateral (
+            select id, sha256 from signal
+            where repeat_key = me.repeat_key and repeat_key <> 0 and id >= %s and seq < me.seq
+                and ended not like 'refused:%%'
+            order by id desc limit 8
+        ) as s
+        """,
+    # A destination's queue from a place on, in order, with the bytes to send.
+    "queued": """
+        select q.seq, q.signal, q.number, q.lane, b.content, d.control_id, d.file, s.received,
+            q.tries
+        from (
+            select seq, signal, number, lane, tries from queued
+            where destination = %s and seq > %s order by seq limit %s
+        ) q
+        join delivery d on d.signal = q.signal and d.number = q.number
+        join body b on b.signal = q.signal and b.part = d.part
+        join signal s on s.id = q.signal
+        order by q.seq
+        """,
+    # The same for one lane between two places.
+    "queued_in_lane": """
+        select q.seq, q.signal, q.number, q.lane, b.content, d.control_id, d.file, s.received,
+            q.tries
+        from (
+            select seq, signal, number, lane, tries from queued
+            where destination = %s and lane = %s and seq between %s and %s order by seq limit %s
+        ) q
+        join delivery d on d.signal = q.signal and d.number = q.number
+        join body b on b.signal = q.signal and b.part = d.part
+        join signal s on s.id = q.signal
+        order by q.seq
+        """,
+    # Lanes of a destination that a parked Delivery holds for a person.
+    "held_lanes": """
+        select distinct lane from parked where kind = 'delivery' and hold and name = %s
+        """,
+    # Order keys of (origin, agent) that a parked Signal holds for a person.
+    "held_keys": """
+        select distinct name, agent, lane from parked where kind = 'signal' and hold
+        """,
+    # What became of one Signal, as far as rows tell.
+    "state": """
+        select exists (select from waiting w where w.seq = s.seq),
+            exists (select from parked p where p.signal = s.id and p.kind = 'signal'),
+            array(select verdict from session e where e.signal = s.id), s.ended
+        from signal s where s.id = %s
+        """,
+    # The books.
+    "tally": "select scope, name, state, n from tally",
+    # When the oldest in each destination's queue came, and how many it holds.
+    "depth": """
+        select destination, n, (select signal from queued q
+            where q.destination = t.destination order by seq limit 1)
+        from (select name as destination, n from tally
+            where scope = 'destination' and state = 'queued' and n > 0) t
+        """,
 }
 
 # The hot statements meet small, fast-changing tables whose statistics lie: never scan them.

@@ -119,9 +119,9 @@ attempt = Table(
 waiting = Table(
     "waiting",
     metadata,
-    Column("origin", Text, primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("signal", UUID, nullable=False),
+    Column("origin", Text, nullable=False),
 )
 
 queued = Table(

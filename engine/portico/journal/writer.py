@@ -17,7 +17,7 @@ from portico.errors import JournalError, JournalFenced, JournalRefused, JournalU
 from portico.ids import SignalId, floor_at
 from portico.journal import statements
 from portico.journal.batch import Batch
-from portico.journal.contract import Conclusion, Mark, Pending
+from portico.journal.contract import Conclusion, Earlier, Mark, Pending
 from portico.journal.pipeline import Pipeline, Rows
 
 MOST_ITEMS = 256
@@ -31,14 +31,14 @@ _ROW_AT_FAULT = ("22", "23")  # SQLSTATE classes: data exception, integrity viol
 class Opened:
     """A fresh writing connection whose lease still is ours.
 
-    flushed: the number of the last flush stored. repeats: the answer of REPEATS for Signals
-    that are stored already, for a flush whose own answer was lost.
+    flushed: the number of the last flush stored. repeats: those of Signals that are stored
+    already, by id, for a flush whose own answer was lost.
     """
 
     pipeline: Pipeline
     flushed: int
     next_number: int
-    repeats: Callable[[list[SignalId]], Awaitable[Rows]]
+    repeats: Callable[[list[SignalId]], Awaitable[dict[bytes, tuple[Earlier, ...]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ class GroupCommit:
         self._solo = 0
         self._started = 0.0
         self._task: asyncio.Task[None] | None = None
+        self.opened = asyncio.Event()  # it could be written at least once
         self._lost = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -135,6 +136,7 @@ class GroupCommit:
                 continue
             self._number, self._pipeline = opened.next_number, opened.pipeline
             self._hooks.up()
+            self.opened.set()
             self._kick()
             await self._lost.wait()
 
@@ -229,17 +231,17 @@ class GroupCommit:
 
     def _refused(self, error: JournalRefused, batch: Batch) -> None:
         """Nothing of this batch is stored: mend what can be mended, and say what cannot."""
-        if error.state == _NO_PARTITION:
+        if error.sqlstate == _NO_PARTITION:
             self._flying = batch
             self._task = self._loop.create_task(self._partitioned(batch))
-        elif error.state[:2] in _ROW_AT_FAULT and batch.size > 1:
+        elif error.sqlstate[:2] in _ROW_AT_FAULT and batch.size > 1:
             self._solo = batch.size
             self._put_back(batch)
             self._arrived.extendleft(reversed(batch.arrived))
             self._kick()
-        elif error.state[:2] in _ROW_AT_FAULT:
+        elif error.sqlstate[:2] in _ROW_AT_FAULT:
             self._fail(batch.arrived, error)
-            self._hooks.rejected(error.state)
+            self._hooks.rejected(error.sqlstate)
             self._next()
         else:
             self._give_up(batch, error)
@@ -289,9 +291,9 @@ class GroupCommit:
             return
         if opened.flushed == batch.number:
             keyed = [p.signal.id for p in batch.arrived if p.signal.repeat_key]
-            rows = await opened.repeats(keyed) if keyed else {}
+            found = await opened.repeats(keyed) if keyed else {}
             self._doubt = None
-            batch.tell(rows)
+            batch.tell_late(found)
         else:
             self._doubt = None
             self._put_back(batch)

@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from portico.errors import MessageError, NotHl7
+from portico.errors import MessageError, NotHl7, RequiredMissing
 from portico.hl7.header import Header
 from portico.hl7.view import MessageView
-from portico.language.content import View, open_content
+from portico.language.content import View, open_content, sniff
 from portico.language.context import Context
 from portico.language.place import Place
 
@@ -21,10 +21,11 @@ WORDS = ("sender", "connection", "channel", "none")
 class Rules(Struct, frozen=True):
     """A channel's settings, as far as reading goes.
 
-    order_by: the words above or places, the first valued one counts. repeat_by: places whose
-    values together name a message, None when repeats are processed like any other;
-    standard_repeat: they are MSH-3, MSH-4 and MSH-10, which are read without a path.
-    on_charset_error: `refuse`, `replace` or the codec to fall back to.
+    content: `hl7 json bytes`, or `auto` by the first bytes. order_by: the words above or
+    places, the first valued one counts. repeat_by: places whose values together name a
+    message, None when repeats are processed like any other; standard_repeat: they are MSH-3,
+    MSH-4 and MSH-10, which are read without a path. on_charset_error: `refuse`, `replace` or
+    the character set to fall back to.
     """
 
     origin: str
@@ -57,10 +58,10 @@ class Routed(Struct, frozen=True):
 def route(rules: Rules, content: bytes, peer: str, connection: int) -> Routed:
     """Read a content by a channel's rules. Never raises: what is wrong is in `fault`."""
     try:
-        if rules.content == "hl7":
+        kind = sniff(content) if rules.content == "auto" else rules.content
+        if kind == "hl7":
             return _route_hl7(rules, content, peer, connection)
-        view = open_content(rules.content, content)
-        return _route_other(rules, view, peer, connection)
+        return _route_other(rules, kind, open_content(kind, content), peer, connection)
     except MessageError as fault:
         return Routed(fault=fault)
 
@@ -110,11 +111,11 @@ def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Rout
     )
 
 
-def _route_other(rules: Rules, view: View, peer: str, connection: int) -> Routed:
+def _route_other(rules: Rules, kind: str, view: View, peer: str, connection: int) -> Routed:
     context = Context(view, {"channel": rules.origin, "peer": peer})
-    kind = {"json": "application/json"}.get(rules.content, "application/octet-stream")
+    media = {"json": "application/json"}.get(kind, "application/octet-stream")
     return Routed(
-        kind,
+        media,
         order_key=_order_key(rules, context, peer.rpartition(":")[0], connection),
         repeat_key=_repeat_key(rules, context, None),
         view=view,
@@ -129,9 +130,9 @@ def _sender(header: Header) -> str:
 def _check(header: Header, content: bytes) -> None:
     """What must be right before anything else is looked at."""
     if not header.message_code:
-        raise MessageError("MSH-9 (message type) is empty", "MSH-9")
+        raise RequiredMissing("MSH-9 (message type) is empty", "MSH-9")
     if not header.control_id:
-        raise MessageError("MSH-10 (message control id) is empty", "MSH-10")
+        raise RequiredMissing("MSH-10 (message control id) is empty", "MSH-10")
     if content.find(b"\rMSH", 3) >= 0 or content.find(b"\nMSH", 3) >= 0:
         raise NotHl7("several messages in one frame; send one message a frame")
 

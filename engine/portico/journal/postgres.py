@@ -1,0 +1,212 @@
+"""The journal on PostgreSQL: the writer, the reader, the lease, and the days ahead.
+
+`open` returns when this engine holds the lease and can write; from then on a lost connection
+is made again for as long as it takes, and only a lost lease ends the writing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from portico.clock import Clock, moment
+from portico.errors import JournalError, JournalFenced, JournalUnavailable
+from portico.ids import SignalId
+from portico.journal import connect, lease, migrate, partitions, statements
+from portico.journal.connect import Connection
+from portico.journal.contract import Earlier
+from portico.journal.lease import Lease
+from portico.journal.pipeline import Pipeline
+from portico.journal.reader import Reader
+from portico.journal.writer import GroupCommit, Hooks, Opened
+
+LEASE = "engine"
+FLUSH_DEADLINE = 10.0
+_FIRST_RETRY, _MOST_RETRY = 0.1, 2.0
+_DAYS_EVERY = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Whom the journal tells. waiting: another engine holds the lease. See also Hooks."""
+
+    hooks: Hooks
+    waiting: Callable[[], None]
+
+
+class Journal:
+    """A journal that this engine may write. owner: this installation's identity."""
+
+    def __init__(
+        self,
+        conninfo: Callable[[], str],
+        owner: str,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        told: Told,
+    ) -> None:
+        self._conninfo = conninfo
+        self._owner = owner
+        self._clock = clock
+        self._loop = loop
+        self._told = told
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lease: Lease | None = None
+        self.reader = Reader(conninfo)
+        self.writer: GroupCommit
+
+    async def open(self) -> None:
+        """Migrate, hold the lease, make the days ahead, start writing.
+
+        Raises JournalUnsafe, JournalFromFuture; waits for a database that is not there yet,
+        and for another engine to let go.
+        """
+        await self._patiently(self._settle)
+        held = self._lease
+        assert held is not None
+        self.writer = GroupCommit(
+            held.name,
+            held.epoch,
+            self._dial,
+            self._make_days,
+            self._told.hooks,
+            self._clock,
+            self._loop,
+        )
+        self._tasks = [
+            self._loop.create_task(self.writer.run(), name="journal writer"),
+            self._loop.create_task(self._beat(), name="journal beat"),
+            self._loop.create_task(self._days_ahead(), name="journal days"),
+        ]
+        await self.writer.opened.wait()
+
+    async def close(self, grace: float) -> bool:
+        """Store what waits, give the lease back; False when not all could be stored."""
+        stored = await self.writer.drain(grace)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.writer.close()
+        with suppress(JournalError):
+            connection = await connect.connect(self._conninfo(), deadline=2)
+            if self._lease is not None:
+                await lease.leave(connection, self._lease)
+            await connection.close()
+        await self.reader.close()
+        return stored
+
+    async def _settle(self) -> None:
+        await migrate.migrate(self._conninfo())
+        connection = await connect.connect(self._conninfo())
+        try:
+            self._lease = await lease.acquire(
+                connection, LEASE, self._owner, self._clock, self._told.waiting
+            )
+            await self._make(connection, partitions.days_from(self._today()))
+        finally:
+            await connection.close()
+
+    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it again while the database is not there; other errors pass."""
+        wait, told = _FIRST_RETRY, False
+        while True:
+            try:
+                await work()
+            except JournalUnavailable as error:
+                if not told:
+                    self._told.hooks.down(error)
+                    told = True
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _MOST_RETRY)
+            else:
+                return
+
+    async def _dial(self, gone: Callable[[], None]) -> Opened:
+        """A writing connection, as soon as there is one."""
+        wait = 0.0
+        while True:
+            await asyncio.sleep(wait)
+            wait = min(max(wait * 2, _FIRST_RETRY), _MOST_RETRY)
+            try:
+                return await self._dial_once(gone)
+            except JournalFenced:
+                self._told.hooks.fenced()
+                await asyncio.Event().wait()
+            except JournalError:
+                continue
+
+    async def _dial_once(self, gone: Callable[[], None]) -> Opened:
+        held = self._lease
+        assert held is not None
+        connection = await connect.connect(self._conninfo(), application_name="portico writer")
+        try:
+            for setting in statements.SESSION:
+                await connect.run(connection, setting)
+            read = "select epoch, flushed from lease where name = %s"
+            epoch, flushed = (await connect.run(connection, read, (held.name,)))[0]
+            if epoch != held.epoch:
+                raise JournalFenced("another engine has taken this journal's lease")
+            number = (await connect.run(connection, statements.HOT[statements.NEXT]))[0][0]
+            for name, statement in statements.HOT.items():
+                await connect.run(connection, f'prepare "{name}" as {statement}')
+        except JournalError:
+            await connection.close()
+            raise
+        pipeline = Pipeline(connection, self._loop, FLUSH_DEADLINE, gone)
+        return Opened(pipeline, flushed, number, self._repeats)
+
+    async def _repeats(self, signals: list[SignalId]) -> dict[bytes, tuple[Earlier, ...]]:
+        """The repeats of Signals that are stored already."""
+        window = self._clock.time_ns() // 1_000_000 - int(self.writer.window * 1000)
+        return await self.reader.earlier([UUID(bytes=one) for one in signals], window)
+
+    async def _beat(self) -> None:
+        """Say that we live, also when there is nothing to store."""
+        connection: Connection | None = None
+        while True:
+            await asyncio.sleep(lease.BEAT)
+            held = self._lease
+            assert held is not None
+            try:
+                if connection is None or connection.closed:
+                    connection = await connect.connect(self._conninfo())
+                if not await lease.beat(connection, held):
+                    self._told.hooks.fenced()
+                    return
+            except JournalError:
+                if connection is not None:
+                    await connection.close()
+
+    async def _days_ahead(self) -> None:
+        while True:
+            await asyncio.sleep(_DAYS_EVERY)
+            with suppress(JournalError):
+                connection = await connect.connect(self._conninfo())
+                try:
+                    await self._make(connection, partitions.days_from(self._today()))
+                finally:
+                    await connection.close()
+
+    async def _make_days(self, signals: list[SignalId]) -> None:
+        """The partitions that these ids need."""
+        connection = await connect.connect(self._conninfo())
+        try:
+            await self._make(connection, sorted({partitions.day_of(one) for one in signals}))
+        finally:
+            await connection.close()
+
+    async def _make(self, connection: Connection, days: list[date]) -> None:
+        rows = await connect.run(connection, _EXISTING)
+        existing = {row[0] for row in rows}
+        missing = [day for day in days if partitions.name("attempt", day) not in existing]
+        for statement in partitions.creating(missing):
+            await connect.run(connection, statement, deadline=30)
+
+    def _today(self) -> date:
+        return moment(self._clock.time_ns()).date()
+
+
+# Pattern `attempt_...`: every day has one.
+_EXISTING = "select relname from pg_class where relkind = 'r' and relname like 'attempt\\_%'"

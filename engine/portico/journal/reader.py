@@ -1,0 +1,164 @@
+"""What the engine reads back: its own unfinished work, and the books.
+
+One connection of its own, made when needed and again after it was lost, so that reading never
+waits for a flush and a slow read never delays one. Raises JournalUnavailable.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import TupleRow
+
+from portico.errors import JournalError
+from portico.ids import SignalId, floor_at
+from portico.journal import connect, statements
+from portico.journal.connect import Connection
+from portico.journal.contract import Earlier, Recovered
+from portico.model.delivery import Delivery
+from portico.model.signal import Signal
+from portico.model.states import SignalState
+
+_DEADLINE = 30.0
+_VERDICTS = (
+    ("duplicate", SignalState.DUPLICATE),
+    ("deliver", SignalState.DONE),
+    ("refuse", SignalState.REFUSED),
+    ("drop", SignalState.FILTERED),
+)
+
+
+class Reader:
+    """Reads the journal for the engine. conninfo: where it is now."""
+
+    def __init__(self, conninfo: Callable[[], str]) -> None:
+        self._conninfo = conninfo
+        self._connection: Connection | None = None
+        self._lock = asyncio.Lock()
+
+    async def waiting(self, after: int, limit: int, window_ms: int) -> list[Recovered]:
+        """Signals that wait, after this place of the journal, with what they have had.
+
+        window_ms: repeats count from this time on, milliseconds since 1970 UTC.
+        """
+        rows = await self._rows("waiting", (after, limit))
+        keyed = [row[1] for row in rows if row[12]]
+        earlier = await self.earlier(keyed, window_ms) if keyed else {}
+        return [_recovered(row, earlier.get(row[1].bytes, ())) for row in rows]
+
+    async def earlier(
+        self, signals: list[UUID], window_ms: int
+    ) -> dict[bytes, tuple[Earlier, ...]]:
+        """For journaled Signals, those before them with the same repeat key; newest first."""
+        floor = UUID(bytes=floor_at(max(0, window_ms)))
+        found: dict[bytes, tuple[Earlier, ...]] = {}
+        for mine, other, digest in await self._rows("earlier", (signals, floor)):
+            one = Earlier(SignalId(other.bytes), digest)
+            found[mine.bytes] = (*found.get(mine.bytes, ()), one)
+        return found
+
+    async def queued(self, destination: str, after: int, limit: int) -> list[Delivery]:
+        """A destination's queue after this place, in order, with its bytes."""
+        rows = await self._rows("queued", (destination, after, limit))
+        return [_delivery(destination, row) for row in rows]
+
+    async def queued_in_lane(
+        self, destination: str, lane: str, first: int, last: int, limit: int
+    ) -> list[Delivery]:
+        """The same for one lane, both places included."""
+        rows = await self._rows("queued_in_lane", (destination, lane, first, last, limit))
+        return [_delivery(destination, row) for row in rows]
+
+    async def held_lanes(self, destination: str) -> frozenset[str]:
+        """Lanes that wait for a person."""
+        return frozenset(row[0] for row in await self._rows("held_lanes", (destination,)))
+
+    async def held_keys(self) -> list[tuple[str, str, str]]:
+        """(origin, agent, order key) that wait for a person."""
+        return [tuple(row) for row in await self._rows("held_keys", ())]
+
+    async def state_of(self, signal: SignalId) -> SignalState:
+        """What became of a Signal; WAITING while nobody knows yet."""
+        rows = await self._rows("state", (UUID(bytes=signal),))
+        if not rows:
+            return SignalState.DISCARDED
+        waits, parked, verdicts, ended = rows[0]
+        if waits:
+            return SignalState.WAITING
+        if parked:
+            return SignalState.PARKED
+        if ended:
+            refused = ended.startswith("refused:")
+            return SignalState.REFUSED if refused else SignalState.FILTERED
+        return next((state for word, state in _VERDICTS if word in verdicts), SignalState.DONE)
+
+    async def tally(self) -> list[tuple[str, str, str, int]]:
+        """The books: (scope, name, state, how many)."""
+        return [tuple(row) for row in await self._rows("tally", ())]
+
+    async def depth(self) -> list[tuple[str, int, SignalId | None]]:
+        """(destination, queued, its oldest Signal) of each queue that is not empty."""
+        return [
+            (name, n, SignalId(oldest.bytes) if oldest else None)
+            for name, n, oldest in await self._rows("depth", ())
+        ]
+
+    async def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _rows(self, name: str, params: tuple[Any, ...]) -> list[TupleRow]:
+        async with self._lock:
+            if self._connection is None or self._connection.closed:
+                self._connection = await connect.connect(self._conninfo())
+                await connect.run(self._connection, "set enable_seqscan = off")
+            try:
+                return await connect.run(
+                    self._connection, statements.READ[name], params, deadline=_DEADLINE
+                )
+            except JournalError:
+                await self.close()
+                raise
+
+
+def _recovered(row: TupleRow, earlier: tuple[Earlier, ...]) -> Recovered:
+    signal = Signal(
+        SignalId(row[1].bytes),
+        row[2],
+        _nanoseconds(row[3]),
+        row[4],
+        row[5],
+        row[6],
+        row[7],
+        row[8],
+        row[9],
+        row[10],
+        row[11],
+        row[12],
+        tuple(row[13].split()),
+        SignalId(row[14].bytes) if row[14] else None,
+    )
+    return Recovered(row[0], signal, tuple(row[15]), row[16], earlier)
+
+
+def _delivery(destination: str, row: TupleRow) -> Delivery:
+    return Delivery(
+        SignalId(row[1].bytes),
+        row[2],
+        row[0],
+        destination,
+        row[3],
+        row[4],
+        row[5],
+        row[6],
+        _nanoseconds(row[7]),
+        row[8],
+    )
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
