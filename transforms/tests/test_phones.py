@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from portico.authoring import Message
 from transforms import phones
 
