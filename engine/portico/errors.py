@@ -3,6 +3,7 @@
 PorticoError
 ├── ConfigError            the site's files are wrong: refuse to start, name file and line
 │   ├── SecretMissing      a `${...}` reference that leads nowhere
+│   ├── TypeUnknown        no source, destination or step of that name, or not built yet
 │   └── SiteInvalid        one or more findings of `check`, all of them at once
 ├── WireError              framing broken, no message to answer: close the connection
 │   ├── FrameTooLarge
@@ -49,6 +50,18 @@ class SecretMissing(ConfigError):
     """A secret reference that leads nowhere. The text names the reference, never a value."""
 
     code = "config.secret_missing"
+
+
+class TypeUnknown(ConfigError):
+    """No type of that name; `planned`: the language knows it, this engine does not yet."""
+
+    code = "config.unknown_type"
+
+    def __init__(self, text: str, hint: str = "", *, planned: bool = False) -> None:
+        super().__init__(f"{text}; {hint}" if hint else text)
+        self.text = text
+        self.hint = hint
+        self.planned = planned
 
 
 class SiteInvalid(ConfigError):

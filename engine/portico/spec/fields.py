@@ -4,11 +4,31 @@ A scalar of a site file is the text that was typed (`NO`, `007`, `2.10`); these 
 into a value and say what would be right when they cannot (SITE reference, sections 1 and 3).
 """
 
+import difflib
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic_core import (
+    CoreSchema,
+    ErrorDetails,
+    InitErrorDetails,
+    PydanticCustomError,
+    core_schema,
+)
 
 from portico import units
 
@@ -18,10 +38,104 @@ T = TypeVar("T")
 class Options(BaseModel):
     """Base of every shape in a site file: frozen, unknown keys are errors.
 
-    A field whose YAML key is a Python word has an alias (`for_`, alias `for`).
+    A field whose YAML key is a Python word has an alias (`for_`, alias `for`). `short` names
+    the one key that a bare text or list stands for: `charset: utf-8` is
+    `charset: {name: utf-8}`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    short: ClassVar[str] = ""
+
+    @classmethod
+    def keys(cls) -> tuple[str, ...]:
+        """The keys of the mapping, as a file spells them, without those that code fills."""
+        fields = cls.model_fields.items()
+        return tuple(field.alias or key for key, field in fields if not field.exclude)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if cls.short and isinstance(value, str | list):
+            value = {cls.short: value}
+        try:
+            return handler(value)
+        except ValidationError as error:
+            lines = [_named(line, cls.keys()) for line in error.errors()]
+            raise ValidationError.from_exception_data(cls.__name__, lines) from error
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core)
+        if not cls.short:
+            return schema
+        full = handler.resolve_ref_schema(schema)
+        return {"anyOf": [full["properties"][cls.short], schema]}
+
+
+def _named(line: ErrorDetails, keys: tuple[str, ...]) -> InitErrorDetails:
+    """The same error; an unknown key of this very mapping says which keys there are."""
+    loc, kind, context = line["loc"], line["type"], line.get("ctx", {})
+    again = InitErrorDetails(type=kind, loc=loc, input=line["input"], ctx=context)
+    if len(loc) == 1 and kind in ("extra_forbidden", "inner"):
+        again["type"] = unknown_key(str(loc[0]), keys)
+    elif "." in kind:
+        again["type"] = PydanticCustomError(kind, "{text}", context)
+    return again
+
+
+def wrong(code: str, text: str, hint: str = "") -> PydanticCustomError:
+    """What a validator raises: a stable code, what is wrong, and what would be right."""
+    return PydanticCustomError(code, "{text}", {"text": text, "hint": hint})
+
+
+def not_yet(what: str) -> PydanticCustomError:
+    """The language knows it, this engine cannot do it yet."""
+    return wrong("site.not_yet", f"{what} is not built yet")
+
+
+def unknown_key(key: str, keys: Iterable[str]) -> PydanticCustomError:
+    """No such key in this mapping; the hint is the nearest one, or all of them."""
+    return wrong("config.unknown_key", f"there is no key {key!r} here", nearest(key, keys))
+
+
+def nearest(text: str, known: Iterable[str]) -> str:
+    """`did you mean 'lab'?`, or the list of what is known, or nothing."""
+    names = sorted(set(known))
+    if close := difflib.get_close_matches(text, names, 1, 0.6):
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(names[:24])}" if names else ""
+
+
+class Later:
+    """Marks a key whose machinery comes later: `fine` texts are taken, all else is not_yet."""
+
+    def __init__(self, what: str, *fine: str) -> None:
+        self.what, self.fine = what, fine
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"description": f"{self.what}: not built yet"}
+
+    def _read(self, value: Any) -> Any:
+        if isinstance(value, str) and value in self.fine:
+            return value
+        raise not_yet(self.what)
+
+
+def _refuse(value: Any) -> Any:
+    raise PydanticCustomError("inner", "a file never names this key")
+
+
+# A field that code fills by model_copy; a file never names it: `Field(None, exclude=True)`.
+Inner = SkipJsonSchema[Annotated[Any, PlainValidator(_refuse)]]
 
 
 class HostPort(NamedTuple):
@@ -38,15 +152,28 @@ class HostPort(NamedTuple):
 def text_of(value: object) -> str:
     """The scalar as typed; raises ValueError for a list or a mapping."""
     if not isinstance(value, str):
-        raise ValueError("expected one text, found a list or a mapping")
+        raise ValueError(f"expected one text, found {kind_of(value)}")
     return value
 
 
+def kind_of(value: object) -> str:
+    """`a list`, `a mapping` or `a text`, for messages."""
+    if isinstance(value, dict):
+        return "a mapping"
+    return "a list" if isinstance(value, list | tuple) else "a text"
+
+
 def _parsed(read: Callable[[str], T]) -> BeforeValidator:
-    """A validator that leaves values of the final type alone (defaults, code) and reads text."""
+    """A validator that reads text and leaves values of the final type alone."""
 
     def validate(value: Any) -> Any:
-        return read(value) if isinstance(value, str) else value
+        if isinstance(value, list | dict):
+            raise wrong("config.type", f"expected one text, found {kind_of(value)}")
+        try:
+            return read(value) if isinstance(value, str) else value
+        except ValueError as error:
+            text, _, hint = str(error).partition("; ")
+            raise wrong(f"config.{read.__name__}", text, hint) from None
 
     return BeforeValidator(validate)
 
@@ -86,6 +213,8 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
+# A scalar as typed; an editor may take `103` or `yes` for a number or a boolean.
+Text = Annotated[str, _parsed(str), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 Duration = Annotated[
     float,
     _parsed(units.duration),

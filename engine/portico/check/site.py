@@ -1,0 +1,50 @@
+"""A site's folder as one checked value, or everything that is wrong with it.
+
+Site code is never imported here; transforms are looked at as text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from portico.check import lint
+from portico.check.draft import read_site
+from portico.errors import SiteInvalid
+from portico.spec.agent import Agent
+from portico.spec.channel import Channel
+from portico.spec.destination import Destination
+from portico.spec.finding import Finding, errors
+from portico.spec.site import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A checked site: names to settings, with every default filled in.
+
+    `Channel.source.options` and `Destination.options` are the models of their types;
+    `Agent.plain()` is what agents.plan compiles.
+    """
+
+    root: Path
+    config: Config
+    channels: Mapping[str, Channel]
+    agents: Mapping[str, Agent]
+    destinations: Mapping[str, Destination]
+
+
+def load_site(root: Path, environ: Mapping[str, str]) -> Site:
+    """The site in that folder. Raises SiteInvalid with all its errors."""
+    site, findings = examine(root, environ)
+    if site is None:
+        raise SiteInvalid(errors(findings))
+    return site
+
+
+def examine(root: Path, environ: Mapping[str, str]) -> tuple[Site | None, tuple[Finding, ...]]:
+    """The site, None when it has errors; and all findings, by file and line."""
+    draft = read_site(root, environ)
+    findings = tuple(sorted({*draft.findings, *lint.findings(draft)}))
+    if errors(findings):
+        return None, findings
+    site = Site(root, draft.config, draft.channels, draft.agents, draft.destinations)
+    return site, findings

@@ -1,0 +1,122 @@
+"""`agent:` documents (SITE reference, section 3), and the normal form that is compiled."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from portico.spec.channel import Charset, OrderBy
+from portico.spec.document import Document, Location
+from portico.spec.fields import Count, Duration, Inner, Later, Name, Options, Size, Text, wrong
+from portico.spec.finding import Finding
+from portico.spec.retry import RetryPolicy
+from portico.spec.rules import ConditionField, Spot, StepReader
+from portico.spec.secrets import plain
+from portico.spec.shape import fit
+
+
+class Limits(Options):
+    """What one run may use. time: seconds in the worker; memory: bytes; parts: of a split."""
+
+    time: Duration = 30.0
+    memory: Size = 256 << 20
+    parts: Annotated[Count, Field(ge=1)] = 10_000
+
+
+class Pool(Options):
+    """Worker processes of an agent."""
+
+    fewest: Count = 1
+    most: Annotated[Count, Field(ge=1)] = 4
+
+
+def _raw(value: Any) -> Any:
+    if value in ([], {}, ""):
+        raise wrong("config.value", "an agent needs at least one step", "such as - send: lab")
+    return value
+
+
+class At(str):
+    """`file:line` of a step; `spot` is where it stands in its document."""
+
+    __slots__ = ("spot",)
+    spot: Location
+
+    @classmethod
+    def of(cls, document: Document, spot: Location) -> "At":
+        """The place of a spot."""
+        at = cls(f"{document.path}:{document.line_of(spot)}")
+        at.spot = spot
+        return at
+
+
+class Agent(Options):
+    """An agent. `on_error` and `steps` are in the normal form of spec.rules.StepReader.
+
+    content, charset: those of the channels it answers.
+    """
+
+    agent: Name
+    summary: Text = ""
+    owner: Text = ""
+    was: Annotated[str | None, Later("renaming with `was`")] = None
+    start: Literal["running", "paused"] = "running"
+    goal: Text
+    on: ConditionField
+    steps: Annotated[Any, PlainValidator(_raw), WithJsonSchema({"$ref": "#/$defs/Steps"})]
+    order_by: OrderBy | None = None
+    on_error: Annotated[Any, WithJsonSchema({"$ref": "#/$defs/OnError"})] = "park"
+    limits: Limits = Limits()
+    pool: Pool = Pool()
+    retry: RetryPolicy = RetryPolicy()
+    isolation: Literal["warm", "fresh"] = "warm"
+    trust: Annotated[str, Later("agents without trust", "site")] = "site"
+    model: Annotated[str | None, Later("models")] = None
+    budget: Annotated[str | None, Later("budgets")] = None
+    capabilities: Annotated[str | None, Later("capabilities")] = None
+    content: Inner = Field("hl7", exclude=True)
+    charset: Inner = Field(Charset(), exclude=True)
+
+    @property
+    def name(self) -> str:
+        """The agent's name."""
+        return self.agent
+
+    def plain(self) -> dict[str, Any]:
+        """The normal form that agents.plan compiles: JSON values alone."""
+        return {
+            "agent": self.agent,
+            "goal": self.goal,
+            "on": plain(self.on.source),
+            "content": self.content,
+            "charset": {"name": self.charset.name, "on_error": self.charset.on_error},
+            "on_error": plain(self.on_error),
+            "limits": self.limits.model_dump(),
+            "steps": plain(self.steps),
+        }
+
+
+def read(document: Document, value: Any) -> tuple[Agent | None, list[Finding]]:
+    """The agent of a document whose value is `value` (references replaced), or what is wrong.
+
+    Arguments of steps are not looked into: that needs the catalog of verbs.
+    """
+    agent, findings = fit(Agent, value, document)
+
+    def complain(spot: Spot, words: str) -> None:
+        text, _, hint = words.partition("; ")
+        findings.append(document.finding(spot, _CODES.get(spot[-1], "config.step"), text, hint))
+
+    reader = StepReader(lambda spot: At.of(document, spot), complain)
+    raw = value if isinstance(value, dict) else {}
+    steps = reader.steps(raw["steps"]) if raw.get("steps") else []
+    on_error = reader.on_error(raw.get("on_error", "park"))
+    if agent is None or findings:
+        return None, findings
+    return agent.model_copy(update={"steps": steps, "on_error": on_error}), []
+
+
+_CODES: dict[str | int, str] = {
+    "name": "config.name",
+    "when": "config.condition",
+    "on_error": "config.on_error",
+}

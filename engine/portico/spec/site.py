@@ -1,0 +1,124 @@
+"""`config/portico.yaml` (SITE reference, section 3), and what the environment overrides."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+
+from portico.spec.channel import Retention
+from portico.spec.fields import (
+    ONE_OR_MANY,
+    Address,
+    Count,
+    Duration,
+    HostPort,
+    Later,
+    Options,
+    Size,
+    Text,
+    host_port,
+    wrong,
+)
+from portico.spec.finding import Finding
+from portico.spec.secrets import Secret, secret
+
+DATA, JOURNAL = "PORTICO_DATA", "PORTICO_JOURNAL_URL"
+METRICS, API = "PORTICO_METRICS", "PORTICO_API"
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        hint = "such as Europe/Berlin"
+        raise wrong("config.timezone", f"{text!r} is not a time zone", hint) from None
+    return text
+
+
+def _url(value: Any) -> Any:
+    return None if value in (None, "embedded") else secret(value)
+
+
+class Journal(Options):
+    """Where the journal is. url None: the embedded PostgreSQL, with its own binaries or ours.
+
+    binaries: a folder with `postgres` and `initdb`, absolute or below the site.
+    """
+
+    url: Annotated[
+        Secret | None,
+        PlainValidator(_url),
+        WithJsonSchema({"type": "string", "pattern": r"^(embedded|\$\{[a-z]+:[^${}]+\})$"}),
+    ] = None
+    binaries: Annotated[Path, WithJsonSchema({"type": "string"})] | None = None
+    disk: Annotated[str | None, Later("disk thresholds")] = None
+
+
+class Api(Options):
+    """The network API."""
+
+    listen: Address = HostPort("127.0.0.1", 9000)
+    tls: Annotated[str, Later("TLS of the API", "no")] = "no"
+
+
+class Metrics(Options):
+    """Prometheus text."""
+
+    listen: Address = HostPort("127.0.0.1", 9464)
+
+
+class Workers(Options):
+    """Worker processes. most None: one for each core. memory: bytes of each; recycle: runs
+    after which one is replaced; preload: modules that all of them share.
+    """
+
+    most: Annotated[Count, Field(ge=1)] | None = None
+    memory: Size = 256 << 20
+    recycle: Annotated[Count, Field(ge=1)] = 10_000
+    preload: Annotated[tuple[Text, ...], ONE_OR_MANY] = ()
+
+
+class SiteRetention(Retention):
+    """What channels do not say themselves, and the audit trail. Seconds."""
+
+    audit: Duration = 6 * 365 * 86_400.0
+
+
+class Config(Options):
+    """Settings. data: absolute or below the site; timezone empty: the machine's."""
+
+    data: Annotated[Path, WithJsonSchema({"type": "string"})] = Path("var")
+    timezone: Annotated[Text, AfterValidator(_zone)] = ""
+    hours: Annotated[str | None, Later("named hours")] = None
+    journal: Journal = Journal()
+    api: Api = Api()
+    metrics: Metrics = Metrics()
+    plugins: Annotated[str | None, Later("plugins")] = None
+    workers: Workers = Workers()
+    providers: Annotated[str | None, Later("LLM providers")] = None
+    tls: Annotated[str | None, Later("named TLS settings")] = None
+    retention: SiteRetention = SiteRetention()
+    alarms: Annotated[str | None, Later("alarms")] = None
+
+
+def override(config: Config, environ: Mapping[str, str]) -> tuple[Config, list[Finding]]:
+    """The configuration with what the environment sets instead, and what is wrong with that."""
+    changes: dict[str, Any] = {}
+    findings: list[Finding] = []
+    if environ.get(DATA):
+        changes["data"] = Path(environ[DATA])
+    if environ.get(JOURNAL):
+        url = Secret("env", JOURNAL)
+        changes["journal"] = config.journal.model_copy(update={"url": url})
+    for variable, key in ((METRICS, "metrics"), (API, "api")):
+        if environ.get(variable):
+            try:
+                listen = host_port(environ[variable])
+            except ValueError as error:
+                text, _, hint = str(error).partition("; ")
+                findings.append(Finding(variable, 0, "", text, hint, "config.host_port"))
+            else:
+                changes[key] = getattr(config, key).model_copy(update={"listen": listen})
+    return config.model_copy(update=changes), findings
