@@ -23,6 +23,18 @@ _LOOK = 0.25  # seconds between two looks for answers that are late
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _GOOD = (b"AA", b"CA")
 
+# What is sent when nothing else is given: a patient of nobody, one kilobyte as in the benches.
+SAMPLE = b"\r".join(
+    (
+        b"MSH|^~\\&|LOAD|PORTICO|ENGINE|HOSPITAL|20260101080000||ADT^A01^ADT_A01|1|P|2.5.1",
+        b"EVN|A01|20260101080000",
+        b"PID|1||LOAD0^^^HOSPITAL^MR||LOAD^TEST^A||19700101|F|||1 MAIN ST^^TOWN^^00000",
+        b"PV1|1|I|WARD^101^A||||1000^DOCTOR^TEST|||MED||||||||V1|||||||||||||||||||||||||2026",
+        b"NTE|1|L|" + b"padding " * 84,
+        b"",
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:

@@ -71,6 +71,10 @@ class Search:
         """What the journal counts by channel and by destination, in one snapshot."""
         return await self._run(_books)
 
+    async def reach(self) -> None:
+        """Return when the database answers; whether it holds a journal is not asked."""
+        await self._run(lambda db: db.execute(sa.text("select 1")).one())
+
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()

@@ -1,0 +1,158 @@
+"""From what the journal holds to the JSON of /v1, patient data hidden unless asked for.
+
+Hidden is what `hl7.mask` hides, and patient ids, order keys other than the sender, file names.
+"""
+
+import base64
+import re
+from typing import Any
+
+from portico import clock, ids
+from portico.api import shapes
+from portico.errors import NotHl7
+from portico.hl7 import mask
+from portico.hl7.view import MessageView
+from portico.ids import SignalId
+from portico.journal.found import (
+    AttemptFound,
+    Book,
+    DeliveryFound,
+    Page,
+    Record,
+    Row,
+    SessionFound,
+)
+
+_ENDS = re.compile(r"[\r\n]+")
+
+
+def page(rows: list[Row], asked: Page, phi: bool) -> shapes.SignalPage:
+    """A page of Signals; there is a next one when this one is full."""
+    last = ids.text(rows[-1].id) if len(rows) == asked.limit else None
+    return shapes.SignalPage(signals=tuple(row(r, phi) for r in rows), next=last)
+
+
+def row(found: Row, phi: bool) -> shapes.SignalRow:
+    """One Signal in a list."""
+    key = found.order_key
+    return shapes.SignalRow(
+        id=ids.text(found.id),
+        channel=found.origin,
+        received=found.received,
+        type=found.type,
+        control_id=found.control_id,
+        sender=found.sender,
+        patient=_shown(found.patient, phi),
+        order_key=key if key == found.sender else _shown(key, phi),
+        peer=found.peer,
+        size=found.size,
+        flags=tuple(found.flags.split()),
+        state=found.state,
+        ended=found.ended,
+    )
+
+
+def detail(found: Record, phi: bool) -> shapes.SignalDetail:
+    """One Signal whole."""
+    sender = found.row.sender
+    return shapes.SignalDetail(
+        signal=row(found.row, phi),
+        sha256=found.sha256.hex(),
+        parent=ids.text(found.parent) if found.parent else None,
+        message=message(found.content, phi),
+        sessions=tuple(_session(s) for s in found.sessions),
+        deliveries=tuple(_delivery(d, sender, phi) for d in found.deliveries),
+        parked=tuple(
+            shapes.Parked.model_validate(p, from_attributes=True) for p in found.parked
+        ),
+    )
+
+
+def message(content: bytes, phi: bool) -> shapes.Message:
+    """A content for people: masked, or as it is together with its exact bytes."""
+    if not content:
+        return shapes.Message(size=0, lines=())
+    if phi:
+        exact = base64.b64encode(content).decode("ascii")
+        return shapes.Message(size=len(content), lines=_lines(_plain(content)), base64=exact)
+    return shapes.Message(size=len(content), lines=_lines(mask.mask(content)))
+
+
+def channel(book: Book | None, running: int = 0, **live: Any) -> shapes.Channel:
+    """A channel's book with what is in memory only. live: `state type where connections`."""
+    counts: dict[str, Any] = dict(book.counts) if book else {}
+    counts["waiting"] = counts.get("waiting", 0) - running
+    return shapes.Channel(**counts, running=running, oldest=_oldest(book), **live)
+
+
+def destination(book: Book | None, sending: int = 0, **live: Any) -> shapes.Destination:
+    """A destination's book with what is in memory only. live: `state type where detail`."""
+    counts: dict[str, Any] = dict(book.counts) if book else {}
+    counts["queued"] = counts.get("queued", 0) - sending
+    return shapes.Destination(**counts, sending=sending, oldest=_oldest(book), **live)
+
+
+def _oldest(book: Book | None) -> Any:
+    return _moment(book.oldest) if book and book.oldest else None
+
+
+def _moment(signal: SignalId) -> Any:
+    return clock.moment(ids.millis(signal) * 1_000_000)
+
+
+def _shown(text: str, phi: bool) -> str:
+    return text if phi else mask.veil(text)
+
+
+def _plain(content: bytes) -> str:
+    try:
+        return MessageView(content, on_charset_error="replace").decoded(content)
+    except NotHl7:
+        return content.decode("utf-8", "replace")
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line for line in _ENDS.split(text) if line)
+
+
+def _session(found: SessionFound) -> shapes.Session:
+    rest = dict(found.detail)
+    runs = rest.pop("runs", None) or ()
+    return shapes.Session(
+        number=found.number,
+        agent=found.agent,
+        version=found.version,
+        verdict=found.verdict,
+        step=found.step,
+        error=found.error,
+        micros=found.micros,
+        concluded=found.concluded,
+        runs=tuple(shapes.StepRun.model_validate(r) for r in runs),
+        detail=rest,
+    )
+
+
+def _delivery(found: DeliveryFound, sender: str, phi: bool) -> shapes.Delivery:
+    return shapes.Delivery(
+        number=found.number,
+        session=found.session,
+        destination=found.destination,
+        lane=found.lane if found.lane == sender else _shown(found.lane, phi),
+        control_id=found.control_id,
+        file=_shown(found.file, phi),
+        state=found.state,
+        message=message(found.content, phi),
+        attempts=tuple(_attempt(a, phi) for a in found.attempts),
+    )
+
+
+def _attempt(found: AttemptFound, phi: bool) -> shapes.Attempt:
+    return shapes.Attempt(
+        number=found.number,
+        at=found.at,
+        outcome=found.outcome,
+        code=found.code,
+        micros=found.micros,
+        detail=found.detail,
+        answer=message(found.answer, phi),
+    )

@@ -1,0 +1,141 @@
+"""What `doctor` looks at: Python, PostgreSQL, folders, ports, the kernel, limits, the site.
+
+Nothing is changed but for a port that is opened and closed again, and a file that is made in
+the data folder and removed. It blocks: the engine runs it in a thread.
+"""
+
+import asyncio
+import os
+import platform
+import resource
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from portico import units
+from portico.api import kernel
+from portico.api.shapes import Doctor, Look
+from portico.check import site as sites
+from portico.check.site import Site
+from portico.errors import PorticoError
+from portico.journal import binaries
+from portico.journal.search import Search
+from portico.spec.fields import HostPort
+from portico.spec.finding import Finding, Severity
+from portico.spec.secrets import Secret
+
+GOOD, WARNING, BAD = "good", "warning", "bad"
+
+_FILES = 8192  # open files: 5,000 connections and what else there is
+_SPACE = 4 << 30
+
+
+def examine(root: Path, runs: bool, environ: Mapping[str, str] | None = None) -> Doctor:
+    """All looks at the machine and at this site. runs: its engine runs, so ports are taken."""
+    given = os.environ if environ is None else environ
+    looks = [_python(), *kernel.looks(), _files()]
+    try:
+        site, findings = sites.examine(root, given)
+    except PorticoError as error:
+        looks.append(Look(subject="site", verdict=BAD, text=str(error)))
+        return Doctor(looks=tuple(looks))
+    looks += _findings(findings)
+    if site is not None:
+        looks += (_journal(site, given), _data(site, root), *_ports(site, runs))
+    return Doctor(looks=tuple(looks))
+
+
+def _python() -> Look:
+    text = f"{platform.python_version()} on {platform.system()} {platform.release()}"
+    return Look(subject="python", verdict=GOOD, text=text)
+
+
+def _files() -> Look:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= _FILES:
+        return Look(subject="open files", verdict=GOOD, text=f"at most {hard}")
+    text = f"at most {hard}; with LimitNOFILE={_FILES} thousands of peers can connect"
+    return Look(subject="open files", verdict=WARNING, text=text)
+
+
+def _findings(findings: tuple[Finding, ...]) -> Iterator[Look]:
+    if not findings:
+        yield Look(subject="site", verdict=GOOD, text="no findings")
+    for finding in findings:
+        bad = finding.severity is Severity.ERROR
+        yield Look(subject="site", verdict=BAD if bad else WARNING, text=str(finding))
+
+
+def _journal(site: Site, environ: Mapping[str, str]) -> Look:
+    settings = site.config.journal
+    try:
+        if settings.url is None:
+            folder = site.root / settings.binaries if settings.binaries else None
+            found = binaries.find(folder)
+            text = f"embedded PostgreSQL {found.version_text} in {found.folder}"
+        else:
+            _reach(settings.url, site.root, environ)
+            text = f"the journal at {settings.url} answers"
+    except PorticoError as error:
+        return Look(subject="journal", verdict=BAD, text=str(error))
+    return Look(subject="journal", verdict=GOOD, text=text)
+
+
+def _reach(url: Secret, root: Path, environ: Mapping[str, str]) -> None:
+    search = Search(url.reveal(root, environ))
+    try:
+        asyncio.run(search.reach())
+    finally:
+        search.close()
+
+
+def _data(site: Site, root: Path) -> Look:
+    folder = root / site.config.data
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            free = shutil.disk_usage(there).free
+    except OSError as error:
+        return Look(subject="data", verdict=BAD, text=f"{folder}: {error.strerror}")
+    text = f"{folder}, {free / (1 << 30):.1f} GiB free"
+    if kernel.in_memory(there):
+        return Look(subject="data", verdict=WARNING, text=f"{text}; it is lost with the power")
+    if free < _SPACE:
+        least = units.size_text(_SPACE)
+        return Look(subject="data", verdict=WARNING, text=f"{text}; have {least} at least")
+    return Look(subject="data", verdict=GOOD, text=text)
+
+
+def _ports(site: Site, runs: bool) -> Iterator[Look]:
+    wanted = {"metrics": site.config.metrics.listen}
+    for name, channel in site.channels.items():
+        listen = getattr(channel.source.options, "listen", None)
+        if isinstance(listen, HostPort):
+            wanted[f"channel {name}"] = listen
+    look: Callable[[HostPort], Look] = _taken if runs else _free
+    for subject, address in wanted.items():
+        yield look(address).model_copy(update={"subject": subject})
+
+
+def _free(address: HostPort) -> Look:
+    """Whether we could listen there."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        return Look(subject="", verdict=BAD, text=f"{address}: {error.strerror or error}")
+    return Look(subject="", verdict=GOOD, text=f"{address} is free")
+
+
+def _taken(address: HostPort) -> Look:
+    """Whether the engine listens there."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
+    try:
+        socket.create_connection((host, address.port), 2).close()
+    except OSError as error:
+        return Look(subject="", verdict=BAD, text=f"{address}: {error.strerror or error}")
+    return Look(subject="", verdict=GOOD, text=f"{address} is open")

@@ -1,0 +1,42 @@
+"""uvicorn as a task of the engine's loop: no signal handlers, no log lines of its own."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from portico.api import resources
+from portico.api.port import EnginePort
+
+
+class _Server(uvicorn.Server):
+    """The engine's signals are its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def run(engine: EnginePort, listening: socket.socket, grace: int) -> None:
+    """Serve until cancelled, then let open requests end within `grace` seconds."""
+    config = uvicorn.Config(
+        resources.build(engine),
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        ws="none",
+        loop="none",
+        timeout_graceful_shutdown=grace,
+        server_header=False,
+    )
+    server = _Server(config)
+    serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await serving

@@ -1,0 +1,51 @@
+"""The parameters of a search, as a request spells them."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from portico.ids import SignalId
+from portico.journal import found
+from portico.model.states import SignalState
+
+MOST = 1000  # Signals of one page
+
+
+class Wanted(BaseModel):
+    """The parameters of a search; times with their zone. before: `next` of the page before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: str = ""
+    type: str = ""
+    control_id: str = ""
+    patient: str = ""
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    state: SignalState | None = None
+    before: uuid.UUID | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST)] = 50
+    phi: bool = False
+
+    def query(self) -> found.Query:
+        """What to look for."""
+        return found.Query(
+            self.channel,
+            self.type,
+            self.control_id,
+            self.patient,
+            _nanoseconds(self.since),
+            _nanoseconds(self.until),
+            self.state or "",
+        )
+
+    def page(self) -> found.Page:
+        """Which part of it."""
+        before = SignalId(self.before.bytes) if self.before else None
+        return found.Page(before, self.limit)
+
+
+def _nanoseconds(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp() * 1e9)

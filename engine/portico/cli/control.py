@@ -1,0 +1,82 @@
+"""The running engine, reached over the control socket of its data folder."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+
+from portico.api import serve
+from portico.api.shapes import Doctor, Reloaded, Shape, SignalDetail, SignalPage, Status
+from portico.cli import exits, place
+from portico.cli.exits import Ended, NoEngine
+
+T = TypeVar("T", bound=Shape)
+
+_TIMEOUT = 30.0
+
+
+class Engine:
+    """The /v1 of one running engine. Raises NoEngine when none answers, Ended on a problem."""
+
+    def __init__(self, site: Path) -> None:
+        self._data = place.data_folder(site)
+        self._site = site
+
+    def status(self) -> Status:
+        """What runs."""
+        return self._ask(Status, "GET", "/v1/status")
+
+    def signals(self, parameters: dict[str, str]) -> SignalPage:
+        """A page of Signals. parameters: of api.resources.Wanted, as text."""
+        return self._ask(SignalPage, "GET", "/v1/signals", parameters)
+
+    def signal(self, signal: str, phi: bool) -> SignalDetail:
+        """One Signal whole."""
+        return self._ask(
+            SignalDetail, "GET", f"/v1/signals/{signal}", {"phi": str(phi).lower()}
+        )
+
+    def doctor(self) -> Doctor:
+        """What the engine's own doctor says."""
+        return self._ask(Doctor, "GET", "/v1/doctor")
+
+    def reload(self) -> Reloaded:
+        """Check and swap the site."""
+        return self._ask(Reloaded, "POST", "/v1/reload")
+
+    def stop(self) -> None:
+        """Begin to drain."""
+        self._request("POST", "/v1/stop", {})
+
+    def _ask(
+        self, kind: type[T], method: str, path: str, parameters: dict[str, str] | None = None
+    ) -> T:
+        return kind.model_validate(self._request(method, path, parameters or {}))
+
+    def _request(self, method: str, path: str, parameters: dict[str, str]) -> Any:
+        socket = serve.socket_path(self._data)
+        try:
+            with serve.reachable(socket) as name:
+                transport = httpx2.HTTPTransport(uds=name)
+                with httpx2.Client(
+                    transport=transport, base_url="http://portico", timeout=_TIMEOUT
+                ) as client:
+                    answer = client.request(method, path, params=parameters)
+        except (OSError, httpx2.ConnectError) as error:
+            raise NoEngine(
+                f"no engine runs on the data folder {self._data}; start one with "
+                f"`portico run --site {self._site}`"
+            ) from error
+        except httpx2.HTTPError as error:
+            text = f"the engine does not answer: {type(error).__name__}"
+            raise Ended(exits.UNREACHABLE, text) from error
+        return _answer(answer)
+
+
+def _answer(answer: httpx2.Response) -> Any:
+    """The body; a problem (RFC 9457) ends the command."""
+    body = answer.json()
+    if answer.is_success:
+        return body
+    code = exits.UNREACHABLE if answer.status_code == 503 else exits.FAILED
+    raise Ended(code, f"{body.get('detail', '')}  [{body.get('code', answer.status_code)}]")

@@ -1,0 +1,103 @@
+"""`status`, `reload`, `stop`, `version`: the running engine."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from rich.table import Table
+
+from portico import __version__
+from portico.api.shapes import Channel, ChannelBook, Destination, DestinationBook, Status
+from portico.cli import console, exits, reading, when
+from portico.cli.control import Engine
+from portico.cli.journal import JSON, SITE
+
+_NOT_COUNTS = ("oldest", "state", "type", "where", "connections", "detail")
+_CHANNEL = tuple(name for name in ChannelBook.model_fields if name not in _NOT_COUNTS)
+_DESTINATION = tuple(name for name in DestinationBook.model_fields if name not in _NOT_COUNTS)
+
+
+def status(json: Annotated[bool, JSON] = False, site: Annotated[Path, SITE] = Path()) -> int:
+    """Show what runs, and that nothing is missing."""
+    found = reading.EngineFirst(site).status()
+    if json:
+        console.say_json(found)
+    else:
+        _show(found)
+    return exits.OK if found.balanced else exits.FAILED
+
+
+def reload(json: Annotated[bool, JSON] = False, site: Annotated[Path, SITE] = Path()) -> int:
+    """Check the site and swap it in, or keep the old one."""
+    answer = Engine(site).reload()
+    if json:
+        console.say_json(answer)
+    else:
+        for finding in answer.findings:
+            console.line(finding.text)
+        console.line("the new site is in force" if answer.swapped else "the old site stays")
+    return exits.OK if answer.swapped else exits.FAILED
+
+
+def stop(site: Annotated[Path, SITE] = Path()) -> int:
+    """Ask the engine to drain and end."""
+    Engine(site).stop()
+    console.line("the engine drains and ends")
+    return exits.OK
+
+
+def version(json: Annotated[bool, JSON] = False) -> int:
+    """Print this program's version."""
+    if json:
+        console.say_json({"version": __version__})
+    else:
+        console.line(f"portico {__version__}")
+    return exits.OK
+
+
+def _show(found: Status) -> None:
+    console.line(_headline(found), style="bold")
+    if found.channels:
+        made = console.table("CHANNEL", *_heads(_CHANNEL), numbers=_heads(_CHANNEL))
+        for name, channel in found.channels.items():
+            _book(made, name, channel, _CHANNEL, found.at, "waits")
+        console.out().print(made)
+    if found.destinations:
+        made = console.table("DESTINATION", *_heads(_DESTINATION), numbers=_heads(_DESTINATION))
+        for name, destination in found.destinations.items():
+            _book(made, name, destination, _DESTINATION, found.at, "queued")
+        console.out().print(made)
+    for name, agent in found.agents.items():
+        console.line(
+            f"agent {name}  {agent.version[:12]}  {agent.state}  {agent.workers} workers"
+        )
+    if not found.balanced:
+        console.line("a book does not add up: please report this", style="bold red")
+
+
+def _headline(found: Status) -> str:
+    since = f" for {when.age(found.started, found.at)}" if found.started else ""
+    journal = found.journal
+    words = " ".join(part for part in (journal.kind, journal.version) if part)
+    down = "" if journal.up else ", NOT REACHABLE"
+    return f"portico {found.version} {found.state}{since}; journal {words}{down}"
+
+
+def _heads(columns: tuple[str, ...]) -> tuple[str, ...]:
+    return (*(name.upper() for name in columns), "STATE")
+
+
+def _book(
+    made: Table,
+    name: str,
+    book: Channel | Destination,
+    columns: tuple[str, ...],
+    at: datetime,
+    waits: str,
+) -> None:
+    oldest = f"  oldest {waits} {when.age(book.oldest, at)}" if book.oldest else ""
+    state = " ".join(part for part in (book.state, book.where, book.detail) if part)
+    wrong = "" if book.balanced else "  DOES NOT ADD UP"
+    counts = (getattr(book, column) for column in columns)
+    style = "bold red" if not book.balanced or book.parked else ""
+    console.row(made, name, *counts, state + oldest + wrong, style=style)

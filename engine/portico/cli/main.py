@@ -1,0 +1,88 @@
+"""`portico`: finds the command, runs it, and turns every error into one line and a code."""
+
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from portico.cli import exits
+from portico.cli.exits import Ended
+from portico.cli.table import COMMANDS
+from portico.errors import ConfigError, JournalError, PorticoError
+
+_HELP = "Portico, a healthcare interface engine. Exit codes: docs/commands.md."
+
+
+class Commands(TyperGroup):
+    """All commands. The help is made from the table; a command is loaded when it is called."""
+
+    def __init__(self) -> None:
+        named: dict[str, Any] = {
+            name: TyperCommand(name, help=command.summary, rich_help_panel=command.panel)
+            for name, command in COMMANDS.items()
+        }
+        super().__init__(name="portico", help=_HELP, commands=named, no_args_is_help=True)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called, loaded."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, name and load(name), rest
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+
+def load(name: str) -> Any:
+    """The command of that name."""
+    module, _, function = COMMANDS[name].where.partition(":")
+    single = typer.Typer(add_completion=False)
+    single.command(name)(fenced(getattr(importlib.import_module(module), function)))
+    return typer.main.get_command(single)
+
+
+def fenced(command: Callable[..., int]) -> Callable[..., None]:
+    """The command for typer: what it returns or raises becomes the exit code."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = command(*args, **kwargs)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            code = _say(exits.INTERRUPTED, "interrupted")
+        except BrokenPipeError:
+            code = _unread()
+        except Ended as end:
+            code = _say(end.code, str(end))
+        except JournalError as error:
+            code = _say(exits.UNREACHABLE, str(error))
+        except ConfigError as error:
+            code = _say(exits.FAILED, str(error))
+        except PorticoError as error:
+            code = _say(exits.FAILED, f"{error}  [{error.code}]")
+        except OSError as error:
+            code = _say(exits.USAGE, f"{error.filename or ''}: {error.strerror or error}")
+        if code:
+            raise typer.Exit(code)
+
+    return run
+
+
+def _say(code: int, text: str) -> int:
+    print(f"portico: {text.lstrip(': ')}", file=sys.stderr)
+    return code
+
+
+def _unread() -> int:
+    """Keep the interpreter from flushing into the broken pipe once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _say(exits.PIPE, "nobody reads the output any more")
+
+
+app = Commands()

@@ -1,0 +1,28 @@
+"""Messages from files, as `send` and `load` take them."""
+
+import re
+import sys
+from pathlib import Path
+
+from portico.wire.mllp import START, MllpDecoder
+
+_NEXT = re.compile(rb"[\r\n]+(?=MSH[^A-Za-z0-9\s])")
+_LINE_END = re.compile(rb"\r\n|\n")
+_STANDARD_INPUT = "-"
+
+
+def read(path: Path, as_is: bool) -> list[bytes]:
+    """The messages of a file, `-` for standard input; may be none.
+
+    A file may hold several, each beginning with MSH, or MLLP blocks. Line ends become CR as
+    HL7 wants them (2.5.1, section 2.6). as_is: the file is one message, not one byte changed.
+    """
+    if str(path) == _STANDARD_INPUT:
+        content = sys.stdin.buffer.read()
+    else:
+        content = path.read_bytes()
+    if as_is:
+        return [content]
+    if content.startswith(START):
+        return MllpDecoder(len(content)).feed(content)
+    return [_LINE_END.sub(b"\r", part) for part in _NEXT.split(content) if part.strip()]

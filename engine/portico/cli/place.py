@@ -1,0 +1,55 @@
+"""Where things lie: a site's settings, its data folder, its journal."""
+
+import os
+from pathlib import Path
+
+from portico.errors import ConfigError
+from portico.spec import document, secrets, shape
+from portico.spec import site as sites
+from portico.spec.site import Config
+
+SETTINGS = "config/portico.yaml"
+
+
+def settings(site: Path) -> Config:
+    """The engine's settings with what the environment overrides.
+
+    Raises ConfigError when they cannot be read: `check` says all that is wrong.
+    """
+    documents, findings = document.read(site / SETTINGS, SETTINGS, nouns=False)
+    config: Config | None = Config()
+    if (site / SETTINGS).exists() and documents:
+        value, missing = secrets.expand(documents[0], os.environ)
+        config, wrong = shape.fit(Config, value, documents[0])
+        findings = [*findings, *missing, *wrong]
+    elif not (site / SETTINGS).exists():
+        findings = []
+    if config is None or findings:
+        raise ConfigError(str(findings[0]) if findings else f"{SETTINGS} cannot be read")
+    config, wrong = sites.override(config, os.environ)
+    if wrong:
+        raise ConfigError(str(wrong[0]))
+    return config
+
+
+def data_folder(site: Path) -> Path:
+    """PORTICO_DATA, else the site's `data:`, else `var` in the site."""
+    given = os.environ.get(sites.DATA)
+    return Path(given) if given else site / settings(site).data
+
+
+def journal_url(site: Path) -> str | None:
+    """The URL of the journal, None for the embedded one. It may hold a password."""
+    url = settings(site).journal.url
+    return None if url is None else url.reveal(site, os.environ)
+
+
+def a_site(site: Path) -> Path:
+    """The folder, absolute. Raises ConfigError when it cannot be a site."""
+    if not site.is_dir():
+        raise ConfigError(f"there is no folder {site}")
+    if not (site / "channels").is_dir():
+        raise ConfigError(
+            f"{site} is no site: it has no folder `channels`; `portico init DIR` makes one"
+        )
+    return site.absolute()

@@ -1,0 +1,52 @@
+"""The commands by name; a command's module is loaded when it is called, not for `--help`."""
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """where: `module:function`. summary: the first line of that function's docstring."""
+
+    where: str
+    panel: str
+    summary: str
+
+
+SITE, ENGINE, MESSAGES, PEERS = "A site", "A running engine", "Messages", "Other systems"
+
+COMMANDS: dict[str, Command] = {
+    "init": Command(
+        "portico.cli.site:init", SITE, "Make a new site folder that runs as it is."
+    ),
+    "check": Command(
+        "portico.cli.site:check", SITE, "Say all that is wrong with a site, without running it."
+    ),
+    "test": Command(
+        "portico.cli.cases:test",
+        SITE,
+        "Run a site's cases: real agents, no sockets, no journal.",
+    ),
+    "run": Command("portico.cli.run:run", SITE, "Run the engine until it is told to stop."),
+    "status": Command(
+        "portico.cli.engine:status", ENGINE, "Show what runs, and that nothing is missing."
+    ),
+    "reload": Command(
+        "portico.cli.engine:reload",
+        ENGINE,
+        "Check the site and swap it in, or keep the old one.",
+    ),
+    "stop": Command("portico.cli.engine:stop", ENGINE, "Ask the engine to drain and end."),
+    "doctor": Command(
+        "portico.cli.doctor:doctor", ENGINE, "Look at the machine, the ports and the site."
+    ),
+    "signals": Command("portico.cli.journal:signals", MESSAGES, "List Signals, newest first."),
+    "show": Command(
+        "portico.cli.journal:show", MESSAGES, "Show one Signal with all it caused."
+    ),
+    "send": Command(
+        "portico.cli.peers:send", PEERS, "Send messages to an MLLP peer and print its answers."
+    ),
+    "load": Command(
+        "portico.cli.peers:load", PEERS, "Put load on an MLLP peer and measure its answers."
+    ),
+    "version": Command("portico.cli.engine:version", ENGINE, "Print this program's version."),
+}
