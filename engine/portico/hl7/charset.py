@@ -58,7 +58,7 @@ _SPELLING = re.compile(r"[\s/_.-]+")
 # Bytes inside a character of more than one byte, which may look like `|^~\&`. A run ends
 # at a line end at the latest: neither encoding uses CR or LF inside a character.
 _SWITCHED = re.compile(rb"(?<=\x1b)(?:\$[@AB]|\$\([@ABCD]|\(I)[^\x1b\r\n]*")
-_WIDE = {
+WIDE = {
     "gb18030": re.compile(
         rb"(?:[\x81-\xfe](?:[\x40-\x7e\x80-\xfe]|[\x30-\x39][\x81-\xfe][\x30-\x39]))+"
     ),
@@ -106,7 +106,7 @@ def shield(content: bytes, codec: str) -> bytes:
     """
     if b"\x1b" in content:
         content = _SWITCHED.sub(_blank, content)
-    if (wide := _WIDE.get(codec)) and not content.isascii():
+    if (wide := WIDE.get(codec)) and not content.isascii():
         content = wide.sub(_blank, content)
     return content
 

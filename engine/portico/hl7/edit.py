@@ -76,8 +76,10 @@ class MessageEdit(Reading):
         self._open(path)
         spots = list(self._spots(path))
         if path.field is None:
+            if any(spot.mark == 0 for spot in spots):
+                raise PathInvalid("the message keeps its MSH", str(path))
             for spot in reversed(spots):
-                del self._lines[spot.line]
+                del self._lines[spot.mark]
             self._index.clear()
         for spot in spots if path.field else ():
             span = self._span(spot, path)
@@ -125,22 +127,22 @@ class MessageEdit(Reading):
     def _append(self, path: Path) -> Spot:
         """The missing segment, made at the end of the message."""
         name = path.segment.encode()
-        if path.where is not None or (path.occurrence or 1) > len(self._all(name)) + 1:
+        if path.where is not None or (path.occurrence or 1) > len(self._places(name)) + 1:
             raise PathInvalid("no segment fits the condition", str(path))
         self.insert_segment(name)
-        return self._all(name)[-1]
+        return self._at(self._places(name)[-1])
 
     def _splice(self, spot: Spot, span: fields.Span, value: bytes) -> None:
         start, end, missing = span
         line = spot.content
-        self._lines[spot.line] = line[:start] + missing + value + line[end:]
+        self._lines[spot.mark] = line[:start] + missing + value + line[end:]
         self._view = None
-        if spot.line == 0:
+        if spot.mark == 0:
             self._codec = None
 
     def _open(self, path: Path | None = None) -> None:
         """Divides the message before its first edit. MSH-1 and MSH-2 are never edited."""
-        if path and (path.field or 0) <= 2 and path.segment.encode() in fields.HEADERS:
+        if path is not None and path.separators:
             raise PathInvalid("the segment's own separators stay", str(path))
         if not self._lines:
             content, start = self.view.content, self.view.start
@@ -153,28 +155,31 @@ class MessageEdit(Reading):
     def _first(self, name: bytes) -> Spot | None:
         if not self._lines:
             return self.view._first(name)
-        if name in self._index:
-            return next(iter(self._all(name)), None)
+        known = self._index.get(name)
+        if known is not None:
+            return self._at(known[0]) if known else None
         size, stops = len(name), self._stops
         for number, line in enumerate(self._lines):
             if line.startswith(name) and line[size : size + 1] in stops:
                 return self._at(number)
         return None
 
-    def _all(self, name: bytes) -> list[Spot]:
+    def _places(self, name: bytes) -> list[int]:
         if not self._lines:
-            return self.view._all(name)
-        index = self._index.get(name)
-        if index is None:
+            return self.view._places(name)
+        known = self._index.get(name)
+        if known is None:
             size, stops = len(name), self._stops
-            index = [
+            known = [
                 number
                 for number, line in enumerate(self._lines)
                 if line.startswith(name) and line[size : size + 1] in stops
             ]
-            self._index[name] = index
-        return [self._at(number) for number in index]
+            self._index[name] = known
+        return known
 
-    def _at(self, number: int) -> Spot:
-        line = self._lines[number]
-        return Spot(line, self.shield(line), 0, len(line.rstrip(_ENDS)), number)
+    def _at(self, mark: int) -> Spot:
+        if not self._lines:
+            return self.view._at(mark)
+        line = self._lines[mark]
+        return Spot(line, self.shield(line), 0, len(line.rstrip(_ENDS)), mark)

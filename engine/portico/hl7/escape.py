@@ -19,14 +19,16 @@ def escape(text: str, marks: Delimiters) -> str:
     """Text that stands for itself inside one field, component or subcomponent.
 
     A line feed becomes `\\.br\\`, other control characters but the tab become `\\Xdd\\`. Raises
-    TextUnencodable when the message names no escape character and one is needed.
+    TextUnencodable when one is needed and the message names no escape character, or uses
+    letters of the sequence as delimiters.
     """
     special, table = _outward(marks)
     if special.search(text) is None:
         return text
-    if not marks.escape:
-        raise TextUnencodable("the message names no escape character, and the text needs one")
-    return text.translate(table)
+    written = text.translate(table)
+    if "\0" in written:
+        raise TextUnencodable("the message's delimiters leave no way to escape a character")
+    return written
 
 
 def unescape(raw: str | bytes, marks: Delimiters, codec: str = "ascii") -> str:
@@ -58,13 +60,20 @@ def _hex(match: re.Match[str], codec: str) -> str:
 
 @lru_cache(maxsize=256)
 def _outward(marks: Delimiters) -> tuple[re.Pattern[str], dict[int, str]]:
-    mark = marks.escape.decode("ascii")
-    letters = dict(zip(_characters(marks), "FSRET", strict=True))
-    table = {ord(char): f"{mark}{letter}{mark}" for char, letter in letters.items() if char}
-    for char in _CONTROLS:
-        table.setdefault(ord(char), f"{mark}X{ord(char):02X}{mark}")
-    table[0x0A] = f"{mark}.br{mark}"
-    return re.compile("[" + re.escape("".join(map(chr, table))) + "]"), table
+    """What to look for, and how each of it is written: NUL where nothing can be written."""
+    letters = dict(zip(_characters(marks), "FSRET", strict=True)) | {"\n": ".br"}
+    special = [*filter(None, letters), *_CONTROLS]
+    table = {ord(char): _written(char, letters.get(char), marks) for char in special}
+    return re.compile("[" + re.escape("".join(special)) + "]"), table
+
+
+def _written(char: str, letter: str | None, marks: Delimiters) -> str:
+    """The sequence by letter or else by number; a delimiter may itself be a letter."""
+    field, component, repetition, mark, subcomponent = _characters(marks)
+    for body in (letter, f"X{ord(char):02X}"):
+        if mark and body and not {field, component, repetition, subcomponent} & set(body):
+            return f"{mark}{body}{mark}"
+    return "\0"
 
 
 @lru_cache(maxsize=256)

@@ -10,10 +10,11 @@ may be empty; else it is what must be written before a value to make the place.
 from collections.abc import Iterator
 
 from portico.hl7.delimiters import Delimiters
+from portico.hl7.path import HEADERS
 
 Span = tuple[int, int, bytes]
 
-HEADERS = frozenset((b"MSH", b"FHS", b"BHS"))  # their first field is the separator itself
+_HEADERS = frozenset(name.encode() for name in HEADERS)
 NOWHERE = b"\x00"  # part of `missing` when the message names no separator for the place
 
 
@@ -33,7 +34,7 @@ def nth(scan: bytes, separator: bytes, start: int, end: int, number: int) -> Spa
 
 def field(scan: bytes, start: int, end: int, number: int, marks: Delimiters) -> Span:
     """The number-th field of the segment from start to end, with all its repetitions."""
-    if scan[start : start + 3] in HEADERS:
+    if scan[start : start + 3] in _HEADERS:
         if number == 1:
             return start + 3, start + 4, b""
         number -= 1

@@ -77,13 +77,20 @@ def split(segment: bytes, marks: Delimiters) -> list[bytes]:
     fields = segment.split(marks.field)
     if segment.isascii() and b"\x1b" not in segment:
         return fields
-    hidden = charset.shield(segment, "ascii")
-    fields = _cut(segment, hidden, marks.field)
+    for codec in ("ascii", *charset.WIDE):  # ISO 2022 is hidden whatever the set
+        cut = _cut(segment, charset.shield(segment, codec), marks.field)
+        if codec == "ascii":
+            fields = cut
+        elif len(cut) >= _FIELDS and _codec(cut[_FIELDS - 1], marks) == codec:
+            return cut
+    return fields
+
+
+def _codec(raw: bytes, marks: Delimiters) -> str:
     try:
-        codec = charset.codec_of(_charset((fields + [b""] * _FIELDS)[17], marks))
+        return charset.codec_of(_charset(raw, marks))
     except CharsetUnknown:
-        return fields
-    return _cut(segment, charset.shield(hidden, codec), marks.field)
+        return ""
 
 
 def _cut(content: bytes, hidden: bytes, separator: bytes) -> list[bytes]:

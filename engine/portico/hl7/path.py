@@ -17,6 +17,8 @@ from msgspec import Struct
 
 from portico.errors import PathInvalid
 
+HEADERS = frozenset(("MSH", "FHS", "BHS"))  # their first field is the separator itself
+
 _NUMBER = r"[1-9]\d{0,3}"
 _PATH = re.compile(
     rf"""(?P<segment>[A-Z][A-Z0-9]{{2}})
@@ -63,6 +65,11 @@ class Path(Struct, frozen=True):
     def parse(text: str) -> "Path":
         """The path of a text; remembered, so asking again costs nothing. Raises PathInvalid."""
         return parse(text)
+
+    @property
+    def separators(self) -> bool:
+        """Whether it names MSH-1 or MSH-2: separators themselves, never escaped or edited."""
+        return self.field is not None and self.field <= 2 and self.segment in HEADERS
 
     @property
     def inner(self) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from enum import Enum
+from itertools import islice
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -37,26 +38,27 @@ Text = str | Deleted
 class Spot(Struct, frozen=True, gc=False):
     """One segment: from start to end in `content`; `scan` is the same with safe separators.
 
-    line: the index of the segment in a message under edit; 0 in a view.
+    mark: its offset in a view, its line in a message under edit.
     """
 
     content: bytes
     scan: bytes
     start: int
     end: int
-    line: int
+    mark: int
 
 
 class Reading:
-    """Answers paths. A subclass says where segments are: `_first`, `_all`, `_names`.
+    """Answers paths. A subclass says where segments are, by marks of its own (integers).
 
     on_charset_error: `refuse`, `replace` (by U+FFFD), or the character set to fall back to.
     """
 
-    __slots__ = ("_codec", "_default", "_on_error", "delimiters")
+    __slots__ = ("_codec", "_default", "_on_error", "_separators", "delimiters")
 
     def __init__(self, marks: Delimiters, default: str, on_charset_error: str) -> None:
         self.delimiters = marks
+        self._separators = marks.component + marks.repetition + marks.subcomponent
         self._default = default
         self._on_error = on_charset_error
         self._codec: str | None = None
@@ -64,7 +66,11 @@ class Reading:
     def _first(self, name: bytes) -> Spot | None:
         raise NotImplementedError
 
-    def _all(self, name: bytes) -> list[Spot]:
+    def _places(self, name: bytes) -> list[int]:
+        """The marks of all segments of a name, in order; remembered until they move."""
+        raise NotImplementedError
+
+    def _at(self, mark: int) -> Spot:
         raise NotImplementedError
 
     def _names(self) -> tuple[str, ...]:
@@ -119,14 +125,21 @@ class Reading:
         found = (self._read(raw, path) for raw in self.raws(path))
         return [text for text in found if text is not None]
 
+    def slots(self, path: str | Path) -> list[Text | None]:
+        """One for each segment that the path names, in order; None where it has nothing."""
+        if isinstance(path, str):
+            path = parse(path)
+        found = (self._raw(spot, path) for spot in self._spots(path))
+        return [None if raw is None else self._read(raw, path) for raw in found]
+
     def expand(self, path: str | Path) -> list[Path]:
         """The path once for each segment that it names, by number: `OBX[1]-5`, `OBX[2]-5`."""
         if isinstance(path, str):
             path = parse(path)
-        every = self._all(path.segment.encode())
-        number = {(spot.line, spot.start): index for index, spot in enumerate(every, 1)}
+        marks = self._places(path.segment.encode())
+        number = {mark: index for index, mark in enumerate(marks, 1)}
         return [
-            replace(path, occurrence=number[spot.line, spot.start], every=False, where=None)
+            replace(path, occurrence=number[spot.mark], every=False, where=None)
             for spot in self._spots(path)
         ]
 
@@ -184,15 +197,15 @@ class Reading:
 
     def _spots(self, path: Path) -> Iterator[Spot]:
         """The segments that a path names: at most one without `[*]`."""
-        spots = self._all(path.segment.encode())
+        marks = self._places(path.segment.encode())
         if path.where is not None:
             wanted = path.where
-            fitting = (spot for spot in spots if self._fits(spot, wanted))
-            return fitting if path.every else iter([s for s in (next(fitting, None),) if s])
-        if path.every:
-            return iter(spots)
-        index = (path.occurrence or 1) - 1
-        return iter(spots[index : index + 1])
+            fitting = (spot for spot in map(self._at, marks) if self._fits(spot, wanted))
+            return fitting if path.every else islice(fitting, 1)
+        if not path.every:
+            index = (path.occurrence or 1) - 1
+            marks = marks[index : index + 1]
+        return map(self._at, marks)
 
     def _fits(self, spot: Spot, wanted: Select) -> bool:
         number, *inner = wanted.place
@@ -237,18 +250,11 @@ class Reading:
     def _read(self, raw: bytes, path: Path | None = None) -> Text | None:
         if raw == _NULL:
             return DELETED
-        marks = self.delimiters
-        if (
-            path is not None
-            and path.field is not None
-            and path.field <= 2
-            and (path.segment.encode() in fields.HEADERS)
-        ):
+        if path is not None and path.separators:
             return self.decoded(raw, path)
-        separators = marks.component + marks.repetition + marks.subcomponent
-        if separators != b"^~&":
-            return self._standard(raw, separators, path)
-        if raw[0] in separators and not raw.strip(separators):
+        if self._separators != b"^~&":
+            return self._standard(raw, path)
+        if raw[0] in b"^~&" and not raw.strip(b"^~&"):
             return None
         return self._plain(raw, path)
 
@@ -258,17 +264,14 @@ class Reading:
             return escape.unescape(text, self.delimiters, self.codec)
         return text
 
-    def _standard(self, raw: bytes, separators: bytes, path: Path | None) -> str | None:
+    def _standard(self, raw: bytes, path: Path | None) -> str | None:
         """The text of a value with an odd set of separators, written with the usual ones."""
-        usual = dict(zip(self._separators(), "^~&", strict=True))
-        text, at = "", 0
-        scan = self.shield(raw)
-        for match in re.finditer(b"[" + re.escape(separators) + b"]", scan):
+        marks = self.delimiters
+        usual = {marks.component: "^", marks.repetition: "~", marks.subcomponent: "&"}
+        text, at, valued = "", 0, False
+        for match in re.finditer(b"[" + re.escape(self._separators) + b"]", self.shield(raw)):
             text += self._plain(raw[at : match.start()], path) + usual[match[0]]
+            valued = valued or match.start() > at
             at = match.end()
         text += self._plain(raw[at:], path)
-        return text if text.strip("^~&") else None
-
-    def _separators(self) -> tuple[bytes, bytes, bytes]:
-        marks = self.delimiters
-        return marks.component, marks.repetition, marks.subcomponent
+        return text if valued or at < len(raw) else None

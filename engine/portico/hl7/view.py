@@ -12,9 +12,9 @@ from functools import lru_cache
 from msgspec import Struct
 
 from portico.errors import CharsetUnknown, MessageError, TextUndecodable
-from portico.hl7 import charset, delimiters, fields, header
+from portico.hl7 import charset, delimiters, header
 from portico.hl7.header import Header
-from portico.hl7.path import Path
+from portico.hl7.path import HEADERS, Path
 from portico.hl7.reading import DELETED, Deleted, Reading, Spot, Text
 
 __all__ = ["DELETED", "Deleted", "MessageView", "Segment", "Text"]
@@ -103,7 +103,7 @@ class MessageView(Reading):
 
     def within(self, segment: Segment, path: Path) -> bytes | None:
         """What a path names inside one segment of this view, raw."""
-        return self._raw(self._at(segment.start, segment.end), path)
+        return self._raw(self._at(segment.start), path)
 
     def text_within(self, segment: Segment, path: Path) -> Text | None:
         """What a path names inside one segment of this view, as text."""
@@ -133,8 +133,8 @@ class MessageView(Reading):
         start = max(before.rfind(b"\r"), before.rfind(b"\n"), self.start - 1) + 1
         name = _name(before[start : start + _LONGEST_NAME + 1], self.delimiters.field)
         number = before.count(self.delimiters.field, start)
-        number += name.encode() in fields.HEADERS
-        nth = sum(at <= start for at in self._starts(name.encode()))
+        number += name in HEADERS
+        nth = sum(at <= start for at in self._places(name.encode()))
         which = f"[{nth}]" if nth > 1 else ""
         return f"{name}{which}-{number}" if number else name
 
@@ -147,8 +147,10 @@ class MessageView(Reading):
         known = self._found.get(name)
         if known is not None:
             return self._at(known[0]) if known else None
-        starts = (self._search(end + name) for end in self._ends)
-        start = min((at for at in starts if at >= 0), default=-1)
+        start = self._search(self._ends[0] + name)
+        if len(self._ends) > 1:
+            other = self._search(self._ends[1] + name)
+            start = other if start < 0 or 0 <= other < start else start
         return None if start < 0 else self._at(start)
 
     def _search(self, probe: bytes) -> int:
@@ -161,10 +163,7 @@ class MessageView(Reading):
             at = after
         return -1
 
-    def _all(self, name: bytes) -> list[Spot]:
-        return [self._at(start) for start in self._starts(name)]
-
-    def _starts(self, name: bytes) -> list[int]:
+    def _places(self, name: bytes) -> list[int]:
         found = self._found.get(name)
         if found is None:
             pattern = _lines_named(name, self.delimiters.field)
@@ -176,13 +175,12 @@ class MessageView(Reading):
             self._found[name] = found
         return found
 
-    def _at(self, start: int, end: int = -1) -> Spot:
-        if end < 0:
-            end = len(self._scan)
-            for mark in self._ends:
-                at = self._scan.find(mark, start, end)
-                end = end if at < 0 else at
-        return Spot(self.content, self._scan, start, end, 0)
+    def _at(self, mark: int) -> Spot:
+        end = len(self._scan)
+        for line_end in self._ends:
+            at = self._scan.find(line_end, mark, end)
+            end = end if at < 0 else at
+        return Spot(self.content, self._scan, mark, end, mark)
 
 
 def _ends(content: bytes) -> tuple[bytes, ...]:
