@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 
@@ -21,9 +22,14 @@ class _Server(uvicorn.Server):
 
 
 async def run(engine: EnginePort, listening: socket.socket, grace: int) -> None:
-    """Serve until cancelled, then let open requests end within `grace` seconds."""
+    """Serve /v1 until cancelled, then let open requests end within `grace` seconds."""
+    await run_application(resources.build(engine), listening, grace)
+
+
+async def run_application(application: Any, listening: socket.socket, grace: int) -> None:
+    """The same for any ASGI application."""
     config = uvicorn.Config(
-        resources.build(engine),
+        application,
         lifespan="off",
         log_config=None,
         log_level="critical",

@@ -113,6 +113,11 @@ class Outbox:
         """The peer cannot be reached at the moment."""
         return self._failures > 0
 
+    @property
+    def oldest(self) -> int:
+        """When the oldest Signal in the queue came, nanoseconds since 1970 UTC; 0 for none."""
+        return self._lanes.oldest()
+
     def start(self) -> None:
         """Read the journal's queue and send."""
         self._paused = False

@@ -6,6 +6,7 @@ after a restart.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -51,6 +52,7 @@ class Dispatcher:
         self._world = world
         self.matcher = matcher
         self.count = 0
+        self.running: Counter[str] = Counter()  # by origin
         self._cursor = -1
         self._behind = True
         self._missed = True
@@ -85,12 +87,14 @@ class Dispatcher:
     def ended(self, run: Run) -> None:
         """A Run has left memory."""
         self.count -= 1
+        self.running[run.signal.origin] -= 1
         if self._behind:
             self._read_on()
 
     def _begin(self, run: Run) -> None:
         self._cursor = run.seq
         self.count += 1
+        self.running[run.signal.origin] += 1
         self._world.start(run)
 
     def _read_on(self) -> None:

@@ -78,11 +78,17 @@ class World:
 
 
 class Intake:
-    """One channel's intake. `receive` is what its listener calls."""
+    """One channel's intake. `receive` is what its listener calls.
 
-    def __init__(self, policy: Policy, world: World) -> None:
+    owed: answers not given yet; pressed: called when that grows or shrinks.
+    """
+
+    def __init__(
+        self, policy: Policy, world: World, pressed: Callable[["Intake"], None]
+    ) -> None:
         self.policy = policy
         self.world = world
+        self.pressed = pressed
         self.name = policy.rules.origin
         self.owed = 0
         self.looking: set[asyncio.Task[None]] = set()
@@ -122,6 +128,7 @@ class Intake:
             self._ended(routed, agents),
         )
         self.owed += 1
+        self.pressed(self)
         self.world.writer.accept(Entry(self, policy, arrival, signal, routed, agents, envelope))
 
     def _ended(self, routed: Routed, agents: tuple[str, ...]) -> str:
@@ -292,6 +299,7 @@ class Entry:
             self.timer = None
         if arrival is not None:
             self.intake.owed -= 1
+            self.intake.pressed(self.intake)
             self.intake.world.metrics.acknowledged(
                 self.intake.name, receipt.code or receipt.told
             )

@@ -131,6 +131,11 @@ class Lanes:
         """The lane of this key, if it is in memory."""
         return self._lanes.get(key)
 
+    def oldest(self) -> int:
+        """When the oldest Signal in memory came, nanoseconds since 1970 UTC; 0 for none."""
+        heads = (lane.items[0].received for lane in self._lanes.values() if lane.items)
+        return min(heads, default=0)
+
     def hungry(self, lane: Lane) -> bool:
         """The lane ran dry and the journal has more of it."""
         return not lane.items and lane.shut is not None and not lane.blocked

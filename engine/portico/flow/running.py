@@ -117,10 +117,14 @@ class Running:
             line = self._lines.setdefault(name, Line(terms))
             line.terms = terms
 
+    def hold(self, origin: str, agent: str, key: str) -> None:
+        """Keep an order key for a person: what comes waits behind the parked Signal."""
+        if agent in self._lines:
+            self._lines[agent].kept.setdefault(_group(origin, key), deque())
+
     def start(self, run: Run) -> None:
         """Run every agent that has not concluded yet."""
-        key = run.signal.order_key
-        group = f"{run.signal.origin}\n{key}" if key else ""
+        group = _group(run.signal.origin, run.signal.order_key)
         for agent in sorted(run.todo):
             self._submit(Try(agent, run, group))
 
@@ -309,6 +313,11 @@ class Running:
                     signal.received,
                 )
             )
+
+
+def _group(origin: str, key: str) -> str:
+    """What runs in order: a channel's Signals of one key; empty for no order."""
+    return f"{origin}\n{key}" if key else ""
 
 
 def _detail(result: SessionResult) -> bytes:

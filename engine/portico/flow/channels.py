@@ -1,0 +1,109 @@
+"""Channels: sources opened, held, swapped and closed; each its own failure domain."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from portico.errors import ListenFailed
+from portico.events.emit import Emit
+from portico.events.site import ChannelClosed, ChannelFailed, ChannelOpened
+from portico.flow.intake import Intake
+from portico.listeners.contract import Listener
+
+_OPEN_AGAIN = 5.0  # seconds between tries to open a source
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a channel listens with. type and where are for people."""
+
+    type: str
+    where: str
+    source: object
+
+
+class Channel:
+    """One channel: its intake and its listener.
+
+    build makes a listener for a source; it may be called again after a reload.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        origin: Origin,
+        build: Callable[[Origin], Listener],
+        emit: Emit,
+        later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
+    ) -> None:
+        self.intake = intake
+        self.origin = origin
+        self._build = build
+        self._emit = emit
+        self._later = later
+        self._listener: Listener | None = None
+        self._again: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.held = False
+        self.fault = ""
+
+    @property
+    def open(self) -> bool:
+        """The source is open."""
+        return self._listener is not None
+
+    @property
+    def connections(self) -> int:
+        """How many peers are connected now."""
+        return self._listener.connections() if self._listener else 0
+
+    async def start(self) -> None:
+        """Open the source; when that fails, say so and try again every few seconds."""
+        listener = self._build(self.origin)
+        if self.held:
+            listener.hold()
+        try:
+            await listener.start()
+        except ListenFailed as error:
+            if self.fault != str(error):
+                self._emit(ChannelFailed(self.intake.name, error.code, str(error)))
+            self.fault = str(error)
+            self._again = self._later(_OPEN_AGAIN, self._retry)
+            return
+        self._listener, self.fault = listener, ""
+        self._emit(ChannelOpened(self.intake.name, self.origin.type, self.origin.where))
+
+    async def swap(self, origin: Origin, grace: float) -> None:
+        """Take another source: without closing anything where the listener can."""
+        before, self.origin = self.origin, origin
+        if self._listener is not None and before.type == origin.type:
+            if before.source == origin.source or self._listener.adopt(origin.source):
+                return
+        await self.stop(grace)
+        await self.start()
+
+    async def stop(self, grace: float) -> None:
+        """Close the source; answers that are owed may still leave for `grace` seconds."""
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.stop(grace)
+            self._emit(ChannelClosed(self.intake.name))
+
+    def hold(self) -> None:
+        """Read nothing for a while (back-pressure); connections stay."""
+        self.held = True
+        if self._listener is not None:
+            self._listener.hold()
+
+    def release(self) -> None:
+        """Read again."""
+        self.held = False
+        if self._listener is not None:
+            self._listener.release()
+
+    def _retry(self) -> None:
+        self._again = None
+        self._task = asyncio.ensure_future(self.start())

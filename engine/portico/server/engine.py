@@ -1,0 +1,202 @@
+"""The engine: parts started in order, a site swapped under them, parts stopped in order."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from portico.api.shapes import Finding, Reloaded, Status
+from portico.check.site import Site, examine
+from portico.errors import ConfigError
+from portico.events.site import EngineReady, SiteRefused, SiteSwapped
+from portico.ids import SignalId
+from portico.journal.found import Page, Query, Record, Row
+from portico.journal.search import Search
+from portico.server import status, terms
+from portico.server.parts import Base, House
+from portico.server.storage import Storage
+from portico.spec.finding import errors
+from portico.workers.nursery import Nursery
+from portico.workers.pool import Pool
+
+DRAIN = 20.0  # seconds that a stop may take for what is under way
+_SWAP = 5.0
+
+
+class Engine:
+    """One engine on one site. environ: what overrides the site's files."""
+
+    def __init__(
+        self, site: Site, environ: Mapping[str, str], base: Base, nursery: Nursery
+    ) -> None:
+        self.site = site.root
+        self._environ = environ
+        self._base = base
+        self._nursery = nursery
+        self._site = site
+        self._lock = asyncio.Lock()
+        self._search: Search | None = None
+        self.storage = Storage(site, environ, base)
+        self.state = "starting"
+        self.started = base.clock.time_ns()
+        self.stopping = asyncio.Event()
+        self.house: House
+
+    async def start(self) -> None:
+        """Open the journal, load the agents, then destinations, then sources.
+
+        Raises ConfigError, JournalUnsafe, JournalLocked and JournalFromFuture; a source that
+        cannot be opened is no reason not to start.
+        """
+        base, began = self._base, self._base.clock.monotonic()
+        pool = Pool(
+            self._nursery,
+            clock=base.clock,
+            emit=base.emit,
+            most=terms.most_workers(self._site.config),
+        )
+        journal = await self.storage.open(self.stopping.set)
+        await pool.start()
+        house = self.house = House(base, self._site, journal, pool)
+        self.storage.attach(house)
+        await self._activate(self._site)
+        house.follow(self._site)
+        await self.storage.read_books(house)
+        for origin, agent, key in await journal.reader.held_keys():
+            house.running.hold(origin, agent, key)
+        for name in self._site.destinations:
+            await self._open_outbox(name)
+        house.dispatcher.start()
+        for name in self._site.channels:
+            await house.new_channel(name).start()
+        status.register(self, base.metrics)
+        self.state = "ready"
+        site = self._site
+        counts = (len(site.channels), len(site.agents), len(site.destinations))
+        base.emit(EngineReady(*counts, base.clock.monotonic() - began))
+
+    async def drain(self) -> bool:
+        """Stop taking, end what is under way, store it, close all; False when time ran out."""
+        self.state = "draining"
+        house = self.house
+        await asyncio.gather(*(one.stop(DRAIN / 2) for one in house.channels.values()))
+        house.dispatcher.pause()
+        await house.pool.stop(DRAIN / 4)
+        await asyncio.gather(*(one.pause(DRAIN / 4) for one in house.outboxes.values()))
+        await asyncio.gather(*(one.adapter.stop(1.0) for one in house.outboxes.values()))
+        stored = await self.storage.close(DRAIN / 4)
+        if self._search is not None:
+            self._search.close()
+        return stored
+
+    async def status(self) -> Status:
+        """What runs, and the books (EnginePort)."""
+        return status.of(self)
+
+    async def search(self, query: Query, page: Page) -> list[Row]:
+        """Signals, newest first (EnginePort)."""
+        return await self._searcher().signals(query, page)
+
+    async def show(self, signal: SignalId) -> Record | None:
+        """One Signal whole (EnginePort)."""
+        return await self._searcher().signal(signal)
+
+    async def reload(self) -> Reloaded:
+        """Check the site whole and swap it in, or keep the old one and say why (EnginePort)."""
+        async with self._lock:
+            site, found = await asyncio.to_thread(examine, self.site, self._environ)
+            told = tuple(Finding(severity=one.severity, text=str(one)) for one in found)
+            if site is None:
+                wrong = errors(found)
+                self._base.emit(SiteRefused(len(wrong), str(wrong[0])))
+                return Reloaded(swapped=False, findings=told)
+            try:
+                await self._activate(site)
+            except ConfigError as error:
+                self._base.emit(SiteRefused(1, str(error)))
+                one = Finding(severity="error", text=str(error))
+                return Reloaded(swapped=False, findings=(*told, one))
+            await self._swap(site)
+            return Reloaded(swapped=True, findings=told)
+
+    def stop(self) -> None:
+        """Begin to drain (EnginePort)."""
+        self.stopping.set()
+
+    def _searcher(self) -> Search:
+        if self._search is None:
+            self._search = Search(self.storage.conninfo())
+        return self._search
+
+    async def _activate(self, site: Site) -> None:
+        """Prove every agent's plan before anything follows the site."""
+        pool = self.house.pool
+        names = list(site.agents)
+        proven = await asyncio.gather(
+            *(self._prove(pool, site, name) for name in names), return_exceptions=True
+        )
+        for outcome in proven:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        self.house.versions |= dict(zip(names, map(str, proven), strict=True))
+
+    async def _prove(self, pool: Pool, site: Site, name: str) -> str:
+        agent = site.agents[name]
+        return await pool.activate(
+            name,
+            agent.plain(),
+            str(site.root),
+            terms.worker_terms(agent, site.config),
+            agent.limits.memory,
+        )
+
+    async def _open_outbox(self, name: str) -> None:
+        house = self.house
+        held = await house.journal.reader.held_lanes(name)
+        outbox = house.new_outbox(name, held)
+        await outbox.adapter.start()
+        outbox.start()
+
+    async def _swap(self, site: Site) -> None:
+        """Follow the new site; sockets stay open where they can."""
+        house, before = self.house, self._site
+        house.follow(site)
+        self._site = site
+        for name in before.channels.keys() - site.channels.keys():
+            await house.channels.pop(name).stop(_SWAP)
+        for name in site.destinations:
+            await self._swap_outbox(name, before)
+        for name in site.channels:
+            if name in house.channels:
+                await house.channels[name].swap(terms.origin_of(site.channels[name]), _SWAP)
+            else:
+                await house.new_channel(name).start()
+        for name in before.agents.keys() - site.agents.keys():
+            await house.pool.retire(name)
+        self._base.emit(SiteSwapped(*_difference(before, site)))
+
+    async def _swap_outbox(self, name: str, before: Site) -> None:
+        house = self.house
+        outbox, spec = house.outboxes.get(name), house.site.destinations[name]
+        if outbox is None:
+            await self._open_outbox(name)
+        elif before.destinations.get(name) != spec and not outbox.adapter.adopt(spec):
+            await outbox.pause(_SWAP)
+            await outbox.adapter.stop(_SWAP)
+            await self._open_outbox(name)
+
+
+def _difference(before: Site, after: Site) -> tuple[tuple[str, ...], ...]:
+    """Names that came, changed and went."""
+    old = {**before.channels, **before.agents, **before.destinations}
+    new = {**after.channels, **after.agents, **after.destinations}
+    changed = (name for name in old.keys() & new.keys() if old[name] != new[name])
+    return (
+        tuple(sorted(new.keys() - old.keys())),
+        tuple(sorted(changed)),
+        tuple(sorted(old.keys() - new.keys())),
+    )
+
+
+def data_folder(site: Site) -> Path:
+    """Where this engine keeps its data: absolute, or below the site."""
+    return site.root / site.config.data

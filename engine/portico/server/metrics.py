@@ -1,0 +1,48 @@
+"""The metrics port: `GET /metrics` in Prometheus text, on a loopback address of its own."""
+
+import asyncio
+import importlib
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from portico.errors import ListenFailed
+from portico.events.metrics import Metrics
+from portico.spec.fields import HostPort
+
+_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def listen(where: HostPort) -> socket.socket:
+    """A listening socket. Raises ListenFailed."""
+    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((where.host, where.port))
+        listening.listen(16)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        text = f"metrics cannot listen on {where}: {error.strerror}"
+        raise ListenFailed(text) from error
+    return listening
+
+
+async def serve(metrics: Metrics, listening: socket.socket) -> None:
+    """Serve until cancelled. The web parts are loaded in a thread: no start waits for them."""
+
+    async def application(scope: dict[str, Any], receive: Any, send: Send) -> None:
+        known = scope["type"] == "http" and scope["path"] == "/metrics"
+        status, body = (200, metrics.exposition()) if known else (404, b"see /metrics\n")
+        headers = [(b"content-type", _TYPE), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    http = await asyncio.to_thread(importlib.import_module, "portico.api.http")
+    try:
+        await http.run_application(application, listening, 1)
+    finally:
+        listening.close()

@@ -1,0 +1,219 @@
+"""The parts of one running engine, built from a site; nothing here decides anything."""
+
+import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from portico import catalog
+from portico.agents.match import Matcher
+from portico.check.site import Site
+from portico.clock import Clock
+from portico.destinations import contract as outbound
+from portico.events.emit import Emit
+from portico.events.metrics import Metrics
+from portico.flow import delivering, intake, running
+from portico.flow.channels import Channel, Origin
+from portico.flow.delivering import Outbox
+from portico.flow.dispatch import Dispatcher
+from portico.flow.dispatch import World as DispatchWorld
+from portico.flow.intake import Intake
+from portico.flow.recalling import Recaller
+from portico.flow.running import Running
+from portico.flow.runs import Run, Waiter
+from portico.ids import IdMaker, SignalId
+from portico.journal.contract import Recovered
+from portico.journal.postgres import Journal
+from portico.listeners import contract as inbound
+from portico.listeners.contract import Listener
+from portico.model.delivery import Attempt, Delivery
+from portico.server import terms
+from portico.workers.pool import Pool
+
+_HIGH, _LOW = 4096, 1024  # answers owed at which reading stops, and goes on again
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What the process gives: built once, before any site."""
+
+    clock: Clock
+    reactor: Any
+    loop: asyncio.AbstractEventLoop
+    emit: Emit
+    metrics: Metrics
+
+
+@dataclass(slots=True)
+class House:
+    """All parts, and the site they follow.
+
+    books: (scope, name, state) to how many, as committed.
+    """
+
+    base: Base
+    site: Site
+    journal: Journal
+    pool: Pool
+    channels: dict[str, Channel] = field(default_factory=dict)
+    outboxes: dict[str, Outbox] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    books: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    running: Running = field(init=False)
+    dispatcher: Dispatcher = field(init=False)
+    recaller: Recaller = field(init=False)
+    policies: dict[str, intake.Policy] = field(default_factory=dict)
+    waiters: dict[SignalId, Waiter] = field(default_factory=dict)
+    ids: IdMaker = field(init=False)
+
+    def __post_init__(self) -> None:
+        base, journal = self.base, self.journal
+        self.ids = IdMaker(base.clock, os.urandom)
+        self.dispatcher = Dispatcher(
+            DispatchWorld(
+                self._waiting, self._recall, self._run, base.loop.call_later, base.emit
+            ),
+            Matcher({}),
+        )
+        self.recaller = Recaller(
+            self.policies.get, self.dispatcher, journal.writer, self.ids, base.clock
+        )
+        self.running = Running(
+            running.World(
+                journal.writer,
+                self.pool,
+                base.clock,
+                base.loop.call_later,
+                random.random,
+                base.emit,
+                base.metrics,
+                self.recaller.emitted,
+                self._queue,
+                terms.lane_namer(lambda: self.site.destinations),
+                self._ended,
+            )
+        )
+
+    def follow(self, site: Site) -> None:
+        """Decide by this site from now on: matching, policies, terms."""
+        self.site = site
+        self.policies.clear()
+        self.policies |= {name: terms.policy_of(one) for name, one in site.channels.items()}
+        windows = [policy.repeats for policy in self.policies.values()]
+        self.journal.writer.window = max(windows, default=0.0)
+        self.dispatcher.matcher = Matcher(
+            {name: agent.on for name, agent in site.agents.items()}
+        )
+        self.running.adopt(
+            {
+                name: terms.run_terms(agent, self.versions.get(name, ""))
+                for name, agent in site.agents.items()
+            }
+        )
+        for name, channel in self.channels.items():
+            if name in self.policies:
+                channel.intake.policy = self.policies[name]
+        for name, outbox in self.outboxes.items():
+            if name in site.destinations:
+                outbox.terms = terms.delivery_terms(site.destinations[name])
+
+    def new_channel(self, name: str) -> Channel:
+        """A channel of the site, not started."""
+        base = self.base
+        world = intake.World(
+            self.journal.writer,
+            self.dispatcher,
+            self.ids,
+            base.clock,
+            base.loop.call_later,
+            base.emit,
+            base.metrics,
+            self.journal.reader.state_of,
+        )
+        taken = Intake(self.policies[name], world, self._pressed)
+        build = self._listener_builder(taken)
+        origin = terms.origin_of(self.site.channels[name])
+        channel = Channel(taken, origin, build, base.emit, base.loop.call_later)
+        self.channels[name] = channel
+        return channel
+
+    def new_outbox(self, name: str, held: frozenset[str]) -> Outbox:
+        """A destination of the site, not started."""
+        base, spec = self.base, self.site.destinations[name]
+        around = outbound.Surroundings(base.reactor, base.clock, base.emit, self.site.root)
+        adapter = catalog.destination(spec.type).build(name, spec, around)
+        world = delivering.World(
+            self.journal.writer,
+            self.journal.reader,
+            base.clock,
+            base.loop.call_later,
+            random.random,
+            base.emit,
+            base.metrics,
+            self._settled,
+        )
+        outbox = Outbox(name, adapter, terms.delivery_terms(spec), world, held)
+        self.outboxes[name] = outbox
+        return outbox
+
+    def hold(self) -> None:
+        """Read nothing more from any source."""
+        for channel in self.channels.values():
+            channel.hold()
+
+    def release(self) -> None:
+        """Read again."""
+        for channel in self.channels.values():
+            channel.release()
+
+    def _listener_builder(self, taken: Intake) -> Callable[[Origin], Listener]:
+        base, root = self.base, self.site.root
+        around = inbound.Surroundings(base.reactor, base.clock, base.emit, root)
+
+        def build(origin: Origin) -> Listener:
+            kind = catalog.listener(origin.type)
+            return kind.build(taken.name, origin.source, taken.receive, around)
+
+        return build
+
+    def _pressed(self, taken: Intake) -> None:
+        """A channel's debt of answers changed: read no faster than the journal writes."""
+        channel = self.channels.get(taken.name)
+        if channel is None:
+            return
+        if taken.owed >= _HIGH and not channel.held:
+            channel.hold()
+        elif taken.owed <= _LOW and channel.held:
+            channel.release()
+
+    async def _waiting(self, after: int, limit: int) -> list[Recovered]:
+        window = self.base.clock.time_ns() // 1_000_000 - int(self.journal.writer.window * 1000)
+        return await self.journal.reader.waiting(after, limit, window)
+
+    def _recall(self, recovered: Recovered, waiter: Waiter | None) -> Run | None:
+        return self.recaller.recall(recovered, waiter)
+
+    def _run(self, run: Run) -> None:
+        if run.waiter is not None:
+            self.waiters[run.signal.id] = run.waiter
+        self.running.start(run)
+
+    def _ended(self, run: Run) -> None:
+        self.dispatcher.ended(run)
+        if run.waiter is not None and not run.deliveries:
+            self.waiters.pop(run.signal.id, None)
+
+    def _queue(self, delivery: Delivery) -> None:
+        outbox = self.outboxes.get(delivery.destination)
+        if outbox is not None:
+            outbox.enqueue(delivery)
+
+    def _settled(self, delivery: Delivery, outcome: str, attempt: Attempt) -> None:
+        waiter = self.waiters.get(delivery.signal)
+        if waiter is not None:
+            waiter.settled(outcome)
+            if not waiter.open:
+                del self.waiters[delivery.signal]

@@ -1,0 +1,174 @@
+"""The process: its loop, its signals, its first and its last words."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from portico import __version__
+from portico.api import serve
+from portico.check.site import Site, load_site
+from portico.clock import SystemClock
+from portico.errors import ListenFailed, PorticoError
+from portico.events import render
+from portico.events.emit import Emit, Event
+from portico.events.metrics import Metrics
+from portico.events.site import EngineDraining, EngineStarting, EngineStopped
+from portico.events.stall import StallMeter
+from portico.server import metrics as port
+from portico.server.engine import Engine
+from portico.server.notify import Notifier
+from portico.server.parts import Base
+from portico.workers.nursery import Nursery
+
+OK, FAILED = 0, 1
+
+
+def run(root: Path, environ: Mapping[str, str] = os.environ) -> int:
+    """Run the appliance on a site until it is told to stop; the exit code.
+
+    Raises SiteInvalid with all findings before anything is started.
+    """
+    site = load_site(root, environ)
+    clock = SystemClock()
+    nursery = Nursery(clock, site.config.workers.preload, environ)
+    nursery.start()  # before the reactor: it must inherit nothing of it
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(_Service(site, environ, clock, loop, nursery).live())
+    finally:
+        loop.close()
+
+
+class _Service:
+    """One life of the appliance."""
+
+    def __init__(
+        self,
+        site: Site,
+        environ: Mapping[str, str],
+        clock: SystemClock,
+        loop: asyncio.AbstractEventLoop,
+        nursery: Nursery,
+    ) -> None:
+        self._clock, self._loop, self._nursery = clock, loop, nursery
+        self._metrics = Metrics()
+        self._emit = _both(
+            render.sink(render.mode_for(sys.stderr, environ), sys.stderr, clock), self._metrics
+        )
+        base = Base(clock, _reactor(loop), loop, self._emit, self._metrics)
+        self._engine = Engine(site, environ, base, nursery)
+        self._site = site
+        self._notifier = Notifier(environ)
+        self._stall = StallMeter(loop, clock, self._metrics.stalled, self._emit)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._reason = "stop"
+
+    async def live(self) -> int:
+        """Start, serve, drain."""
+        engine = self._engine
+        data = engine.storage.data
+        self._emit(EngineStarting(__version__, str(engine.site), str(data)))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop, number)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload)
+        starting = asyncio.ensure_future(engine.start())
+        stopping = asyncio.ensure_future(engine.stopping.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if not starting.done():
+                starting.cancel()
+                return OK
+            starting.result()
+            self._serve()
+            await self._say_ready()
+            await stopping
+            return await self._drain()
+        except PorticoError as error:
+            print(f"portico: {error}  [{error.code}]", file=sys.stderr)  # noqa: T201
+            await engine.storage.close(0)
+            return FAILED
+        finally:
+            self._stall.stop()
+            await self._cancel()
+            await self._nursery.stop()
+
+    def _serve(self) -> None:
+        """The control socket, the metrics port, the watchdog: beside the engine, not in it."""
+        engine = self._engine
+        self._stall.start()
+        self._task(serve.serve(engine, serve.socket_path(engine.storage.data)))
+        try:
+            listening = port.listen(self._site.config.metrics.listen)
+        except ListenFailed as error:
+            print(f"portico: {error}  [{error.code}]", file=sys.stderr)  # noqa: T201
+        else:
+            self._task(port.serve(self._metrics, listening))
+        if self._notifier.watchdog:
+            self._task(self._watchdog())
+
+    async def _say_ready(self) -> None:
+        """`ready`, once every channel listens; systemd is told as soon as the engine runs."""
+        self._notifier.say("READY=1")
+        channels = self._engine.house.channels.values()
+        while not all(channel.open for channel in channels):
+            if self._engine.stopping.is_set():
+                return
+            await asyncio.sleep(0.1)
+        print("ready", flush=True)  # noqa: T201
+
+    async def _watchdog(self) -> None:
+        while True:
+            self._notifier.say("WATCHDOG=1")
+            await asyncio.sleep(self._notifier.watchdog)
+
+    async def _drain(self) -> int:
+        began = self._clock.monotonic()
+        self._notifier.say("STOPPING=1")
+        self._emit(EngineDraining(self._reason))
+        stored = await self._engine.drain()
+        self._emit(EngineStopped(self._clock.monotonic() - began))
+        return OK if stored else FAILED
+
+    def _stop(self, number: int) -> None:
+        self._reason = signal.Signals(number).name
+        self._engine.stop()
+
+    def _reload(self) -> None:
+        if self._engine.state == "ready":
+            self._task(self._engine.reload())
+
+    def _task(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _reactor(loop: asyncio.AbstractEventLoop) -> Any:
+    """Twisted's reactor on this loop, running; it handles no signals."""
+    from twisted.internet import asyncioreactor  # before any other import of it
+
+    asyncioreactor.install(loop)  # type: ignore[no-untyped-call]
+    from twisted.internet import reactor
+
+    reactor.startRunning(installSignalHandlers=False)
+    return reactor
+
+
+def _both(log: Emit, metrics: Metrics) -> Emit:
+    def emit(event: Event) -> None:
+        metrics.event(event)
+        log(event)
+
+    return emit

@@ -1,0 +1,150 @@
+"""What `status` and the gauges tell of a running engine: the books and what lives in memory."""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from portico import __version__
+from portico.api.shapes import Agent, Channel, Destination, Journal, Status
+from portico.clock import moment
+from portico.events.metrics import Metrics
+from portico.model.states import DeliveryState, SignalState
+from portico.server.parts import House
+from portico.server.storage import Storage
+
+_SIGNAL_STATES = tuple(SignalState)
+_DELIVERY_STATES = tuple(DeliveryState)
+
+
+class Running(Protocol):
+    """The engine, as far as its status goes."""
+
+    house: House
+    storage: Storage
+    state: str
+    started: int
+
+
+def of(engine: Running) -> Status:
+    """The whole status at this instant."""
+    house, base = engine.house, engine.house.base
+    origins = {name for scope, name, _ in house.books if scope == "channel"}
+    queues = {name for scope, name, _ in house.books if scope == "destination"}
+    return Status(
+        version=__version__,
+        state=engine.state,
+        at=moment(base.clock.time_ns()),
+        started=moment(engine.started),
+        pid=os.getpid(),
+        site=str(house.site.root),
+        data=str(engine.storage.data),
+        journal=Journal(
+            kind=engine.storage.kind, version=engine.storage.version, up=engine.storage.up
+        ),
+        channels={
+            name: _channel(house, name) for name in sorted(origins | house.channels.keys())
+        },
+        destinations={
+            name: _destination(house, name) for name in sorted(queues | house.outboxes.keys())
+        },
+        agents=_agents(house),
+    )
+
+
+def _channel(house: House, name: str) -> Channel:
+    book = {state: house.books["channel", name, state] for state in _SIGNAL_STATES}
+    running = min(house.dispatcher.running[name], book[SignalState.WAITING])
+    book[SignalState.RUNNING] = running
+    book[SignalState.WAITING] -= running
+    counts: dict[str, Any] = {state.value: n for state, n in book.items()}
+    counts["received"] = house.books["channel", name, "received"]
+    channel = house.channels.get(name)
+    if channel is None:
+        return Channel(**counts)
+    return Channel(
+        **counts,
+        state="open" if channel.open else "failed" if channel.fault else "closed",
+        type=channel.origin.type,
+        where=channel.origin.where,
+        connections=channel.connections,
+        detail=channel.fault,
+    )
+
+
+def _destination(house: House, name: str) -> Destination:
+    book = {state: house.books["destination", name, state] for state in _DELIVERY_STATES}
+    outbox, spec = house.outboxes.get(name), house.site.destinations.get(name)
+    sending = min(outbox.flying, book[DeliveryState.QUEUED]) if outbox else 0
+    book[DeliveryState.SENDING] = sending
+    book[DeliveryState.QUEUED] -= sending
+    counts: dict[str, Any] = {state.value: n for state, n in book.items()}
+    counts["owed"] = house.books["destination", name, "owed"]
+    if outbox is None or spec is None:
+        detail = "the site does not name it any more; its queue is kept"
+        return Destination(**counts, detail=detail)
+    where = getattr(spec.options, "address", None) or getattr(spec.options, "path", "")
+    return Destination(
+        **counts,
+        oldest=_moment(outbox.oldest),
+        state="down" if outbox.down else "up",
+        type=spec.type,
+        where=str(where),
+    )
+
+
+def _agents(house: House) -> dict[str, Agent]:
+    crews = house.pool.status()
+    return {
+        name: Agent(
+            version=house.versions.get(name, ""),
+            state="ready",
+            workers=int(crews.get(name, {}).get("workers", 0)),
+        )
+        for name in house.site.agents
+    }
+
+
+def _moment(ns: int) -> datetime | None:
+    return datetime.fromtimestamp(ns / 1e9, UTC) if ns else None
+
+
+def register(engine: Running, metrics: Metrics) -> None:
+    """The gauges, read from the same books at every scrape."""
+    house = engine.house
+
+    def channels(read: Callable[[str], float]) -> Callable[[], Mapping[tuple[str, ...], float]]:
+        return lambda: {(name,): read(name) for name in house.channels}
+
+    def outboxes(read: Callable[[str], float]) -> Callable[[], Mapping[tuple[str, ...], float]]:
+        return lambda: {(name,): read(name) for name in house.outboxes}
+
+    def age(name: str) -> float:
+        oldest = house.outboxes[name].oldest
+        return (house.base.clock.time_ns() - oldest) / 1e9 if oldest else 0.0
+
+    metrics.gauges("connections", channels(lambda name: house.channels[name].connections))
+    metrics.gauges("waiting", channels(lambda name: house.books["channel", name, "waiting"]))
+    metrics.gauges(
+        "queue_depth", outboxes(lambda name: house.books["destination", name, "queued"])
+    )
+    metrics.gauges("queue_oldest_seconds", outboxes(age))
+    metrics.gauges("parked", lambda: _parked(house))
+    metrics.gauges("workers", lambda: _workers(house))
+
+
+def _parked(house: House) -> dict[tuple[str, ...], float]:
+    kinds = {"channel": "signal", "destination": "delivery"}
+    return {
+        (kinds[scope], name): float(n)
+        for (scope, name, state), n in house.books.items()
+        if state == "parked"
+    }
+
+
+def _workers(house: House) -> dict[tuple[str, ...], float]:
+    counts: dict[tuple[str, ...], float] = {}
+    for crew in house.pool.status().values():
+        for state in ("busy", "idle"):
+            counts[(state,)] = counts.get((state,), 0.0) + float(crew.get(state, 0))
+    return counts

@@ -1,0 +1,134 @@
+"""The journal of one engine: the data folder, its PostgreSQL or somebody's, and the writer."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from portico.check.site import Site
+from portico.errors import JournalError
+from portico.events.journal import (
+    JournalBack,
+    JournalLost,
+    LeaseAwaited,
+    LeaseLost,
+    RowRejected,
+)
+from portico.journal import binaries
+from portico.journal.batch import Books
+from portico.journal.embedded import Embedded
+from portico.journal.folder import Folder, write_durably
+from portico.journal.postgres import Journal, Told
+from portico.journal.writer import Hooks
+from portico.server.parts import Base, House
+
+IDENTITY = "identity"
+
+
+class Storage:
+    """Where an engine remembers."""
+
+    def __init__(self, site: Site, environ: Mapping[str, str], base: Base) -> None:
+        self._site = site
+        self._environ = environ
+        self._base = base
+        self._folder: Folder | None = None
+        self._embedded: Embedded | None = None
+        self._journal: Journal | None = None
+        self._house: House | None = None
+        self.up = False
+
+    @property
+    def data(self) -> Path:
+        """The data folder, absolute."""
+        return self._site.root / self._site.config.data
+
+    @property
+    def kind(self) -> str:
+        """`embedded` or `url`."""
+        return "url" if self._site.config.journal.url else "embedded"
+
+    @property
+    def version(self) -> str:
+        """PostgreSQL's, when it is ours."""
+        return self._embedded.version if self._embedded else ""
+
+    def conninfo(self) -> str:
+        """How this process connects now. Holds a password: never print it."""
+        url = self._site.config.journal.url
+        if url is not None:
+            return url.reveal(self._site.root, self._environ)
+        assert self._embedded is not None
+        return self._embedded.conninfo
+
+    async def open(self, lost: Callable[[], None]) -> Journal:
+        """Lock the folder, start PostgreSQL where it is ours, hold the lease.
+
+        lost: called when another engine has taken the lease: this one must end.
+        """
+        folder = self._folder = Folder(self.data)
+        config = self._site.config.journal
+        if config.url is None:
+            chosen = self._site.root / config.binaries if config.binaries else None
+            found = await asyncio.to_thread(binaries.find, chosen)
+            base = self._base
+            self._embedded = Embedded(folder, found, base.emit, base.clock)
+            await self._embedded.start()
+
+        def fenced() -> None:
+            self._base.emit(LeaseLost())
+            lost()
+
+        hooks = Hooks(self._flushed, self._down, self._up, fenced, self._rejected)
+        told = Told(hooks, lambda: self._base.emit(LeaseAwaited()))
+        self._journal = Journal(
+            self.conninfo, _owner(self.data), self._base.clock, self._base.loop, told
+        )
+        await self._journal.open()
+        return self._journal
+
+    def attach(self, house: House) -> None:
+        """Whose books are kept, and whose sources are held while the journal is down."""
+        self._house = house
+
+    async def read_books(self, house: House) -> None:
+        """The books as they were when this engine began."""
+        for scope, name, state, n in await house.journal.reader.tally():
+            house.books[scope, name, state] += n
+
+    async def close(self, grace: float) -> bool:
+        """Store what waits, then stop what is ours. False when not all could be stored."""
+        stored = True
+        if self._journal is not None:
+            stored = await self._journal.close(grace)
+        if self._embedded is not None:
+            await self._embedded.stop()
+        if self._folder is not None:
+            self._folder.close()
+        return stored
+
+    def _flushed(self, items: int, seconds: float, books: Books) -> None:
+        self._base.metrics.flushed(items, seconds)
+        if self._house is not None:
+            self._house.books.update(books)
+
+    def _down(self, error: JournalError) -> None:
+        if self.up or self._house is None:
+            self._base.emit(JournalLost(error.code, str(error)))
+        self.up = False
+
+    def _up(self) -> None:
+        if not self.up and self._house is not None:
+            self._base.emit(JournalBack())
+        self.up = True
+
+    def _rejected(self, sqlstate: str) -> None:
+        self._base.emit(RowRejected(sqlstate))
+
+
+def _owner(data: Path) -> str:
+    """This installation's identity, made once and kept in its data folder."""
+    path = data / IDENTITY
+    if not path.exists():
+        write_durably(path, secrets.token_hex(16))
+    return path.read_text().strip()

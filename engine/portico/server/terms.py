@@ -1,0 +1,99 @@
+"""From the site's documents to the values that flow and workers decide by."""
+
+import os
+from collections.abc import Callable, Mapping
+
+from portico.flow import delivering, intake, running
+from portico.flow.channels import Origin
+from portico.policy import retry
+from portico.policy.answer import Answering
+from portico.policy.routing import Rules
+from portico.spec.agent import Agent
+from portico.spec.channel import Channel, Duplicates
+from portico.spec.destination import Destination
+from portico.spec.rules import OnError
+from portico.spec.site import Config
+from portico.workers import staff
+
+
+def origin_of(channel: Channel) -> Origin:
+    """Its source, and how people call it."""
+    options = channel.source.options
+    return Origin(channel.source.type, str(getattr(options, "listen", "")), options)
+
+
+def policy_of(channel: Channel) -> intake.Policy:
+    """What its intake decides by."""
+    repeats, told = channel.duplicates, channel.acknowledge
+    wanted = repeats.same == "answer" or repeats.changed != "process"
+    return intake.Policy(
+        Rules(
+            channel.name,
+            channel.content,
+            channel.charset.name,
+            channel.charset.on_error,
+            channel.order_by,
+            repeats.key if wanted else None,
+            repeats.key == Duplicates().key,
+        ),
+        Answering(told.when, told.mode, told.on_error, told.on_refuse, told.text),
+        told.timeout,
+        repeats.window,
+        repeats.same,
+        repeats.changed,
+        channel.unmatched,
+    )
+
+
+def delivery_terms(destination: Destination) -> delivering.Terms:
+    """What its answers mean, and when to try again."""
+    return delivering.Terms(
+        destination.retry.first,
+        destination.retry.most,
+        destination.retry.for_,
+        {**retry.HL7_ANSWERS, **destination.answers},
+        destination.on_reject == "stop",
+    )
+
+
+def lane_namer(
+    destinations: Callable[[], Mapping[str, Destination]],
+) -> Callable[[str, str, str], str]:
+    """The lane of (destination, order key, Delivery id) by the destination's `order`."""
+
+    def lane(destination: str, key: str, delivery: str) -> str:
+        spec = destinations().get(destination)
+        order = spec.order if spec else "key"
+        if order == "all":
+            return ""
+        return key if order == "key" and key else delivery
+
+    return lane
+
+
+def run_terms(agent: Agent, version: str) -> running.Terms:
+    """When its sessions run again, and what becomes of those that cannot."""
+    act = OnError.parse(agent.on_error).act
+    return running.Terms(
+        version,
+        agent.retry.first,
+        agent.retry.most,
+        agent.retry.for_,
+        act if act in ("stop", "drop", "refuse") else "park",
+    )
+
+
+def worker_terms(agent: Agent, config: Config) -> staff.Terms:
+    """How many workers it has, and what one may use."""
+    fresh = agent.isolation == "fresh"
+    return staff.Terms(
+        agent.pool.fewest,
+        max(agent.pool.most, agent.pool.fewest),
+        agent.limits.time,
+        1 if fresh else config.workers.recycle,
+    )
+
+
+def most_workers(config: Config) -> int:
+    """Workers in all beyond every agent's fewest."""
+    return config.workers.most or os.cpu_count() or 1
