@@ -13,6 +13,7 @@ psycopg's errors quote the row that failed. None of their text goes further than
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -40,10 +41,13 @@ _WATCH: Mapping[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-# Classes of SQLSTATE after which the same work may succeed: connection, resources, operator's
-# act, system, and what another transaction did (PostgreSQL, appendix A).
-_PASSING = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58"})
-_REASONS = {"28": "the user or password is wrong", "3D": "there is no such database"}
+# Starts of SQLSTATEs after which the same work may succeed: connection, a standby where the
+# primary was, another transaction, resources, locks, an operator's act, the system, damage.
+# Source: PostgreSQL, appendix A.
+_PASSING = ("08", "25006", "40", "53", "55", "57", "58", "XX")
+# What libpq and the server say of a connect that failed. It holds no row; what else it may
+# hold (a broken URL with its password) does not match.
+_CONNECT_FAILED = re.compile(r".*failed: (?:FATAL:\s+)?(.+)|(failed to resolve host .+)")
 
 
 async def connect(
@@ -140,7 +144,7 @@ class within:
 def refused(error: psycopg.Error) -> JournalError:
     """What the server's own refusal means. Its text stays here; it may hold a row."""
     state = error.sqlstate or "unknown"
-    if state[:2] in _PASSING:
+    if state.startswith(_PASSING):
         return JournalUnavailable(f"the database refused for now, SQLSTATE {state}")
     return JournalRefused(f"the database refused the statement, SQLSTATE {state}", state)
 
@@ -163,11 +167,9 @@ def place(conninfo: str) -> str:
 
 
 def _reason(error: psycopg.Error) -> str:
-    """Why a connect failed, in words of ours."""
-    if error.sqlstate:
-        known = _REASONS.get(error.sqlstate[:2], "refused for now")
-        return f"{known}, SQLSTATE {error.sqlstate}"
-    return "no server answers there"
+    """Why a connect failed: the server's or the system's words."""
+    match = _CONNECT_FAILED.search(str(error))
+    return (match[1] or match[2]) if match else "it is not a PostgreSQL URL"
 
 
 async def _check(connection: Connection, where: str, deadline: float) -> None:

@@ -16,11 +16,15 @@ from portico.journal.binaries import Binaries
 from portico.journal.folder import Folder, sync_folder, write_durably
 from portico.journal.identity import Identity
 
+Ways = tuple[tuple[signal.Signals, float], ...]
+
 _READY_WITHIN = 300.0  # seconds; recovery after a crash counts
 _LOOK = 0.005  # seconds between two looks at a pid file or at processes
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
-# A shutdown with a checkpoint, then one without, then the end; seconds of grace for each.
-_ENDING = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+# Signals and seconds of grace. SIGINT shuts down with a checkpoint, which saves a recovery; but
+# during a recovery PostgreSQL 18 hangs on it. SIGQUIT shuts down at once, at any time.
+_GENTLY = ((signal.SIGINT, 3.0),)
+_AT_ONCE = ((signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
 
 
 async def make(folder: Folder, binaries: Binaries, identity: Identity) -> None:
@@ -54,17 +58,17 @@ async def launch(folder: Folder, binaries: Binaries, identity: Identity) -> Proc
                     raise failure(folder, f"it ended with status {process.returncode}")
                 await asyncio.sleep(_LOOK)
     except TimeoutError as error:
-        await end(process)
+        await end(process, _AT_ONCE)
         raise failure(folder, f"it was not ready after {_READY_WITHIN:g} s") from error
     except asyncio.CancelledError:
-        await end(process)
+        await end(process, _AT_ONCE)
         raise
     return process
 
 
-async def end(process: Process) -> None:
-    """Stop it, gently first. Returns when it is gone."""
-    for number, grace in _ENDING:
+async def end(process: Process, ways: Ways = _GENTLY + _AT_ONCE) -> None:
+    """Stop it, one way after the other. Returns when it is gone."""
+    for number, grace in ways:
         if process.returncode is not None:
             return
         with suppress(ProcessLookupError):
@@ -80,7 +84,7 @@ async def end_leftovers(folder: Folder, clock: Clock, emit: Emit) -> None:
     """
     began = clock.monotonic()
     if left := cluster.leftovers(folder):
-        for number, grace in _ENDING:
+        for number, grace in _AT_ONCE:
             await _signal_and_wait(folder, number, grace)
         if still := cluster.leftovers(folder):
             raise JournalUnavailable(f"process {still[0]} of an older PostgreSQL does not end")
@@ -89,9 +93,7 @@ async def end_leftovers(folder: Folder, clock: Clock, emit: Emit) -> None:
 
 
 async def _signal_and_wait(folder: Folder, number: signal.Signals, grace: float) -> None:
-    """One signal to the postmaster (or, where it is dead, to its orphans), then patience."""
-    left = cluster.leftovers(folder)
-    for pid in left[:1] if number == signal.SIGINT else left:
+    for pid in cluster.leftovers(folder):
         with suppress(ProcessLookupError):
             os.kill(pid, number)
     with suppress(TimeoutError):

@@ -1,0 +1,435 @@
+"""Our own PostgreSQL: whatever is killed, it comes back with what it confirmed."""
+
+import asyncio
+import ctypes
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from portico.errors import ConfigError, JournalLocked, JournalUnavailable
+from portico.events import journal as events
+from portico.journal import binaries, cluster, connect, postmaster
+from portico.journal.binaries import Binaries
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+# An engine of its own: starts the server in argv[1], writes a row, says so, and waits.
+ENGINE = """
+import asyncio, pathlib, sys
+from portico.clock import SystemClock
+from portico.journal import binaries, connect
+from portico.journal.embedded import Embedded
+from portico.journal.folder import Folder
+
+async def main():
+    server = Embedded(Folder(pathlib.Path(sys.argv[1])), binaries.find(), print, SystemClock())
+    await server.start()
+    connection = await connect.connect(server.conninfo)
+    await connection.execute("create table if not exists kept (n int)")
+    await connection.execute("insert into kept values (1)")
+    print("pid", server.pid, flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await connection.close()
+    await server.stop()
+
+asyncio.run(main())
+"""
+
+
+class Engine:
+    """A process that runs ENGINE."""
+
+    def __init__(self, data: Path, python: str = sys.executable, **options) -> None:
+        self.process = subprocess.Popen(
+            [python, "-c", ENGINE, data],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+        self.said: list[str] = []
+        for line in self.process.stdout:
+            self.said.append(line)
+            if line.startswith("pid "):
+                self.server = int(line.split()[1])
+                return
+        raise AssertionError(f"the engine did not start: {self.said}")
+
+    def stop(self) -> int:
+        """Stop it as an operator would; gives its exit status."""
+        self.process.stdin.close()
+        return self.process.wait(30)
+
+    def kill(self) -> None:
+        """End it without a chance to say anything."""
+        self.process.kill()
+        self.process.wait(30)
+
+
+def alive(pid: int) -> bool:
+    """Whether that process runs; one that is dead but not yet reaped does not."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+async def kept(conninfo: str) -> int:
+    """How many rows the engines before wrote."""
+    async with await connect.connect(conninfo) as connection:
+        return (await connect.run(connection, "select count(*) from kept"))[0][0]
+
+
+async def until(condition) -> None:
+    """Wait until it holds."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_first_start_makes_the_folder_and_a_second_finds_it(tmp_path, appliance):
+    """Data outlive a stop, on a path with a space in it."""
+    one = appliance(tmp_path / "with a space")
+    await one.server.start()
+    async with await connect.connect(one.server.conninfo) as connection:
+        await connection.execute("create table kept as select 1")
+    await one.close()
+    two = appliance(tmp_path / "with a space")
+    await two.server.start()
+    assert await kept(two.server.conninfo) == 1
+    assert (len(one.of(events.JournalMade)), len(two.of(events.JournalMade))) == (1, 0)
+
+
+async def test_a_path_longer_than_a_socket_address_works(data, appliance):
+    """Site folders lie as deep as their owners like."""
+    deep = data.parent / ("deep" * 50)
+    data.rename(deep)
+    one = appliance(deep)
+    await one.server.start()
+    await (await connect.connect(one.server.conninfo)).close()
+    await one.close()
+    deep.rename(data)
+
+
+async def test_it_listens_on_its_own_socket_only_and_asks_for_the_password(appliance):
+    """No port, and no trust in whoever can open the socket."""
+    one = appliance()
+    await one.server.start()
+    async with await connect.connect(one.server.conninfo) as connection:
+        shown = await connect.run(
+            connection,
+            "select current_setting('listen_addresses'), current_setting('data_checksums')",
+        )
+    assert shown == [("", "on")]
+    with pytest.raises(JournalUnavailable, match="password authentication failed"):
+        await connect.connect(one.server.conninfo + " password=guess")
+
+
+async def test_the_password_is_in_no_command_line_environment_or_log(tmp_path, appliance):
+    """Other users of the machine see command lines; logs are sent away."""
+    programs, record = tmp_path / "programs", tmp_path / "record"
+    programs.mkdir()
+    real = binaries.find()
+    (programs / "postgres").symlink_to(real.postgres)
+    (programs / "initdb").write_text(
+        f'#!/bin/sh\n(echo "$@"; env) > "{record}"\nexec "{real.initdb}" "$@"\n'
+    )
+    (programs / "initdb").chmod(0o755)
+    one = appliance(tmp_path / "new", programs=Binaries(programs, real.version))
+    await one.server.start()
+    password = one.folder.password()
+    running = Path(f"/proc/{one.server.pid}")
+    seen = [record.read_text(), one.folder.log.read_text(), repr(one.events)]
+    if running.exists():
+        seen += [(running / name).read_text() for name in ("cmdline", "environ")]
+    assert not any(password in text for text in seen)
+    assert not (one.folder.path / "password.new").exists()
+    assert password not in repr(one.server)
+
+
+async def test_no_row_reaches_the_log(appliance):
+    """Errors quote the row that failed, and crash reports the statement; neither is kept."""
+    one = appliance()
+    await one.server.start()
+    connection = await connect.connect(one.server.conninfo)
+    await connection.execute("create table patient (name text primary key)")
+    for statement in (
+        "insert into patient values ('MUSTER'), ('MUSTER')",
+        "select 'MUSTER'::int",
+        "do $$ begin raise warning 'MUSTER'; end $$",
+    ):
+        with pytest.raises(Exception) if "raise" not in statement else open(os.devnull):
+            await connection.execute(statement)
+    starts = one.folder.log.read_text().count("ready to accept")
+    asleep = asyncio.create_task(connection.execute("select 'MUSTER', pg_sleep(60)"))
+    await asyncio.sleep(0.05)
+    os.kill(connection.info.backend_pid, signal.SIGKILL)
+    with pytest.raises(Exception, match="closed"):
+        await asleep
+    await until(lambda: one.folder.log.read_text().count("ready to accept") == starts + 1)
+    log = one.folder.log.read_text()
+    assert "terminated by signal 9" in log
+    assert "MUSTER" not in log
+    await connection.close()
+
+
+async def test_a_killed_server_comes_back_with_what_it_confirmed(appliance):
+    """kill -9 of the postmaster: started again without anybody's help, and it is said."""
+    changes = []
+    one = appliance()
+    one.server._changed = changes.append
+    await one.server.start()
+    async with await connect.connect(one.server.conninfo) as connection:
+        await connection.execute("create table kept as select generate_series(1, 100)")
+    first = one.server.pid
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: one.of(events.JournalRestarted))
+    assert one.server.pid not in (0, first)
+    assert await kept(one.server.conninfo) == 100
+    assert one.of(events.JournalDied) == [events.JournalDied(first, -signal.SIGKILL)]
+    assert changes == [True, False, True]
+
+
+async def test_a_server_that_cannot_start_is_tried_again(appliance):
+    """What is in the way is said, and when it has gone the server comes back."""
+    one = appliance()
+    await one.server.start()
+    local = one.folder.postgres / "local.conf"
+    local.write_text("no_such_setting = 1\n")
+    os.kill(one.server.pid, signal.SIGKILL)
+    await until(lambda: one.of(events.JournalUnreachable))
+    local.unlink()
+    await until(lambda: one.of(events.JournalRestarted))
+    assert "no_such_setting" in one.of(events.JournalUnreachable)[0].reason
+    assert one.of(events.JournalRestarted)[0].tries > 1
+
+
+async def test_a_first_start_that_fails_says_why_and_can_be_repeated(appliance):
+    """An operator reads PostgreSQL's own reason, not a traceback."""
+    one = appliance()
+    local = one.folder.postgres / "local.conf"
+    local.write_text("no_such_setting = 1\n")
+    with pytest.raises(JournalUnavailable, match="no_such_setting"):
+        await one.server.start()
+    assert one.server.pid == 0
+    local.unlink()
+    await one.server.start()
+
+
+async def test_a_half_made_folder_is_made_again(tmp_path, appliance):
+    """A power cut during the first start leaves nothing that a second start trusts."""
+    one = appliance(tmp_path / "half")
+    draft = one.folder.path / "postgres.new"
+    draft.mkdir()
+    (draft / "PG_VERSION").write_text("18\n")
+    await one.server.start()
+    assert not draft.exists()
+
+
+async def test_data_of_another_version_are_left_alone(appliance):
+    """PostgreSQL does not read another major version's data; say which programs would."""
+    one = appliance()
+    (one.folder.postgres / "PG_VERSION").write_text("12\n")
+    with pytest.raises(ConfigError, match=r"made by PostgreSQL 12 .*journal\.binaries"):
+        await one.server.start()
+
+
+async def test_stop_ends_the_server_and_is_harmless_twice(appliance):
+    """Nothing is left running, and nothing to recover."""
+    one = appliance()
+    await one.server.start()
+    await one.server.stop()
+    await one.server.stop()
+    assert one.server.pid == 0
+    assert cluster.leftovers(one.folder) == []
+    assert "database system is shut down" in one.folder.log.read_text()
+
+
+@linux_only
+async def test_the_server_goes_when_its_engine_is_killed(data, appliance):
+    """kill -9 of the engine: its server shuts down, and the next engine has every row."""
+    engine = Engine(data)
+    engine.kill()
+    one = appliance()
+    await one.server.start()
+    assert one.server.pid != engine.server
+    assert not alive(engine.server)
+    assert await kept(one.server.conninfo) == 1
+
+
+async def test_a_kill_of_everything_loses_nothing(data, appliance):
+    """kill -9 of engine and server at once, three times over."""
+    for _ in range(3):
+        engine = Engine(data)
+        os.kill(engine.server, signal.SIGKILL)
+        engine.kill()
+    one = appliance()
+    await one.server.start()
+    assert await kept(one.server.conninfo) == 3
+
+
+async def test_a_second_engine_is_refused_while_the_first_runs(data, appliance):
+    """One data folder, one engine."""
+    engine = Engine(data)
+    with pytest.raises(JournalLocked, match=str(engine.process.pid)):
+        appliance()
+    assert engine.stop() == 0
+
+
+@linux_only
+async def test_a_server_that_outlived_its_engine_is_stopped_first(appliance):
+    """A leftover keeps the folder and would let no new server in."""
+    one = appliance()
+    await one.server.start()
+    orphan = one.server._process
+    one.server._watcher.cancel()
+    one.server._process = None
+    await one.server.start()
+    assert await orphan.wait() == 0
+    assert [event.pid for event in one.of(events.JournalLeftoverStopped)] == [orphan.pid]
+
+
+@linux_only
+async def test_a_frozen_leftover_is_killed(appliance, monkeypatch):
+    """A stopped process answers no other signal."""
+    ways = ((signal.SIGQUIT, 0.2), (signal.SIGKILL, 10.0))
+    monkeypatch.setattr(postmaster, "_AT_ONCE", ways)
+    one = appliance()
+    await one.server.start()
+    orphan = one.server._process
+    one.server._watcher.cancel()
+    one.server._process = None
+    os.kill(orphan.pid, signal.SIGSTOP)
+    await one.server.start()
+    assert await orphan.wait() == -signal.SIGKILL
+
+
+@linux_only
+async def test_a_stale_pid_that_now_is_another_process_does_no_harm(appliance):
+    """In a container the dead server's pid soon belongs to somebody else."""
+    one = appliance()
+    stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    (one.folder.postgres / "postmaster.pid").write_text(
+        f"{stranger.pid}\n{one.folder.postgres}\n1\n5432\n../run\n\n0 0\nready\n"
+    )
+    (one.folder.run / f"{cluster.SOCKET}.lock").write_text(f"{stranger.pid}\n")
+    await one.server.start()
+    assert stranger.poll() is None
+    stranger.communicate(b"\n")
+
+
+async def test_ctrl_c_in_the_terminal_does_not_reach_it(appliance):
+    """The engine decides when its database stops; it has a session of its own."""
+    one = appliance()
+    await one.server.start()
+    assert os.getsid(one.server.pid) == one.server.pid
+
+
+async def test_its_log_stays_small(data, appliance):
+    """A log that grew is emptied at start, with one older part kept."""
+    one = appliance()
+    one.folder.log.write_bytes(b"x" * (9 << 20))
+    await one.server.start()
+    assert one.folder.log.stat().st_size < 1 << 20
+    assert (one.folder.path / "postgres.log.1").stat().st_size == 9 << 20
+
+
+@as_root
+@linux_only
+async def test_root_runs_it_in_a_namespace_and_keeps_the_folder(appliance):
+    """No file changes hands, and a 0700 folder stays so."""
+    one = appliance()
+    await one.server.start()
+    assert one.of(events.JournalStarted)[0].identity == "namespace"
+    assert one.folder.path.stat().st_mode & 0o777 == 0o700
+    assert one.folder.postgres.stat().st_uid == 0
+
+
+PATH = os.pathsep.join(path for path in sys.path if path)
+
+
+def python_for(somebody: dict) -> str:
+    """A Python of our version that this user may run; ours may lie in a private folder."""
+    version = f"python3.{sys.version_info.minor}"
+    for python in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+        try:
+            subprocess.run([python, "-c", "import json"], check=True, **somebody)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return python
+    pytest.skip(f"uid 65534 may run no {version} here")
+
+
+@as_root
+def test_an_ordinary_user_runs_it(passable):
+    """Nothing asks for a privilege."""
+    home = passable / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    somebody = {"user": 65534, "group": 65534, "extra_groups": [], "cwd": passable}
+    engine = Engine(home / "var", python_for(somebody), env={"PYTHONPATH": PATH}, **somebody)
+    assert "identity='self'" in "".join(engine.said)
+    assert (home / "var" / "postgres").stat().st_uid == 65534
+    assert engine.stop() == 0
+
+
+def deny_namespaces() -> None:
+    """Forbid unshare(2) to this process and its children, as containers do (seccomp)."""
+    number = {"x86_64": 272, "aarch64": 97}[platform.machine()]
+    steps = (
+        (0x20, 0, 0, 0),
+        (0x15, 0, 1, number),
+        (0x06, 0, 0, 0x50001),
+        (0x06, 0, 0, 0x7FFF0000),
+    )
+    code = b"".join(
+        a.to_bytes(2, "little") + bytes((b, c)) + d.to_bytes(4, "little")
+        for a, b, c, d in steps
+    )
+    held = ctypes.create_string_buffer(code)
+
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_void_p))
+
+    program = Program(len(steps), ctypes.addressof(held))
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0
+    assert libc.prctl(22, 2, ctypes.byref(program)) == 0
+
+
+@as_root
+@linux_only
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "aarch64"), reason="knows two machines"
+)
+def test_root_without_namespaces_drops_to_another_user(passable):
+    """In most containers unshare is denied; PostgreSQL's part of the folder changes hands."""
+    for _ in range(2):
+        engine = Engine(passable / "var", preexec_fn=deny_namespaces)
+        assert "identity='user'" in "".join(engine.said)
+        assert Path(f"/proc/{engine.server}").stat().st_uid != 0
+        assert engine.stop() == 0
+    assert (passable / "var").stat().st_mode & 0o777 == 0o711
+    assert (passable / "var" / "secret").stat().st_mode & 0o777 == 0o600
+
+
+@as_root
+@linux_only
+async def test_a_folder_made_in_a_namespace_goes_on_without_one(data, passable, appliance):
+    """The same data, moved into a container."""
+    moved = passable / "var"
+    shutil.copytree(data, moved)
+    engine = Engine(moved, preexec_fn=deny_namespaces)
+    assert "identity='user'" in "".join(engine.said)
+    assert engine.stop() == 0
+    one = appliance(moved)
+    await one.server.start()
+    assert one.of(events.JournalStarted)[0].identity == "user"
+    assert await kept(one.server.conninfo) == 1
