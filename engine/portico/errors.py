@@ -11,6 +11,7 @@ PorticoError
 │   └── ListenFailed       a port or path cannot be opened: this channel alone is down
 ├── MessageError           whole but unacceptable: answer AE or AR with an ERR segment
 │   ├── NotHl7
+│   ├── RequiredMissing    a field that every message must have is empty
 │   ├── PathInvalid
 │   ├── CharsetUnknown
 │   ├── TextUndecodable

@@ -25,7 +25,7 @@ def size(text: str) -> int:
     if match := _SIZE.fullmatch(text):
         return int(match[1]) * _BYTES[match[2]]
     loose = re.fullmatch(r"\s*(\d+)\s*([kmgt]?)i?b?\s*", text.lower())
-    near = f"{loose[1]}{loose[2].upper()}iB" if loose and loose[2] else "16MiB"
+    near = f"{loose[1]}{loose[2].upper()}{'i' if loose[2] else ''}B" if loose else "16MiB"
     raise ValueError(f"{text!r} is not a size; try {near!r}")
 
 
@@ -36,7 +36,7 @@ def duration_text(seconds: float) -> str:
     for unit in ("y", "w", "d", "h", "m", "s"):
         if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
             return f"{int(seconds // _SECONDS[unit])}{unit}"
-    return f"{seconds * 1000:g}ms"
+    return f"{seconds * 1000:.3f}".rstrip("0").rstrip(".") + "ms"
 
 
 def size_text(count: int) -> str:

@@ -112,6 +112,7 @@ class AckError(Struct, frozen=True):
 
 
 _BY_ERROR = {
+    "message.required_missing": "101",
     "message.charset_unknown": "103",
     "message.text_undecodable": "102",
     "message.content_invalid": "102",
@@ -185,7 +186,7 @@ def _msh(header: Header, control_id: str, at_ns: int, pen: _Pen) -> bytes:
     marks = header.delimiters
     fields = [
         b"MSH",
-        b"".join(marks[1:]),
+        header.encoding_characters,
         header.receiving_application,
         header.receiving_facility,
         header.sending_application,

@@ -14,10 +14,12 @@ class Header(Struct, frozen=True, gc=False):
 
     type: `ADT^A01` whatever the delimiters are, or the code alone. version: the first
     component of MSH-12, a hint only. charset: one name for each repetition of MSH-18.
-    Every field but the delimiters may be empty: an unusable message can be answered too.
+    encoding_characters: MSH-2. Every field but the first two may be empty: a message that
+    cannot be used can be answered too.
     """
 
     delimiters: Delimiters
+    encoding_characters: bytes
     sending_application: bytes
     sending_facility: bytes
     receiving_application: bytes
@@ -53,6 +55,7 @@ def read(content: bytes) -> Header:
     version = fields[11]
     return Header(
         marks,
+        fields[1],
         fields[2],
         fields[3],
         fields[4],
