@@ -57,7 +57,7 @@ class Place:
         return [] if value is None else [value]
 
     def slots(self, context: Context) -> list[Value]:
-        """Every value there with the absent ones of a `[*]` place as None, in no set order."""
+        """Every value there, in order, with None for the absent ones of a `[*]` place."""
         return list(self.texts(context))
 
     def value(self, context: Context) -> Any:
@@ -81,14 +81,16 @@ class Place:
 class Hl7Place(Place):
     """A path in an HL7 message; absent in any other content."""
 
-    __slots__ = ("_owner", "path")
+    __slots__ = ("path",)
 
-    def __init__(self, source: str) -> None:
-        self.path = Path.parse(source)
+    def __init__(self, source: str, path: Path | None = None) -> None:
+        self.path = path or Path.parse(source)
         super().__init__(source, self.path.every)
-        self._owner = Path(
-            self.path.segment, self.path.occurrence, self.path.every, self.path.where
-        )
+
+    @staticmethod
+    def of(path: Path) -> "Hl7Place":
+        """The place of a path."""
+        return Hl7Place(str(path), path)
 
     def text(self, context: Context) -> Value:
         """Unescaped; a whole field with its delimiters."""
@@ -101,14 +103,11 @@ class Hl7Place(Place):
         return view.texts(self.path) if isinstance(view, Reading) else []
 
     def slots(self, context: Context) -> list[Value]:
-        """As texts, with None for each segment that fits and has nothing there."""
+        """One for each segment that fits, in order, None where it has nothing there."""
         view = context.view
         if not isinstance(view, Reading):
             return []
-        found: list[Value] = list(view.texts(self.path))
-        if self.many and self.path.field is not None:
-            found += [None] * (len(view.raws(self._owner)) - len(found))
-        return found
+        return view.slots(self.path) if self.many else list(view.texts(self.path))
 
 
 class PointerPlace(Place):

@@ -12,7 +12,7 @@ from portico.errors import ContentInvalid
 from portico.hl7.reading import Deleted
 from portico.language import dates
 from portico.language.context import Context
-from portico.language.place import Place
+from portico.language.place import Place, Value
 
 Escape = Callable[[str], str]
 
@@ -38,6 +38,13 @@ class _Hole:
             values = self.place.texts(context)
             return "\n".join(self._laid(v) for v in values if not isinstance(v, Deleted))
         value = self.place.text(context)
+        return self._laid(value) if isinstance(value, str) else ""
+
+    def nth(self, context: Context, slots: dict[Place, list[Value]], index: int) -> str:
+        if self.place not in slots:
+            return self.text(context)
+        values = slots[self.place]
+        value = values[index] if index < len(values) else None
         return self._laid(value) if isinstance(value, str) else ""
 
     def _laid(self, value: str) -> str:
@@ -84,6 +91,21 @@ class Template:
                 text = part.text(context)
                 texts.append(escape(text) if escape is not None else text)
         return "".join(texts)
+
+    def count(self, context: Context) -> int:
+        """How many texts `each` can tell apart: the most slots of a `[*]` place."""
+        return max((len(p.slots(context)) for p in self.places if p.many), default=0)
+
+    def each(self, context: Context, count: int) -> list[str]:
+        """As many texts: the first reads the first slot of every `[*]` place, and so on."""
+        slots = {p: p.slots(context) for p in self.places if p.many}
+        return [
+            "".join(
+                part if isinstance(part, str) else part.nth(context, slots, index)
+                for part in self._parts
+            )
+            for index in range(count)
+        ]
 
     def __str__(self) -> str:
         return self.source

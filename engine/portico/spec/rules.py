@@ -12,9 +12,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import PlainValidator, WithJsonSchema
 
 from portico.errors import PathInvalid
-from portico.language import place, test
+from portico.language import test
 from portico.language.condition import Condition
-from portico.language.place import Place
+from portico.language.place import EnvelopePlace, Hl7Place, Place, aside_name
 from portico.language.template import Template
 from portico.language.test import Test
 from portico.spec import fields
@@ -28,46 +28,68 @@ COMMON = ("name", "when", "on_error")  # keys of every step beside its verb
 GROUP = "steps"  # the verb of a group: steps that share a `when`
 
 
-def _read(kind: type[T], parse: Callable[[Any], T], what: str) -> PlainValidator:
-    """A validator that leaves compiled values alone and says `what` for a wrong type."""
+def _read(kind: type[T], parse: Callable[[Any], T], code: str) -> PlainValidator:
+    """A validator that leaves compiled values alone; its errors say what would be right."""
 
     def validate(value: Any) -> T:
         if isinstance(value, kind):
             return value
-        if what and not isinstance(value, str):
-            raise ValueError(f"expected {what}, found a list or a mapping")
         try:
             return parse(value)
-        except PathInvalid as error:
-            raise ValueError(str(error)) from None
+        except (ValueError, PathInvalid) as error:
+            text, _, hint = str(error).partition("; ")
+            raise fields.wrong(f"config.{code}", text, hint) from None
 
     return PlainValidator(validate)
 
 
+def _target(value: object) -> Place:
+    """A place that steps can write. Raises ValueError or PathInvalid."""
+    read = Place.parse(fields.text_of(value))
+    if isinstance(read, EnvelopePlace):
+        raise ValueError(f"{value!r} is of the envelope, never written; use another name")
+    if isinstance(read, Hl7Place) and read.path.field is None:
+        raise ValueError(f"{value!r} is a segment, a value needs a field; try '{value}-1'")
+    return read
+
+
+def _aside(value: object) -> str:
+    try:
+        return aside_name(fields.text_of(value))
+    except ValueError as error:
+        text, _, hint = str(error).partition("; ")
+        raise fields.wrong("config.name", text, hint) from None
+
+
 PlaceField = Annotated[
     Place,
-    _read(Place, Place.parse, "a place such as PID-5.1"),
+    _read(Place, lambda value: Place.parse(fields.text_of(value)), "place"),
     WithJsonSchema({"type": "string", "examples": ["PID-3[5=MR].1", "/order/id", "type"]}),
 ]
 PlacesField = Annotated[tuple[PlaceField, ...], ONE_OR_MANY]
+TargetField = Annotated[
+    Place,
+    _read(Place, _target, "place"),
+    WithJsonSchema({"type": "string", "examples": ["PID-5.1", "/order/id", "region"]}),
+]
 TemplateField = Annotated[
     Template,
-    _read(Template, Template.parse, "a text"),
+    _read(Template, lambda value: Template.parse(fields.text_of(value)), "template"),
     WithJsonSchema({"type": "string", "examples": ["{PID-5.1} {PID-7:%Y%m%d}"]}),
 ]
 TestField = Annotated[
     Test,
-    _read(Test, test.parse, ""),
+    _read(Test, test.parse, "condition"),
     WithJsonSchema({"type": ["string", "array", "object"], "examples": ["ADT^A0*"]}),
 ]
 ConditionField = Annotated[
     Condition,
-    _read(Condition, Condition.parse, ""),
+    _read(Condition, Condition.parse, "condition"),
     WithJsonSchema({"type": ["object", "array"], "examples": [{"PV1-2": "I"}]}),
 ]
 AsideField = Annotated[
     str,
-    PlainValidator(lambda value: place.aside_name(fields.text_of(value))),
+    PlainValidator(_aside),
     WithJsonSchema({"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}),
 ]
 
@@ -117,7 +139,7 @@ def _refusing(value: object) -> OnError:
 
 OnErrorField = Annotated[
     OnError,
-    _read(OnError, OnError.parse, ""),
+    _read(OnError, OnError.parse, "on_error"),
     WithJsonSchema({"anyOf": [{"enum": list(ACTS)}, {"type": "object", "maxProperties": 1}]}),
 ]
 
@@ -252,9 +274,11 @@ def _otherwise_steps(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from told.get(GROUP, ())
 
 
-def walk(steps: "list[dict[str, Any]]") -> Iterator[Mapping[str, Any]]:
-    """Every step in normal form, each before those inside it."""
-    pending: list[Mapping[str, Any]] = list(reversed(steps))
+def walk(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every step of an agent's document, in normal form, each before those inside it."""
+    on_error = document.get("on_error")
+    handlers = on_error.get(GROUP, ()) if isinstance(on_error, dict) else ()
+    pending: list[Mapping[str, Any]] = [*reversed(handlers), *reversed(document[GROUP])]
     while pending:
         step = pending.pop()
         yield step

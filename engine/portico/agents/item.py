@@ -1,0 +1,20 @@
+"""The Item: one Signal as it is handed to a worker."""
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class Item(Struct, frozen=True, gc=False):
+    """One Signal to run.
+
+    signal: its id, 16 bytes. content: the journaled bytes. envelope: by the words of the
+    language (`language/context.py`), as JSON carries them. order_key: the session's. attempt:
+    from 1, counts runs of this agent on this Signal.
+    """
+
+    signal: bytes
+    content: bytes
+    envelope: dict[str, Any]
+    order_key: str = ""
+    attempt: int = 1

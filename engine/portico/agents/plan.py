@@ -1,0 +1,178 @@
+"""Plans: an agent's document compiled, and its version.
+
+The document is what `spec` gives: {"agent", "goal", "on", "content", "charset",
+"on_charset_error", "order_by", "on_error", "limits": {"time", "memory", "parts"}, "steps"};
+all but agent, on and steps may be missing. Steps are in normal form (spec/rules.py).
+"""
+
+import hashlib
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from pydantic import ValidationError
+
+from portico.agents import sources
+from portico.agents.program import BoundStep, Fallback, Program
+from portico.errors import ConfigError, PathInvalid
+from portico.language.condition import Condition
+from portico.language.content import KINDS, missing_kind
+from portico.language.place import Place
+from portico.language.tables import Table, Tables
+from portico.spec.rules import GROUP, OnError
+from portico.steps.contract import Build, StepType
+from portico.steps.state import Limits
+from portico.steps.table import PLANNED, STEPS
+
+_LONGEST = 10**17  # nanoseconds that a timer can hold: three years stand for `forever`
+
+
+class Plan(Struct, frozen=True):
+    """A compiled agent. version: 16 hex digits, see `version_of`.
+
+    program: its steps. on_error: for a content that cannot be opened. content: a kind of
+    language/content.py, or `auto`. order_by: places of the outputs' order key, the first
+    valued one counts; none: the session's.
+    """
+
+    agent: str
+    version: str
+    program: Program
+    on_error: Fallback
+    content: str = "auto"
+    charset: str = "ascii"
+    on_charset_error: str = "refuse"
+    order_by: tuple[Place, ...] = ()
+    limits: Limits = Limits()
+    tables: Mapping[str, Table] = {}
+
+
+def compile_plan(document: Mapping[str, Any], root: Path) -> Plan:
+    """The plan of a document; imports the transforms, so only a worker calls it.
+
+    Raises ConfigError, with the step's file and line and what would be right.
+    """
+    tables = sources.tables(root)
+    compiler = _Compiler(root, tables)
+    content = document.get("content") or "auto"
+    if content not in (*KINDS, "auto"):
+        raise ConfigError(missing_kind(content))
+    fallback = compiler.fallback(document.get("on_error") or "park")
+    order_by = document.get("order_by") or ()
+    return Plan(
+        document["agent"],
+        version_of(document, root),
+        compiler.program(document[GROUP], fallback),
+        fallback,
+        content,
+        document.get("charset") or "ascii",
+        document.get("on_charset_error") or "refuse",
+        tuple(map(Place.parse, [order_by] if isinstance(order_by, str) else order_by)),
+        _limits(document.get("limits") or {}),
+        tables,
+    )
+
+
+def version_of(document: Mapping[str, Any], root: Path) -> str:
+    """The first 16 hex digits of SHA-256 over the document and the files that it uses.
+
+    Moving a step to another line changes nothing; imports no site code.
+    """
+    digest = hashlib.sha256(msgspec.json.encode(_without_lines(document), order="sorted"))
+    for name, content in sorted(sources.files(document, root).items()):
+        digest.update(f"\n{name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def step_type(verb: str) -> StepType:
+    """The type of a verb; its module is loaded now. Raises ConfigError."""
+    target = STEPS.get(verb)
+    if target is None:
+        why = (
+            "is not built yet"
+            if verb in PLANNED
+            else f"is no verb; they are {', '.join(STEPS)}"
+        )
+        raise ConfigError(f"{verb!r} {why}")
+    module, _, name = target.partition(":")
+    found: StepType = getattr(importlib.import_module(module), name)
+    return found
+
+
+class _Compiler:
+    def __init__(self, root: Path, tables: Tables) -> None:
+        self._root = root
+        self._tables = tables
+
+    def program(self, steps: Sequence[Mapping[str, Any]], fallback: Fallback) -> Program:
+        """fallback: of steps that name no `on_error` of their own."""
+        return Program([self._bound(step, fallback) for step in steps])
+
+    def fallback(self, raw: Any) -> Fallback:
+        on_error = OnError.parse(raw)
+        program = None
+        if on_error.act == GROUP:
+            program = self.program(on_error.steps, Fallback("park"))
+        return Fallback(on_error.act, on_error.text, on_error.ack, on_error.code, program)
+
+    def _bound(self, step: Mapping[str, Any], fallback: Fallback) -> BoundStep:
+        verb, name, at = step["verb"], step["name"], step.get("at") or ""
+        try:
+            if step.get("on_error") is not None:
+                fallback = self.fallback(step["on_error"])
+            elif verb == "validate":
+                fallback = Fallback("refuse")
+            when = Condition.parse(step["when"]) if step.get("when") is not None else None
+            for table in sources.tables_of([step.get("when"), step["args"]]):
+                self._tables[table]
+            built = self._built(verb, name, at, step["args"], fallback)
+        except (ConfigError, PathInvalid, ValueError) as error:
+            if isinstance(error, _Located):
+                raise
+            raise _Located(f"{at} {name}: {_said(error)}") from error
+        return BoundStep(built, name, verb, at, when, fallback)
+
+    def _built(self, verb: str, name: str, at: str, args: Any, fallback: Fallback) -> Any:
+        def inner(steps: Sequence[Mapping[str, Any]]) -> Program:
+            return self.program(steps, fallback)
+
+        if verb == GROUP:
+            return inner(args)
+        kind = step_type(verb)
+        options = kind.options.model_validate(args)
+        return kind.build(options, Build(name, at, self._root, self._tables, inner))
+
+
+class _Located(ConfigError):
+    """Says file and line already."""
+
+
+def _said(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    lines = []
+    for line in error.errors(include_input=False, include_url=False):
+        hint = line.get("ctx", {}).get("hint")
+        where = ".".join(map(str, line["loc"]))
+        lines.append(f"{where}: {line['msg']}" + (f"; {hint}" if hint else ""))
+    return "; ".join(lines)
+
+
+def _limits(raw: Mapping[str, Any]) -> Limits:
+    given = Limits()
+    seconds = raw.get("time")
+    time = given.time if seconds is None else int(min(seconds * 1e9, _LONGEST))
+    return Limits(time, raw.get("parts") or given.parts)
+
+
+def _without_lines(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        step = "verb" in value  # the `at` of a split is no line
+        return {k: _without_lines(v) for k, v in value.items() if not (step and k == "at")}
+    return (
+        [_without_lines(item) for item in value] if isinstance(value, list | tuple) else value
+    )

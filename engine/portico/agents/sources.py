@@ -1,0 +1,156 @@
+"""The files of the site that an agent uses, found without running any of them.
+
+A version is a hash over them, so it is the same in the engine, which never imports site code,
+and in the worker, which does.
+"""
+
+import ast
+import importlib
+from collections.abc import Iterator, Mapping
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any
+
+from portico.language.tables import Tables
+from portico.spec.rules import walk
+
+_TABLES = Path("transforms/tables")
+
+
+def tables(root: Path) -> Tables:
+    """The tables of a site, each read when first asked for."""
+    return Tables(lambda name: (root / _TABLES / f"{name}.csv").read_bytes())
+
+
+def files(document: Mapping[str, Any], root: Path) -> dict[str, bytes]:
+    """Name below the root to bytes, of every file that the agent uses.
+
+    Transforms with what they import of the site, and the tables that conditions, lookups and
+    `table("NAME")` name. A file that is not there is left out: compiling the plan says so.
+    """
+    found: dict[str, bytes] = {}
+    named = set(tables_of(document))
+    for step in walk(document):
+        if step["verb"] == "python":
+            _add_module(found, root, call_of(step["args"]).partition(":")[0])
+        elif step["verb"] == "lookup" and isinstance(step["args"], dict):
+            named.add(str(step["args"].get("table")))
+    for source in list(found.values()):
+        named.update(_tables_called(source))
+    for name in named:
+        path = root / _TABLES / f"{name}.csv"
+        if path.is_file():
+            found[f"{_TABLES}/{name}.csv"] = path.read_bytes()
+    return found
+
+
+def call_of(args: Any) -> str:
+    """`module:function` of a python step's arguments; empty when there is none."""
+    call = args.get("call") if isinstance(args, dict) else args
+    return call if isinstance(call, str) else ""
+
+
+def module_file(name: str, root: Path) -> Path | None:
+    """The file of a module below the root, by its dotted name; None when there is none."""
+    specs = list(_specs(name, root))
+    if len(specs) <= name.count(".") or specs[-1].origin is None:
+        return None
+    return Path(specs[-1].origin)
+
+
+def missing_call(call: str, root: Path) -> str | None:
+    """Why `module:function` cannot be called, by the text of its module; else None."""
+    name, _, function = call.partition(":")
+    file = module_file(name, root)
+    if file is None:
+        return f"there is no module {name} in this site"
+    tree = _parsed(file.read_bytes())
+    if tree is None:
+        return f"{file.relative_to(root)} is not Python that can be read"
+    if function not in _defined(tree):
+        return f"{name} has no function {function!r}"
+    return None
+
+
+def _specs(name: str, root: Path) -> Iterator[ModuleSpec]:
+    """The packages above a module and the module, from the outside in, as far as they are."""
+    importlib.invalidate_caches()
+    path = [str(root)]
+    whole = ""
+    for part in name.split("."):
+        whole = f"{whole}.{part}".lstrip(".")
+        spec = PathFinder.find_spec(whole, path)
+        if spec is None:
+            return
+        yield spec
+        path = list(spec.submodule_search_locations or ())
+
+
+def _add_module(found: dict[str, bytes], root: Path, name: str) -> None:
+    """The module's file, those of its packages, and all that they import of the site."""
+    for spec in _specs(name, root):
+        origin = Path(spec.origin) if spec.origin else None
+        if origin is None or origin.suffix != ".py":
+            continue
+        at = str(origin.relative_to(root))
+        if at not in found:
+            found[at] = origin.read_bytes()
+            package = spec.name if spec.submodule_search_locations else spec.parent or ""
+            for imported in _imports(found[at], package):
+                _add_module(found, root, imported)
+
+
+def _imports(source: bytes, package: str) -> Iterator[str]:
+    tree = _parsed(source)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            start = ".".join(above) + "." if node.level else ""
+            base = f"{start}{node.module or ''}".strip(".")
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _tables_called(source: bytes) -> Iterator[str]:
+    """Names in `table("NAME")`."""
+    tree = _parsed(source)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func
+            name = called.id if isinstance(called, ast.Name) else called
+            if name == "table" and isinstance(node.args[0].value, str):
+                yield node.args[0].value
+
+
+def tables_of(value: Any) -> Iterator[str]:
+    """Every NAME of an `in_table: NAME` in a document."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key == "in_table" and isinstance(item, str):
+                yield item
+            else:
+                yield from tables_of(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from tables_of(item)
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names.update(alias.asname or alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.Assign):
+            names.update(t.id for t in node.targets if isinstance(t, ast.Name))
+    return names
+
+
+def _parsed(source: bytes) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return None

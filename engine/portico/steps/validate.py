@@ -1,0 +1,109 @@
+"""`validate`: what the content must hold; the first rule that is broken is the error.
+
+Its `on_error` is `refuse`, so the sender is told the place (ERR-2) and the code (ERR-3).
+Source of the codes: HL7 table 0357.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from portico.errors import RuleBroken
+from portico.language import dates, test
+from portico.language.place import Hl7Place, Place, Value
+from portico.spec import fields
+from portico.spec.fields import Later, Options
+from portico.spec.rules import PlaceField, PlacesField, TestField
+from portico.steps.contract import Build, End, StepType
+from portico.steps.state import RunState
+
+_MISSING = "101"  # required field missing
+_TYPE = "102"  # data type error
+_VALUE = "103"  # table value not found
+
+Rule = Callable[[RunState], None]
+
+
+class ValidateOptions(Options):
+    """require: valued, under `[*]` all. values: a test each. formats: of what is there."""
+
+    require: PlacesField = ()
+    values: dict[PlaceField, TestField] = Field(default_factory=dict)
+    formats: dict[PlaceField, Literal["date", "time", "number"]] = Field(default_factory=dict)
+    schema_: Annotated[Any, Later("validate.schema")] = Field(default=None, alias="schema")
+    profile: Annotated[Any, Later("validate.profile")] = None
+    structure: Annotated[str, Later("validate.structure", "no")] = "no"
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.require or self.values or self.formats):
+            raise fields.wrong(
+                "config.validate", "validate checks nothing", "add require, values or formats"
+            )
+        return self
+
+
+class _Validate:
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = rules
+
+    def run(self, state: RunState) -> End | None:
+        for rule in self._rules:
+            rule(state)
+        return None
+
+
+def _required(place: Place) -> Rule:
+    def rule(state: RunState) -> None:
+        values = place.slots(state.context)
+        if not values or not all(isinstance(value, str) for value in values):
+            raise _broken(f"{place} is missing", place, _MISSING)
+
+    return rule
+
+
+def _tested(place: Place, asked: test.Test) -> Rule:
+    def rule(state: RunState) -> None:
+        if place.many:
+            holds = asked.many(place.slots(state.context), state.context)
+        else:
+            holds = asked.one(place.text(state.context), state.context)
+        if not holds:
+            raise _broken(f"{place} is not one of the values that are accepted", place, _VALUE)
+
+    return rule
+
+
+_FORMATS: dict[str, Callable[[str], bool]] = {
+    "date": lambda text: dates.read(text) is not None,
+    "time": dates.is_time,
+    "number": test.is_number,
+}
+
+
+def _formatted(place: Place, kind: str) -> Rule:
+    fits = _FORMATS[kind]
+
+    def wrong(value: Value) -> bool:
+        return isinstance(value, str) and not fits(value)
+
+    def rule(state: RunState) -> None:
+        if any(wrong(value) for value in place.texts(state.context)):
+            raise _broken(f"{place} is not a {kind}", place, _TYPE)
+
+    return rule
+
+
+def _broken(text: str, place: Place, code: str) -> RuleBroken:
+    return RuleBroken(text, place.source if isinstance(place, Hl7Place) else "", code)
+
+
+def _build(options: Any, build: Build) -> _Validate:
+    rules = [_required(place) for place in options.require]
+    rules += [_tested(place, asked) for place, asked in options.values.items()]
+    rules += [_formatted(place, kind) for place, kind in options.formats.items()]
+    return _Validate(tuple(rules))
+
+
+VALIDATE = StepType("validate", "Refuses what breaks a rule", ValidateOptions, _build)
