@@ -8,7 +8,8 @@
 # the data in /var/lib/portico are never overwritten. It starts and restarts nothing.
 set -euo pipefail
 
-dry= wheel=
+dry= wheel= scratch=
+trap '[ -z "$scratch" ] || rm -rf "$scratch"' EXIT
 usage() { sed -n '2,4p' "$0" | sed 's/^# \{0,3\}//'; }
 say() { printf '%s\n' "$*" >&2; }
 die() { say "install: $*"; exit 1; }
@@ -54,7 +55,7 @@ fits() {
 
 find_python() {
   local candidate
-  for candidate in ${PYTHON:+"$PYTHON"} python3.14 python3.13 python3.12 python3.11 python3; do
+  for candidate in ${PYTHON:+"$PYTHON"} {,/usr/bin/}python3.{14,13,12,11} {,/usr/bin/}python3; do
     if fits "$candidate"; then command -v "$candidate"; return; fi
   done
 }
@@ -85,14 +86,10 @@ install_version() {
     say "version $version is already in $target; remove that folder to install it anew"
     return
   fi
-  local scratch=/tmp/portico-build
-  if [ -z "$dry" ]; then
-    scratch=$(mktemp -d)
-    trap 'rm -rf "$scratch"' EXIT
-  fi
   if [ -z "$wheel" ]; then
-    build_wheel "$scratch"
-    wheel=$scratch/portico-$version-py3-none-any.whl
+    [ -n "$dry" ] || scratch=$(mktemp -d)
+    build_wheel "${scratch:-SCRATCH}"
+    wheel=${scratch:-SCRATCH}/portico-$version-py3-none-any.whl
   fi
   run rm -rf "$target"
   run "$python" -m venv "$target"
