@@ -1,13 +1,15 @@
 """Plans: an agent's document compiled, and its version.
 
-The document is what `spec` gives: {"agent", "goal", "on", "content", "charset",
-"on_charset_error", "order_by", "on_error", "limits": {"time", "memory", "parts"}, "steps"};
-all but agent, on and steps may be missing. Steps are in normal form (spec/rules.py).
+The document is what `spec` gives, as JSON carries it: {"agent", "goal", "on", "content",
+"charset": {"name", "on_error"}, "order_by", "on_error", "limits": {"time", "memory", "parts"},
+"steps"}; all but agent, on and steps may be missing. Steps are in normal form (spec/rules.py);
+time is in seconds, null is forever.
 """
 
 import hashlib
 import importlib
 from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ class Plan(Struct, frozen=True):
     """A compiled agent. version: 16 hex digits, see `version_of`.
 
     program: its steps. on_error: for a content that cannot be opened. content: a kind of
-    language/content.py, or `auto`. order_by: places of the outputs' order key, the first
+    language/content.py. order_by: places of the outputs' order key, the first
     valued one counts; none: the session's.
     """
 
@@ -62,14 +64,15 @@ def compile_plan(document: Mapping[str, Any], root: Path) -> Plan:
         raise ConfigError(missing_kind(content))
     fallback = compiler.fallback(document.get("on_error") or "park")
     order_by = document.get("order_by") or ()
+    charset = document.get("charset") or {}
     return Plan(
         document["agent"],
         version_of(document, root),
         compiler.program(document[GROUP], fallback),
         fallback,
         content,
-        document.get("charset") or "ascii",
-        document.get("on_charset_error") or "refuse",
+        charset.get("name") or "ascii",
+        charset.get("on_error") or "refuse",
         tuple(map(Place.parse, [order_by] if isinstance(order_by, str) else order_by)),
         _limits(document.get("limits") or {}),
         tables,
@@ -89,15 +92,16 @@ def version_of(document: Mapping[str, Any], root: Path) -> str:
 
 
 def step_type(verb: str) -> StepType:
-    """The type of a verb; its module is loaded now. Raises ConfigError."""
+    """The type of a verb, ours or an installed extension's; its module is loaded now.
+
+    The catalog would do, but it knows listeners too, and workers load none. Raises ConfigError.
+    """
     target = STEPS.get(verb)
+    for point in () if target else entry_points(group="portico.steps", name=verb):
+        target = point.value
     if target is None:
-        why = (
-            "is not built yet"
-            if verb in PLANNED
-            else f"is no verb; they are {', '.join(STEPS)}"
-        )
-        raise ConfigError(f"{verb!r} {why}")
+        known = f"is no verb; known: {', '.join(STEPS)}"
+        raise ConfigError(f"{verb!r} {'is not built yet' if verb in PLANNED else known}")
     module, _, name = target.partition(":")
     found: StepType = getattr(importlib.import_module(module), name)
     return found
@@ -164,8 +168,8 @@ def _said(error: Exception) -> str:
 
 def _limits(raw: Mapping[str, Any]) -> Limits:
     given = Limits()
-    seconds = raw.get("time")
-    time = given.time if seconds is None else int(min(seconds * 1e9, _LONGEST))
+    seconds = raw.get("time", given.time / 1e9)
+    time = _LONGEST if seconds is None else int(min(seconds * 1e9, _LONGEST))
     return Limits(time, raw.get("parts") or given.parts)
 
 

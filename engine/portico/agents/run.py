@@ -20,7 +20,9 @@ def run(plan: Plan, item: Item, clock_ns: Callable[[], int]) -> SessionResult:
     started = clock_ns()
     envelope = {**item.envelope, "id": item.signal}
     try:
-        body = open_body(plan.content, item.content, plan.charset, plan.on_charset_error)
+        # What an agent emitted says by its first bytes what it is: the emitter chose.
+        kind = "auto" if "signal" in item.envelope else plan.content
+        body = open_body(kind, item.content, plan.charset, plan.on_charset_error)
     except MessageError as fault:
         state = _state(plan, item, Body(item.content), envelope, clock_ns)
         end = plan.on_error.end(state, "", "", fault)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from portico.language.tables import Tables
-from portico.spec.rules import walk
+from portico.spec.rules import GROUP, walk
 
 _TABLES = Path("transforms/tables")
 
@@ -30,7 +30,9 @@ def files(document: Mapping[str, Any], root: Path) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     named = set(tables_of(document))
-    for step in walk(document):
+    on_error = document.get("on_error")
+    handlers = on_error.get(GROUP, ()) if isinstance(on_error, Mapping) else ()
+    for step in walk([*document[GROUP], *handlers]):
         if step["verb"] == "python":
             _add_module(found, root, call_of(step["args"]).partition(":")[0])
         elif step["verb"] == "lookup" and isinstance(step["args"], dict):
@@ -48,28 +50,6 @@ def call_of(args: Any) -> str:
     """`module:function` of a python step's arguments; empty when there is none."""
     call = args.get("call") if isinstance(args, dict) else args
     return call if isinstance(call, str) else ""
-
-
-def module_file(name: str, root: Path) -> Path | None:
-    """The file of a module below the root, by its dotted name; None when there is none."""
-    specs = list(_specs(name, root))
-    if len(specs) <= name.count(".") or specs[-1].origin is None:
-        return None
-    return Path(specs[-1].origin)
-
-
-def missing_call(call: str, root: Path) -> str | None:
-    """Why `module:function` cannot be called, by the text of its module; else None."""
-    name, _, function = call.partition(":")
-    file = module_file(name, root)
-    if file is None:
-        return f"there is no module {name} in this site"
-    tree = _parsed(file.read_bytes())
-    if tree is None:
-        return f"{file.relative_to(root)} is not Python that can be read"
-    if function not in _defined(tree):
-        return f"{name} has no function {function!r}"
-    return None
 
 
 def _specs(name: str, root: Path) -> Iterator[ModuleSpec]:
@@ -135,18 +115,6 @@ def tables_of(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from tables_of(item)
-
-
-def _defined(tree: ast.Module) -> set[str]:
-    names: set[str] = set()
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names.update(alias.asname or alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.Assign):
-            names.update(t.id for t in node.targets if isinstance(t, ast.Name))
-    return names
 
 
 def _parsed(source: bytes) -> ast.Module | None:

@@ -5,7 +5,7 @@ the steps of an agent into the one form that agents/plan.py compiles.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -274,11 +274,9 @@ def _otherwise_steps(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from told.get(GROUP, ())
 
 
-def walk(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Every step of an agent's document, in normal form, each before those inside it."""
-    on_error = document.get("on_error")
-    handlers = on_error.get(GROUP, ()) if isinstance(on_error, dict) else ()
-    pending: list[Mapping[str, Any]] = [*reversed(handlers), *reversed(document[GROUP])]
+def walk(steps: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Every step in normal form, each before those inside it."""
+    pending = list(reversed(steps))
     while pending:
         step = pending.pop()
         yield step

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 import hl7
 from portico.errors import ContentInvalid
 from portico.hl7.edit import MessageEdit
+from portico.hl7.path import Path
 from portico.hl7.reading import DELETED, Deleted, Reading
 from portico.hl7.view import MessageView, Segment
+
+_CONTROL_ID = Path.parse("MSH-10")
 
 Assigned = str | Deleted | None
 
@@ -99,7 +102,7 @@ class Message:
     @property
     def control_id(self) -> str:
         """MSH-10 as it stands."""
-        return self.view.header.control_id.decode("latin-1")
+        return (self.reading.raw(_CONTROL_ID) or b"").decode("latin-1")
 
     def copy(self) -> "Message":
         """A message of its own with the same content."""
