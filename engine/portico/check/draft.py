@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic_core import PydanticCustomError
 
 from portico import catalog
+from portico.check.pipeline import Pipeline
 from portico.destinations.contract import DestinationType
 from portico.errors import TypeUnknown
 from portico.listeners.contract import ListenerType
@@ -31,6 +32,7 @@ CONFIG = "config/portico.yaml"
 CHANNELS = "channels"
 
 Kind = TypeVar("Kind")
+Noun = TypeVar("Noun", Channel, Agent, Destination)
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class Draft:
     channels: dict[str, Channel] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     destinations: dict[str, Destination] = field(default_factory=dict)
+    pipelines: list[Pipeline] = field(default_factory=list)
     named: dict[tuple[str, str], Document] = field(default_factory=dict)
     documents: list[Document] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -105,13 +108,11 @@ def _read_document(draft: Draft, document: Document) -> None:
         text, hint = "a case stands in a *.test.yaml file", "move it there"
         draft.findings.append(document.finding(("case",), "site.case_place", text, hint))
         return
-    if (noun, name) in draft.named:
-        first = draft.named[noun, name]
+    first = draft.named.setdefault((noun, name), document)
+    if first is not document:
         text = f"there is another {noun} {name!r}"
         hint = f"see {first.path}:{first.line}"
         draft.findings.append(document.finding((noun,), "site.duplicate_name", text, hint))
-    else:
-        draft.named[noun, name] = document
     _READERS[noun](draft, document, _expanded(draft, document))
 
 
@@ -134,7 +135,7 @@ def _read_channel(draft: Draft, document: Document, value: Any) -> None:
     options = _options(draft, document, ("source",), kind, source.options)
     if channel is not None and options is not None:
         source = Source(source.type, options)
-        draft.channels.setdefault(channel.name, channel.model_copy(update={"source": source}))
+        _keep(draft, document, draft.channels, channel.model_copy(update={"source": source}))
 
 
 def _read_destination(draft: Draft, document: Document, value: Any) -> None:
@@ -151,14 +152,22 @@ def _read_destination(draft: Draft, document: Document, value: Any) -> None:
     options = _options(draft, document, (), kind, own, Destination.keys())
     if destination is not None and options is not None:
         done = destination.model_copy(update={"options": options})
-        draft.destinations.setdefault(destination.name, done)
+        _keep(draft, document, draft.destinations, done)
 
 
 def _read_agent(draft: Draft, document: Document, value: Any) -> None:
-    agent, findings = agent_spec.read(document, value)
-    draft.findings += findings
-    if agent is not None:
-        draft.agents.setdefault(agent.name, agent)
+    reading = agent_spec.read(document, value)
+    pipeline = Pipeline.read(document, reading.steps)
+    draft.findings += reading.findings + pipeline.findings
+    draft.pipelines.append(pipeline)
+    if reading.agent is not None:
+        _keep(draft, document, draft.agents, reading.agent)
+
+
+def _keep(draft: Draft, document: Document, shelf: dict[str, Noun], fitted: Noun) -> None:
+    """The first of a name stays."""
+    if draft.named[document.noun, document.name] is document:
+        shelf[document.name] = fitted
 
 
 _READERS = {

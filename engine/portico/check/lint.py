@@ -1,11 +1,150 @@
-"""How the documents of a site fit together."""
+"""How the documents of a site fit together, and with the files of the site."""
 
 from collections.abc import Iterator
+from typing import Any
 
+from portico.agents import sources
+from portico.check import references
+from portico.check.codes import UNREAD
 from portico.check.draft import Draft
-from portico.spec.finding import Finding
+from portico.check.pipeline import Pipeline, Stage
+from portico.check.transforms import Complaint, Transforms, lacking
+from portico.errors import ConfigError, PathInvalid, SecretMissing
+from portico.spec.document import Document, Location
+from portico.spec.fields import HostPort
+from portico.spec.finding import Finding, errors
+from portico.spec.rules import GROUP
+from portico.spec.secrets import Secret
+from portico.spec.site import JOURNAL
+from portico.steps.contract import Build, StepType
+
+_ANY = ("0.0.0.0", "::", "*")  # noqa: S104 -- compared with, never listened on
 
 
 def findings(draft: Draft) -> Iterator[Finding]:
-    """Everything between documents, and between documents and the site's files."""
-    yield from ()
+    """Everything between documents, and between documents and the site's files.
+
+    When a file could not be read as YAML nobody knows what it would have named, so nothing is
+    then said to be missing. What is merely unused is said of a site without errors.
+    """
+    found = [*_addresses(draft), *_secrets(draft), *_code(draft)]
+    if not any(each.code in UNREAD for each in draft.findings):
+        found += references.dangling(draft)
+    if not errors((*draft.findings, *found)):
+        found += references.unused(draft)
+    yield from found
+
+
+def _addresses(draft: Draft) -> Iterator[Finding]:
+    """Two listeners of one address: only the first to start would open it."""
+    taken: list[tuple[HostPort, str]] = [
+        (draft.config.api.listen, "the API"),
+        (draft.config.metrics.listen, "the metrics"),
+    ]
+    for name, channel in draft.channels.items():
+        listen = getattr(channel.source.options, "listen", None)
+        if not isinstance(listen, HostPort) or not listen.port:
+            continue
+        document = draft.named["channel", name]
+        for other, owner in taken:
+            if _meet(listen, other):
+                text = f"{listen} is taken by {owner}"
+                at = ("source", "listen")
+                yield document.finding(at, "site.same_address", text, "choose another port")
+        taken.append((listen, f"channel {name!r}"))
+
+
+def _meet(one: HostPort, other: HostPort) -> bool:
+    same_host = one.host == other.host or one.host in _ANY or other.host in _ANY
+    return one.port == other.port and same_host
+
+
+def _secrets(draft: Draft) -> Iterator[Finding]:
+    """Files and credentials that are not there; variables were looked at before."""
+    for document in draft.documents:
+        for at, text in _texts(document):
+            overridden = at == ("journal", "url") and not document.noun
+            if at[0] == GROUP or (overridden and draft.environ.get(JOURNAL)):
+                continue
+            try:
+                secret = Secret.parse(text)
+            except ValueError:
+                continue
+            try:
+                if secret.kind != "env":
+                    secret.reveal(draft.root, draft.environ)
+            except SecretMissing as error:
+                text, _, hint = str(error).partition("; ")
+                yield document.finding(at, error.code, text, hint)
+
+
+def _texts(document: Document) -> Iterator[tuple[Location, str]]:
+    for at in document.lines:
+        if at and isinstance(text := document.at(at), str) and "${" in text:
+            yield at, text
+
+
+def _code(draft: Draft) -> Iterator[Finding]:
+    """Transforms and tables that are not there or do not fit the steps that name them."""
+    transforms = Transforms(draft.root)
+    for pipeline in draft.pipelines:
+        for table in pipeline.tables():
+            found = transforms.table(table.name)
+            if isinstance(found, Complaint):
+                yield _about(pipeline.document, table.at, found)
+        for stage in pipeline.stages:
+            yield from _of_stage(draft, transforms, pipeline, stage)
+    for module in draft.config.workers.preload:
+        broken = transforms.module(module)
+        if isinstance(broken, Complaint):
+            document = next(each for each in draft.documents if not each.noun)
+            yield _about(document, ("workers", "preload"), broken)
+
+
+def _of_stage(
+    draft: Draft, transforms: Transforms, pipeline: Pipeline, stage: Stage
+) -> Iterator[Finding]:
+    options: Any = stage.options
+    if options is None or stage.kind is None:
+        return
+    if stage.kind.verb == "python":  # building it would import the site's code
+        if complaint := transforms.call(options.call, options.with_):
+            yield _about(pipeline.document, stage.at, complaint)
+        return
+    if stage.kind.verb == "lookup":
+        table = transforms.table(options.table)
+        if isinstance(table, Complaint):
+            return
+        if complaint := lacking(table, options.column):
+            yield _about(pipeline.document, stage.at, complaint)
+            return
+    yield from _built(draft, pipeline, stage, stage.kind)
+
+
+def _built(draft: Draft, pipeline: Pipeline, stage: Stage, kind: StepType) -> Iterator[Finding]:
+    """What a verb itself finds wrong with options that fit their shape."""
+
+    where = stage.form["name"], stage.form["at"], draft.root
+    build = Build(*where, sources.tables(draft.root), _nothing)
+    try:
+        kind.build(stage.options, build)
+    except (ConfigError, PathInvalid, ValueError) as error:
+        text, _, hint = str(error).partition("; ")
+        yield pipeline.document.finding(stage.at, "config.step", text, hint)
+
+
+class _Nothing:
+    """Stands for inner steps, which are looked at by themselves."""
+
+    def run(self, state: object) -> None:
+        """Never called."""
+
+
+def _nothing(_: object) -> _Nothing:
+    return _Nothing()
+
+
+def _about(document: Document, at: Location, what: Complaint) -> Finding:
+    if what.path:
+        return Finding(what.path, what.line, "", what.text, what.hint, what.code)
+    return document.finding(at, what.code, what.text, what.hint)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from portico.check import lint
-from portico.check.draft import read_site
+from portico.check import lint, references
+from portico.check.draft import Draft, read_site
 from portico.errors import SiteInvalid
 from portico.spec.agent import Agent
 from portico.spec.channel import Channel
@@ -46,5 +46,19 @@ def examine(root: Path, environ: Mapping[str, str]) -> tuple[Site | None, tuple[
     findings = tuple(sorted({*draft.findings, *lint.findings(draft)}))
     if errors(findings):
         return None, findings
-    site = Site(root, draft.config, draft.channels, draft.agents, draft.destinations)
-    return site, findings
+    agents = {name: _reading(agent, draft) for name, agent in draft.agents.items()}
+    return Site(root, draft.config, draft.channels, agents, draft.destinations), findings
+
+
+def _reading(agent: Agent, draft: Draft) -> Agent:
+    """The agent with the content and charset of the channels that it answers.
+
+    One that answers signals too, or channels of several contents, looks at each content.
+    """
+    heard = [draft.channels[name] for name in sorted(references.heard(agent, draft))]
+    if not heard:
+        return agent
+    alike = {channel.content for channel in heard}
+    one = len(alike) == 1 and "signal" not in agent.on.allowed
+    update = {"content": alike.pop() if one else "auto", "charset": heard[0].charset}
+    return agent.model_copy(update=update)

@@ -1,17 +1,31 @@
 """`agent:` documents (SITE reference, section 3), and the normal form that is compiled."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from portico.spec.channel import Charset, OrderBy
 from portico.spec.document import Document, Location
-from portico.spec.fields import Count, Duration, Inner, Later, Name, Options, Size, Text, wrong
+from portico.spec.fields import (
+    Count,
+    Duration,
+    Inner,
+    Later,
+    Name,
+    Options,
+    Size,
+    Text,
+    not_yet,
+    wrong,
+)
 from portico.spec.finding import Finding
 from portico.spec.retry import RetryPolicy
-from portico.spec.rules import ConditionField, Spot, StepReader
+from portico.spec.rules import GROUP, ConditionField, Spot, StepReader
 from portico.spec.secrets import plain
 from portico.spec.shape import fit
+
+_LONGEST = 1e8  # seconds that stand for `forever` where JSON knows no infinity
 
 
 class Limits(Options):
@@ -33,6 +47,13 @@ def _raw(value: Any) -> Any:
     if value in ([], {}, ""):
         raise wrong("config.value", "an agent needs at least one step", "such as - send: lab")
     return value
+
+
+def _places_only(keys: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An agent's order is by content; the words belong to its channel."""
+    if isinstance(keys[0], str):
+        raise not_yet(f"order_by: {keys[0]} of an agent")
+    return keys
 
 
 class At(str):
@@ -63,7 +84,7 @@ class Agent(Options):
     goal: Text
     on: ConditionField
     steps: Annotated[Any, PlainValidator(_raw), WithJsonSchema({"$ref": "#/$defs/Steps"})]
-    order_by: OrderBy | None = None
+    order_by: Annotated[OrderBy, AfterValidator(_places_only)] | None = None
     on_error: Annotated[Any, WithJsonSchema({"$ref": "#/$defs/OnError"})] = "park"
     limits: Limits = Limits()
     pool: Pool = Pool()
@@ -73,7 +94,7 @@ class Agent(Options):
     model: Annotated[str | None, Later("models")] = None
     budget: Annotated[str | None, Later("budgets")] = None
     capabilities: Annotated[str | None, Later("capabilities")] = None
-    content: Inner = Field("hl7", exclude=True)
+    content: Inner = Field("auto", exclude=True)
     charset: Inner = Field(Charset(), exclude=True)
 
     @property
@@ -82,24 +103,36 @@ class Agent(Options):
         return self.agent
 
     def plain(self) -> dict[str, Any]:
-        """The normal form that agents.plan compiles: JSON values alone."""
+        """The document that agents.plan compiles: JSON values alone."""
         return {
             "agent": self.agent,
             "goal": self.goal,
             "on": plain(self.on.source),
             "content": self.content,
-            "charset": {"name": self.charset.name, "on_error": self.charset.on_error},
+            "charset": self.charset.name,
+            "on_charset_error": self.charset.on_error,
+            "order_by": [str(place) for place in self.order_by or ()],
             "on_error": plain(self.on_error),
-            "limits": self.limits.model_dump(),
+            "limits": {**self.limits.model_dump(), "time": min(self.limits.time, _LONGEST)},
             "steps": plain(self.steps),
         }
 
 
-def read(document: Document, value: Any) -> tuple[Agent | None, list[Finding]]:
-    """The agent of a document whose value is `value` (references replaced), or what is wrong.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an agent's document holds.
 
-    Arguments of steps are not looked into: that needs the catalog of verbs.
+    agent: None when anything is wrong. steps: normal forms of all that could be read, those of
+    its `on_error` too; their arguments are not looked into: that needs the catalog of verbs.
     """
+
+    agent: Agent | None
+    steps: list[dict[str, Any]]
+    findings: list[Finding]
+
+
+def read(document: Document, value: Any) -> Reading:
+    """The agent of a document whose value is `value` (references replaced)."""
     agent, findings = fit(Agent, value, document)
 
     def complain(spot: Spot, words: str) -> None:
@@ -110,9 +143,11 @@ def read(document: Document, value: Any) -> tuple[Agent | None, list[Finding]]:
     raw = value if isinstance(value, dict) else {}
     steps = reader.steps(raw["steps"]) if raw.get("steps") else []
     on_error = reader.on_error(raw.get("on_error", "park"))
-    if agent is None or findings:
-        return None, findings
-    return agent.model_copy(update={"steps": steps, "on_error": on_error}), []
+    inner = on_error[GROUP] if isinstance(on_error, dict) and GROUP in on_error else []
+    if agent is not None and not findings:
+        done = {"steps": steps, "on_error": on_error}
+        return Reading(agent.model_copy(update=done), steps + inner, [])
+    return Reading(None, steps + inner, findings)
 
 
 _CODES: dict[str | int, str] = {

@@ -69,6 +69,13 @@ class Document:
         name = self.value.get(self.noun) if isinstance(self.value, dict) else None
         return name if isinstance(name, str) else ""
 
+    def at(self, location: Iterable[str | int]) -> Any:
+        """The value at a place that is there. Raises LookupError or TypeError."""
+        value = self.value
+        for part in location:
+            value = value[part]
+        return value
+
     def known(self, location: Iterable[str | int]) -> Location:
         """The deepest place on the way of `location`; parts that are not there are skipped."""
         at: Location = ()
