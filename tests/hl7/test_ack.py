@@ -1,7 +1,7 @@
 """portico.hl7.ack: which code, which bytes, and what a peer's answer says."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from portico.errors import (
@@ -219,10 +219,31 @@ def test_a_message_that_is_hardly_one_is_still_answered(content):
     assert (told.code, told.control_id) == ("AR", head.control_id)
 
 
-@given(st.binary(max_size=60), st.text(max_size=20), st.sampled_from(("AA", "AE", "CR")))
-def test_any_header_that_can_be_read_can_be_answered(junk, text, code):
+@given(
+    st.text("^~\\&#!r2", min_size=3, max_size=6),
+    st.binary(max_size=60),
+    st.text(max_size=20),
+    st.sampled_from(("AA", "AE", "CR")),
+)
+def test_any_header_that_can_be_read_can_be_answered(marks, junk, text, code):
     """P10, A10: no bytes in MSH and no text end in anything but an answer."""
-    head = header.read(b"MSH|^~\\&|" + junk)
+    assume(not marks[0].isalnum())
+    fields = b"|".join(
+        (
+            b"",
+            marks.encode(),
+            junk,
+            b"B",
+            b"C",
+            b"D",
+            b"2025",
+            b"",
+            b"A" + marks[:1].encode() + b"B",
+            b"1",
+            b"P",
+        )
+    )
+    head = header.read(b"MSH" + fields + b"|2.5||||||8859/1" + marks[1:2].encode() + junk)
     answer = build(head, code, text=text)
     assert ack.read(answer).code == code
     assert header.read(answer).control_id == b"P1"

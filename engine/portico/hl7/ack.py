@@ -117,7 +117,6 @@ _BY_ERROR = {
     "message.text_undecodable": "102",
     "message.content_invalid": "102",
     "message.not_hl7": "100",
-    "message.required_missing": "101",
 }
 
 

@@ -6,7 +6,8 @@ from portico.errors import CharsetUnknown
 from portico.hl7 import charset, delimiters
 from portico.hl7.delimiters import Delimiters
 
-_FIELDS = 18  # up to MSH-18
+_FIELDS = 18  # up to MSH-18; what follows stays in one piece
+_SETS = 8  # character sets that one message may switch between
 
 
 class Header(Struct, frozen=True, gc=False):
@@ -76,8 +77,8 @@ def read(content: bytes) -> Header:
 
 
 def split(segment: bytes, marks: Delimiters) -> list[bytes]:
-    """The fields of an MSH segment: item 0 is `MSH`, item n is MSH-(n+1)."""
-    fields = segment.split(marks.field)
+    """The fields of an MSH segment up to MSH-18: item 0 is `MSH`, item n is MSH-(n+1)."""
+    fields = segment.split(marks.field, _FIELDS)
     if segment.isascii() and b"\x1b" not in segment:
         return fields
     for codec in ("ascii", *charset.WIDE):  # ISO 2022 is hidden whatever the set
@@ -99,7 +100,7 @@ def _codec(raw: bytes, marks: Delimiters) -> str:
 def _cut(content: bytes, hidden: bytes, separator: bytes) -> list[bytes]:
     """Content divided where its shielded form has the separator."""
     pieces, at = [], 0
-    for piece in hidden.split(separator):
+    for piece in hidden.split(separator, _FIELDS):
         pieces.append(content[at : at + len(piece)])
         at += len(piece) + 1
     return pieces
@@ -117,7 +118,9 @@ def _line_end(content: bytes, start: int) -> int:
 def _charset(raw: bytes, marks: Delimiters) -> tuple[str, ...]:
     if not raw:
         return ()
-    return tuple(_code(name) for name in raw.split(marks.repetition))
+    if not marks.repetition:
+        return (_code(raw),)
+    return tuple(_code(name) for name in raw.split(marks.repetition, _SETS))
 
 
 def _code(raw: bytes) -> str:
