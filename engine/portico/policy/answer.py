@@ -17,6 +17,11 @@ from portico.model.verdict import Refusal
 
 NOTHING = Receipt(Told.SILENT)
 CLOSE = Receipt(Told.SILENT, close=True)
+
+# What senders are told wherever no agent takes a message, or one could not be processed.
+UNMATCHED = Refusal("AR", "200", "no agent takes this type of message", "MSH-9")
+KEPT = "the message is kept, but could not be processed"
+
 _OUTCOMES = {"AA": Outcome.SUCCESS, "AE": Outcome.ERROR, "AR": Outcome.REJECT}
 
 

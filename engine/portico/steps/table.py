@@ -14,3 +14,7 @@ STEPS: dict[str, str] = {
 
 # Known to the language, not built yet: `check` says so instead of "unknown verb".
 PLANNED: tuple[str, ...] = ("llm", "plugin")
+
+# What a case puts in a step's place. It is no verb: no site file can name it.
+STAND_IN = "stand-in"
+TWINS: dict[str, str] = {STAND_IN: "portico.steps.stand_in:STAND_IN"}

@@ -1,0 +1,174 @@
+"""`case:` documents in `channels/*.test.yaml` (SITE reference, section 4)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+
+from portico.language.condition import Condition
+from portico.language.place import Place
+from portico.spec.document import Document, read
+from portico.spec.fields import ONE_OR_MANY, Later, Name, Options, Text, wrong
+from portico.spec.finding import Finding
+from portico.spec.rules import PlaceField
+from portico.spec.shape import fit
+
+PATTERN = "*.test.yaml"
+
+
+class Given(Options):
+    """A message: a file of the site, or a text of the case itself."""
+
+    short = "file"
+    file: Text = ""
+    text: Text = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> "Given":
+        if bool(self.file) == bool(self.text):
+            raise wrong("config.value", "expected a file or {text: ...}")
+        return self
+
+
+class StandIn(Options):
+    """What takes the place of a step. gives: what it returns; fails: how it fails instead."""
+
+    gives: Any = None
+    fails: Literal["transient", "permanent"] | None = None
+
+
+class Golden(Options):
+    """A whole message that is compared field by field, but for what is ignored."""
+
+    golden: Text
+    ignore: Annotated[tuple[PlaceField, ...], ONE_OR_MANY] = ()
+
+
+Wanted = Condition | Golden
+
+
+def _one_wanted(value: Any) -> Wanted:
+    if isinstance(value, Condition | Golden):
+        return value
+    if isinstance(value, dict) and "golden" in value:
+        return Golden.model_validate(value)
+    return Condition.parse(value)
+
+
+def _wanted(value: Any) -> tuple[Wanted, ...]:
+    """What is wanted of the messages to one receiver, in order."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return tuple(_one_wanted(item) for item in items)
+
+
+def _verdict(value: Any) -> tuple[str, str]:
+    """(verdict, step); the step is empty when the case does not say it."""
+    kind, step = value, ""
+    if isinstance(value, dict) and len(value) == 1:
+        [(kind, step)] = value.items()
+    elif isinstance(value, tuple):
+        kind, step = value
+    if kind not in ("deliver", "drop", "refuse", "fault") or not isinstance(step, str):
+        hint = "one of deliver, drop, refuse, fault, or {drop: STEP}"
+        raise wrong("config.choice", "not a verdict", hint)
+    return kind, step
+
+
+def _ack(value: Any) -> Condition | None:
+    if value is None or value == "none":
+        return None
+    return value if isinstance(value, Condition) else Condition.parse(value)
+
+
+WantedField = Annotated[
+    tuple[Any, ...],
+    PlainValidator(_wanted),
+    WithJsonSchema({"type": ["object", "array"]}),
+]
+
+
+class Expect(Options):
+    """What must come of it. What is not said is not looked at.
+
+    ack: a condition on the last answer, None for no answer. deliveries: by destination; one
+    that is not named gets nothing. emits: by Signal name.
+    """
+
+    verdict: Annotated[
+        tuple[str, str],
+        PlainValidator(_verdict),
+        WithJsonSchema({"type": ["string", "object"]}),
+    ] = ("", "")
+    ack: Annotated[
+        Condition | None,
+        PlainValidator(_ack),
+        WithJsonSchema({"anyOf": [{"const": "none"}, {"type": ["object", "array"]}]}),
+    ] = None
+    deliveries: dict[Name, WantedField] | None = None
+    emits: dict[Name, WantedField] | None = None
+
+
+class Case(Options):
+    """One case. set: edits to each message given, by place."""
+
+    case: Text
+    channel: Name = ""
+    signal: Name = ""
+    given: Annotated[tuple[Given, ...], ONE_OR_MANY]
+    set: dict[str, Text] = Field(default_factory=dict)
+    steps: dict[Name, StandIn] = Field(default_factory=dict)
+    answers: Annotated[str | None, Later("answers of destinations")] = None
+    expect: Expect
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Case":
+        if bool(self.channel) == bool(self.signal):
+            raise wrong("config.value", "a case has a channel or a signal")
+        for place in self.set:
+            Place.parse(place)
+        return self
+
+    @property
+    def origin(self) -> str:
+        """The channel's name, or `signal:NAME`."""
+        return self.channel or f"signal:{self.signal}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A case and where it stands."""
+
+    case: Case
+    document: Document
+
+    @property
+    def place(self) -> str:
+        """`channels/adt.test.yaml:12`."""
+        return f"{self.document.path}:{self.document.line}"
+
+
+def read_cases(root: Path, files: Iterable[Path] = ()) -> tuple[list[Found], list[Finding]]:
+    """The cases of these files, or of all that the site has; and what is wrong with them."""
+    found: list[Found] = []
+    findings: list[Finding] = []
+    for path in tuple(files) or sorted((root / "channels").glob(PATTERN)):
+        documents, wrongs = read(path, _name(path, root))
+        findings += wrongs
+        for document in documents:
+            if document.noun != "case":
+                text = f"a {document.noun} has no place among cases"
+                findings.append(document.finding((), "site.case_place", text))
+                continue
+            case, wrongs = fit(Case, document.value, document)
+            findings += wrongs
+            if case is not None:
+                found.append(Found(case, document))
+    return found, findings
+
+
+def _name(path: Path, root: Path) -> str:
+    absolute = path.absolute()
+    inside = absolute.is_relative_to(root.absolute())
+    return absolute.relative_to(root.absolute()).as_posix() if inside else str(path)

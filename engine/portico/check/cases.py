@@ -1,0 +1,84 @@
+"""Runs a site's cases offline: messages in, verdicts, answers, Deliveries and Signals out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from portico.check.case import Case, Found, Given
+from portico.check.judge import Judge
+from portico.check.site import Site
+from portico.check.stage import Stage, happen
+from portico.clock import Clock
+from portico.errors import PorticoError
+from portico.events.emit import Event
+from portico.hl7.edit import MessageEdit
+from portico.hl7.view import MessageView
+from portico.workers.nursery import Nursery
+from portico.workers.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """One case. differences: a line each; none: it holds. updated: golden files written."""
+
+    name: str
+    place: str
+    differences: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+
+
+async def run_cases(
+    site: Site, cases: Sequence[Found], clock: Clock, update: bool = False
+) -> list[CaseResult]:
+    """Every case in order. update: write golden files instead of comparing with them.
+
+    Raises ConfigError when the workers do not start.
+    """
+    nursery = Nursery(clock, site.config.workers.preload)
+    nursery.start()
+    pool = Pool(nursery, clock=clock, emit=_unheard)
+    try:
+        await pool.start()
+        stage = Stage(site, pool)
+        return [await _run(stage, found, update) for found in cases]
+    finally:
+        await pool.stop(1.0)
+
+
+async def _run(stage: Stage, found: Found, update: bool) -> CaseResult:
+    case = found.case
+    try:
+        happened = [
+            await happen(stage, case, content, number)
+            for number, content in enumerate(_contents(stage.site.root, case))
+        ]
+    except (PorticoError, OSError) as error:
+        return CaseResult(case.case, found.place, (str(error),))
+    judge = Judge(stage, case, update)
+    judge.all(happened)
+    return CaseResult(case.case, found.place, tuple(judge.differences), tuple(judge.updated))
+
+
+def _contents(root: Path, case: Case) -> list[bytes]:
+    """The messages of a case, edited. Raises OSError, MessageError."""
+    return [_edited(_content(root, given), case.set) for given in case.given]
+
+
+def _content(root: Path, given: Given) -> bytes:
+    if given.file:
+        return (root / given.file).read_bytes()
+    text = given.text.encode()
+    return text.replace(b"\n", b"\r") if text.startswith(b"MSH") else text
+
+
+def _edited(content: bytes, changes: Mapping[str, str]) -> bytes:
+    if not changes:
+        return content
+    edit = MessageEdit(MessageView(content))
+    for place, text in changes.items():
+        edit.set(place, text)
+    return edit.encode()
+
+
+def _unheard(event: Event) -> None:
+    """A case has no operator."""
