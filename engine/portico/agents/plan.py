@@ -27,7 +27,7 @@ from portico.language.tables import Table, Tables
 from portico.spec.rules import GROUP, OnError
 from portico.steps.contract import Build, StepType
 from portico.steps.state import Limits
-from portico.steps.table import PLANNED, STEPS
+from portico.steps.table import PLANNED, STEPS, TWINS
 
 _LONGEST = 10**17  # nanoseconds that a timer can hold: three years stand for `forever`
 
@@ -96,7 +96,7 @@ def step_type(verb: str) -> StepType:
 
     The catalog would do, but it knows listeners too, and workers load none. Raises ConfigError.
     """
-    target = STEPS.get(verb)
+    target = STEPS.get(verb) or TWINS.get(verb)
     for point in () if target else entry_points(group="portico.steps", name=verb):
         target = point.value
     if target is None:

@@ -83,9 +83,9 @@ class Agent(Options):
     start: Literal["running", "paused"] = "running"
     goal: Text
     on: ConditionField
-    steps: Annotated[Any, PlainValidator(_raw), WithJsonSchema({"$ref": "#/$defs/Steps"})]
+    steps: Annotated[Any, PlainValidator(_raw), WithJsonSchema({"type": ["array", "object"]})]
     order_by: Annotated[OrderBy, AfterValidator(_places_only)] | None = None
-    on_error: Annotated[Any, WithJsonSchema({"$ref": "#/$defs/OnError"})] = "park"
+    on_error: Annotated[Any, WithJsonSchema({"type": ["string", "object"]})] = "park"
     limits: Limits = Limits()
     pool: Pool = Pool()
     retry: RetryPolicy = RetryPolicy()
