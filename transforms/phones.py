@@ -3,9 +3,9 @@
 import re
 
 from portico.authoring import Message
+from transforms import repetitions
 
 FIELDS = ("PID-13", "PID-14")  # home, business
-REPETITIONS = 10  # as many numbers as one field is searched for
 
 
 def normalize(msg: Message, prefix: str = "49", trunk: str = "0") -> None:
@@ -15,11 +15,10 @@ def normalize(msg: Message, prefix: str = "49", trunk: str = "0") -> None:
     national number (`0` in Germany, `1` in the United States, nothing in Italy).
     """
     for field in FIELDS:
-        for number in range(1, REPETITIONS + 1):
-            place = f"{field}[{number}].1"
-            dialled = e164(msg.get(place), prefix, trunk)
+        for place in repetitions.places(msg, field):
+            dialled = e164(msg.get(f"{place}.1"), prefix, trunk)
             if dialled:
-                msg[place] = dialled
+                msg[f"{place}.1"] = dialled
 
 
 def e164(text: str, prefix: str, trunk: str) -> str:
