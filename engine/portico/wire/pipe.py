@@ -65,7 +65,8 @@ class PipeDecoder:
 
     def _cut(self, data: bytes) -> tuple[list[Frame], int]:
         """The whole frames of these bytes, and where the unfinished one starts."""
-        frames, at = [], 0
+        frames: list[Frame] = []
+        at = 0
         self._need = _LENGTHS.size
         while len(data) - at >= _LENGTHS.size:
             header, body = _LENGTHS.unpack_from(data, at)

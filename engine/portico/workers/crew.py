@@ -48,7 +48,7 @@ class Crew:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
-        self._pace = _FRAME_SECONDS / 4  # seconds an item takes; at first, a cautious guess
+        self._pace = _FRAME_SECONDS  # seconds an item takes; the first ones go one by one
         self._feeding = False
         self._starved = 0.0  # since when something could go and no worker could take it
 
@@ -87,7 +87,10 @@ class Crew:
             self._backlog.finish(task)
             task.done(NOT_RUN)
             return
-        behind = self._backlog.hold(task.group) if protocol.holds(result) else ()
+        self._tell(worker, task, result, holds=protocol.holds(result))
+
+    def _tell(self, worker: Worker, task: Task, result: SessionResult, *, holds: bool) -> None:
+        behind = self._backlog.hold(task.group) if holds else ()
         self._backlog.finish(task)
         task.done(Outcome(result, worker.life.version, worker.life.pid))
         for waiting in behind:
@@ -109,9 +112,12 @@ class Crew:
         self._feeding = False
         while self._backlog.ready:
             depth = _FRAMES if self._pace < _FRAME_SECONDS else 1
-            free = [w for w in self.staff.active() if w.life.version and len(w.sent) < depth]
+            active = self.staff.active()
+            free = [w for w in active if w.life.version and len(w.sent) < depth]
             if not free:
                 self._starved = self._starved or self._clock.monotonic()
+                if not active:
+                    self.staff.grow()
                 return
             worker = min(free, key=_outstanding)
             worker.give(self._backlog.take(self._share(worker, free), _FRAME_BYTES))
@@ -152,7 +158,8 @@ class Crew:
         known = len(suspects) == 1
         if known and (why is not End.NURSERY or suspects[0].deaths >= _NURSERY_DEATHS):
             self._backlog.put_back(behind)
-            self.answered(worker, suspects[0], _fault(worker, why, how, suspects[0]))
+            fault = _fault(worker, why, how, suspects[0])
+            self._tell(worker, suspects[0], fault, holds=True)
         else:
             self._backlog.put_back([*suspects, *behind])
 

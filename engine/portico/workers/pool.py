@@ -1,14 +1,13 @@
 """All agents' workers: the engine's one way to have an item run.
 
-Everything happens on the running loop, and only `start`, `activate`, `retire` and `stop`
-wait for anything. `done` is called exactly once for each item, later than `submit` returns,
-and must not raise.
+Everything happens on the running loop; only what is a coroutine waits for anything. `done` is
+called exactly once for each item, later than `submit` returns, and must not raise.
 
 Items of one group are run in their order and never two at a time. When one is to be tried
-again (`failure.transient`) or holds its key (`hold`), all of its group that was submitted
-before `done` heard of it is given back as not run, in order, and what is submitted from then
-on is run: the caller decides what that is. A worker's death charges one item at most, as
-`step.timeout` or `step.crashed`; a crash is transient at its first attempts.
+again (`failure.transient`), holds its key (`hold`) or cost its worker, all of its group that
+was submitted before `done` heard of it is given back as not run, in order, and what is
+submitted from then on is run: the caller decides what that is. A worker's death charges one
+item at most, as `step.timeout` or `step.crashed`; a crash is transient at first attempts.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ from portico.workers.backlog import Done, Outcome
 from portico.workers.crew import Crew
 from portico.workers.nursery import Nursery
 from portico.workers.protocol import ITEM_LIMIT, Load
-from portico.workers.staff import Terms
+from portico.workers.staff import Proof, Terms
 from portico.workers.worker import End
 
 _TICK_SECONDS = 0.1
@@ -53,19 +52,18 @@ class Pool:
         await self._nursery.attach(self._lost)
         self._tick()
 
-    async def activate(
+    async def prove(
         self,
         agent: str,
         document: dict[str, Any],
         root: str,
         terms: Terms,
         memory: int = 256 << 20,
-    ) -> str:
-        """Prove an agent's plan in a worker, then let it answer in place of what did.
+    ) -> Proof:
+        """Load an agent's plan in a worker, beside what is in force; `adopt` or `discard` it.
 
-        document: as in the site's file; root: the site's folder; memory: bytes that a worker
-        may allocate. Returns the version. Raises ConfigError, and what was in force stays.
-        Sessions that run end as they began; what waits is run by the new version.
+        document: as `agents.plan` compiles it; root: the site's folder; memory: bytes that a
+        worker may allocate. Raises ConfigError with the reason.
         """
         crew = self._crews.get(agent)
         if crew is None:
@@ -74,9 +72,34 @@ class Pool:
         try:
             return await crew.staff.prove(Load(agent, document, root, memory), terms)
         except ConfigError:
-            if not crew.staff.version:
-                await self._part(agent)
+            await self._part_if_vacant(agent)
             raise
+
+    def adopt(self, proof: Proof) -> None:
+        """Let a proven plan answer in place of what did.
+
+        Sessions that run end as they began; what waits is run by the new version.
+        """
+        self._crews[proof.agent].staff.adopt(proof)
+
+    async def discard(self, proof: Proof) -> None:
+        """Let a proven plan go: another of the same reload failed."""
+        if proof.agent in self._crews:
+            self._crews[proof.agent].staff.discard(proof)
+            await self._part_if_vacant(proof.agent)
+
+    async def activate(
+        self,
+        agent: str,
+        document: dict[str, Any],
+        root: str,
+        terms: Terms,
+        memory: int = 256 << 20,
+    ) -> str:
+        """Prove and adopt one agent; its version. Raises ConfigError: what was stays."""
+        proof = await self.prove(agent, document, root, terms, memory)
+        self.adopt(proof)
+        return proof.version
 
     def submit(self, agent: str, item: Item, group: str, done: Done) -> None:
         """Have an item run; group: its order key, empty for none.
@@ -109,8 +132,12 @@ class Pool:
         await self._nursery.stop()
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """By agent: version, starting, idle, busy, backlog, quarantined, pids."""
+        """By agent: version, workers, starting, idle, busy, backlog, quarantined, pids."""
         return {agent: crew.status() for agent, crew in self._crews.items()}
+
+    async def _part_if_vacant(self, agent: str) -> None:
+        if agent in self._crews and self._crews[agent].staff.vacant():
+            await self._part(agent)
 
     async def _part(self, agent: str) -> None:
         crew = self._crews.pop(agent)

@@ -129,8 +129,8 @@ FromEngine = Load | Run | Ping
 FromWorker = Hello | Loaded | LoadFailed | Results | Pong
 
 _encode = msgspec.json.Encoder().encode
-_engine_says = msgspec.json.Decoder(FromEngine)
-_worker_says = msgspec.json.Decoder(FromWorker)
+_engine_says: msgspec.json.Decoder[FromEngine] = msgspec.json.Decoder(FromEngine)
+_worker_says: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
 
 
 def encode(message: Load | Ping | Hello | Loaded | LoadFailed | Pong) -> bytes:
@@ -222,7 +222,7 @@ def read_engine(header: bytes) -> FromEngine:
     """What the engine said. Raises WorkerError."""
     try:
         return _engine_says.decode(header)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         raise WorkerError(f"the engine spoke nonsense: {error}") from error
 
 
@@ -230,7 +230,7 @@ def read_worker(header: bytes) -> FromWorker:
     """What the worker said. Raises WorkerError, which never holds the worker's own words."""
     try:
         return _worker_says.decode(header)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise WorkerError("a header that is not of the protocol") from error
 
 

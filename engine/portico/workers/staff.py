@@ -1,8 +1,8 @@
 """Which processes work for one agent: hired, watched, dismissed, replaced.
 
-Every worker belongs to an edition: one activation of the agent. A new edition is proven by
-one worker, on trial, before it is the one in force; the workers of the one before then end
-as soon as they are empty.
+Every worker belongs to an edition of the agent. A new edition is proven by one worker, on
+trial, before it can be put in force; the workers of the one before then end as soon as they
+are empty.
 """
 
 import asyncio
@@ -46,10 +46,22 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class _Edition:
+class Edition:
+    """A plan as workers load it. number: counts up with every proof."""
+
     number: int
     plan: Load
     terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A plan that one worker has loaded, and may be put in force."""
+
+    agent: str
+    version: str
+    token: int
+    edition: Edition
 
 
 class Staff:
@@ -80,24 +92,44 @@ class Staff:
         self._may_grow = may_grow
         self._loop = asyncio.get_running_loop()
         self._workers: dict[int, Worker] = {}
-        self._edition = _Edition(0, Load(agent, {}, "", 0), Terms(fewest=0, most=0))
+        self._edition = Edition(0, Load(agent, {}, "", 0), Terms(fewest=0, most=0))
         self._editions = 0
-        self._trials: dict[int, tuple[_Edition, asyncio.Future[str]]] = {}
+        self._trials: dict[int, asyncio.Future[str]] = {}
         self._connecting: set[asyncio.Task[Any]] = set()
         self._intensity = Intensity()
         self.leaving: End | None = None
         self.left: asyncio.Future[None] = self._loop.create_future()
 
-    async def prove(self, plan: Load, terms: Terms) -> str:
-        """Load a plan in a worker, then put it in force; its version. Raises ConfigError."""
+    async def prove(self, plan: Load, terms: Terms) -> Proof:
+        """Load a plan in a worker, beside what is in force. Raises ConfigError."""
         self._editions += 1
-        edition = _Edition(self._editions, plan, terms)
+        edition = Edition(self._editions, plan, terms)
         proven: asyncio.Future[str] = self._loop.create_future()
         try:
-            self._trials[self._hire(edition)] = edition, proven
+            token = self._hire(edition)
         except WorkerError as error:
             raise ConfigError(f"agent {self._agent} does not load: {error}") from error
-        return await proven
+        self._trials[token] = proven
+        return Proof(self._agent, await proven, token, edition)
+
+    def adopt(self, proof: Proof) -> None:
+        """Put a proven edition in force; what waits is run by it."""
+        self._trials.pop(proof.token, None)
+        self._edition, self.version = proof.edition, proof.version
+        self._intensity = Intensity()
+        self._emit(AgentLoaded(self._agent, proof.version))
+        for worker in list(self._workers.values()):
+            self.dismiss(worker)
+        self.keep_fewest()
+
+    def discard(self, proof: Proof) -> None:
+        """End the worker of a proof that is not wanted."""
+        if self._trials.pop(proof.token, None) and proof.token in self._workers:
+            self.end(self._workers[proof.token], End.RETIRED, "")
+
+    def vacant(self) -> bool:
+        """Whether nothing is in force and nothing is on trial."""
+        return not self.version and not self._trials
 
     def active(self) -> list[Worker]:
         """Workers of the edition in force that can be given something, now or soon."""
@@ -127,17 +159,10 @@ class Staff:
             self.end(worker, End.STOPPED, "")
 
     def loaded(self, worker: Worker, version: str) -> None:
-        """A worker can run its plan; one on trial puts its edition in force."""
+        """A worker can run its plan, or has proven one."""
         life = worker.life
         self._emit(WorkerStarted(self._agent, life.pid, self._clock.monotonic() - life.born))
-        edition, proven = self._trials.pop(worker.token, (None, None))
-        if edition and proven:
-            self._edition, self.version = edition, version
-            self._intensity = Intensity()
-            self._emit(AgentLoaded(self._agent, version))
-            for other in list(self._workers.values()):
-                self.dismiss(other)
-            self.keep_fewest()
+        if proven := self._trials.get(worker.token):
             if not proven.done():
                 proven.set_result(version)
         elif worker.edition == self._edition.number and version != self.version:
@@ -150,7 +175,7 @@ class Staff:
             return
         if self.leaving is not None:
             self.end(worker, self.leaving, "")
-        elif worker.edition < self._edition.number:
+        elif worker.edition != self._edition.number:
             self.end(worker, End.REPLACED, "")
         elif worker.life.left <= 0:
             self.end(worker, End.RECYCLED, "")
@@ -176,11 +201,14 @@ class Staff:
             self._hire_another()
 
     def grow(self) -> None:
-        """Hire one more, if none is on its way and the agent and the pool allow it."""
+        """Hire one more, if none is on its way and the agent and the pool allow it.
+
+        An agent that has none at all gets one whatever the pool says.
+        """
         staff = self.active()
-        if len(staff) < self._edition.terms.most and self._may_grow():
-            if all(worker.life.version for worker in staff):
-                self._hire_another()
+        room = len(staff) < self._edition.terms.most and self._may_grow()
+        if not staff or (room and all(worker.life.version for worker in staff)):
+            self._hire_another()
 
     def watch(self) -> None:
         """End what is late, silent or idle too long; hire what is missing."""
@@ -196,6 +224,7 @@ class Staff:
         busy = sum(1 for w in loaded if w.sent)
         return {
             "version": self.version,
+            "workers": len(workers),
             "starting": len(workers) - len(loaded),
             "idle": len(loaded) - busy,
             "busy": busy,
@@ -203,7 +232,7 @@ class Staff:
             "pids": [w.life.pid for w in loaded],
         }
 
-    def _hire(self, edition: _Edition) -> int:
+    def _hire(self, edition: Edition) -> int:
         terms = edition.terms
         worker = Worker(
             edition.plan, edition.number, terms.time, terms.recycle, self._owner, self._clock
@@ -274,7 +303,7 @@ class Staff:
             self._emit(WorkerEnded(self._agent, life.pid, why.value, life.runs))
         else:
             self._emit(WorkerDied(self._agent, life.pid, why.value, how, life.runs))
-        _, proven = self._trials.pop(worker.token, (None, None))
+        proven = self._trials.pop(worker.token, None)
         if proven and not proven.done():
             proven.set_exception(ConfigError(f"agent {self._agent} does not load: {how}"))
         self._gone(worker, why, how)
