@@ -110,7 +110,7 @@ def parse_json(content: bytes) -> Any:
 
 def _shallow(value: Any) -> bool:
     level = [value]
-    for _ in range(DEPTH + 1):
+    for _ in range(DEPTH):
         level = [
             child
             for node in level
