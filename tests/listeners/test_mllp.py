@@ -7,11 +7,11 @@ import sys
 import tracemalloc
 from pathlib import Path
 
-import hl7
 import pytest
 from hl7.client import MLLPClient
 from pydantic import ValidationError
 
+import hl7
 from portico.errors import ListenFailed
 from portico.listeners.mllp import MllpSource
 from portico.model.receipt import Receipt, Told
@@ -124,13 +124,15 @@ async def test_a_held_listener_reads_nothing_and_closes_nobody(listening, connec
 
     listener.hold()
     new = await connect(listener)
-    old.send(b"old")
+    old.send(b"old", b"x" * 100_000)
     new.send(b"new")
     await desk.until(lambda: listener.connections() == 2)
+    await asyncio.sleep(0.02)
     assert [a.content for a in desk.arrivals] == [b"before"]
     listener.release()
 
     await old.hear(b"ACK:old")
+    await old.hear(b"ACK:" + b"x" * 100_000)
     await new.hear(b"ACK:new")
 
 
@@ -203,6 +205,7 @@ async def test_a_frame_too_large_is_told_after_those_before_it_are_answered(
     assert await peer.rest() == encode(b"ACK:1") + encode(b"ACK:2")
     [event] = desk.named("FrameRefused")
     assert event.code == "wire.frame_too_large"
+    assert desk.named("ConnectionClosed")[0].code == "broken"
 
 
 async def test_an_endless_frame_ends_at_the_limit(listening, connect, desk):

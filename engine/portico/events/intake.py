@@ -22,7 +22,7 @@ class ConnectionOpened(Event):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionClosed(Event):
-    """A connection ended. code: `peer idle timeout broken refused stopped told`; left: bytes of
+    """A connection ended. code: `peer idle timeout broken stopped told`; left: bytes of
     an unfinished frame that were dropped with it.
     """
 

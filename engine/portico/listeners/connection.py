@@ -163,11 +163,13 @@ class Connection(StreamProtocol):
             self.refuse(decoder.fault.code, str(decoder.fault))
         elif decoder.ends_bare:
             self._bare = self.house.later(BARE_END_WAIT, self._settle)
+        if self.house.held:
+            self.pace()
 
     def refuse(self, code: str, text: str) -> None:
         """Read no more; close once what came before is answered."""
         self.house.emit(FrameRefused(self.house.channel, self.peer, code, text))
-        self.finish("refused")
+        self.finish("timeout" if code == "timeout" else "broken")
 
     def finish(self, why: str) -> None:
         """Read no more; close once every answer that is owed has left."""

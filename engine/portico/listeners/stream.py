@@ -107,10 +107,12 @@ class StreamListener(ServerFactory):
         return len(self._connections)
 
     def hold(self) -> None:
-        """Stop reading; a new peer may connect, and waits too."""
+        """Stop reading; a new peer may connect, and waits too.
+
+        A connection stops at its next read, whose frames are kept: a hold costs nothing for
+        those that are idle, and they can still be seen to end.
+        """
         self.held = True
-        for connection in self._connections:
-            connection.pace()
 
     def release(self) -> None:
         """Read again."""
