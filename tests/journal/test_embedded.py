@@ -14,7 +14,7 @@ import pytest
 
 from portico.errors import ConfigError, JournalLocked, JournalUnavailable
 from portico.events import journal as events
-from portico.journal import binaries, cluster, connect, postmaster
+from portico.journal import binaries, cluster, connect, migrate, postmaster
 from portico.journal.binaries import Binaries
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
@@ -239,6 +239,15 @@ async def test_data_of_another_version_are_left_alone(appliance):
     (one.folder.postgres / "PG_VERSION").write_text("12\n")
     with pytest.raises(ConfigError, match=r"made by PostgreSQL 12 .*journal\.binaries"):
         await one.server.start()
+
+
+async def test_an_older_postgresql_can_be_configured(tmp_path, appliance):
+    """Version 16 knows no locale of PostgreSQL's own; the journal is the same."""
+    older = binaries.find().folder.parents[1] / "pginstall" / "bin"
+    one = appliance(tmp_path / "older", programs=binaries.find(older))
+    await one.server.start()
+    assert one.server.version.startswith("16.")
+    assert (await migrate.migrate(one.server.conninfo)).after == migrate.target("pre")
 
 
 async def test_stop_ends_the_server_and_is_harmless_twice(appliance):

@@ -88,9 +88,10 @@ async def run(
     parameters: Parameters = None,
     *,
     deadline: float = 5.0,
+    reads: bool = False,
 ) -> list[TupleRow]:
-    """The rows of one statement, none for one that gives none."""
-    with within(connection, deadline):
+    """The rows of one statement, none for one that gives none. Raises as `within` does."""
+    with within(connection, deadline, reads=reads):
         cursor = await connection.execute(statement, parameters)
         return await cursor.fetchall() if cursor.description else []
     raise AssertionError("within() raises what it catches")
@@ -173,5 +174,5 @@ def _reason(error: psycopg.Error) -> str:
 
 
 async def _check(connection: Connection, where: str, deadline: float) -> None:
-    rows = await run(connection, safety.QUERY, deadline=deadline)
+    rows = await run(connection, safety.QUERY, deadline=deadline, reads=True)
     safety.require(safety.Settings(*rows[0]), where)

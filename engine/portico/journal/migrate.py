@@ -77,7 +77,8 @@ async def _schema(conninfo: str) -> Schema:
     """What the journal says of itself; 0 before the first migration."""
     connection = await connect.connect(conninfo)
     try:
-        rows = await connect.run(connection, "select version, compat from journal_schema")
+        statement = "select version, compat from journal_schema"
+        rows = await connect.run(connection, statement, reads=True)
     except JournalRefused as error:
         if error.sqlstate == _UNDEFINED_TABLE:
             return Schema(0, 0)
