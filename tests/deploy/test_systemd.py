@@ -1,5 +1,6 @@
 """The unit, its user and folders, and the script that installs them."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -7,6 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from portico.cli import main
+from portico.cli.table import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy/systemd"
@@ -183,3 +187,15 @@ def test_the_readme_names_every_file_and_option():
         assert file.name == "README.md" or f"`{file.name}`" in text
     assert options
     assert {option for option in options if option not in text} == set()
+
+
+@pytest.mark.parametrize("line", [*values("ExecStartPre"), *values("ExecStart")])
+def test_the_commands_of_the_unit_exist_with_their_options(line):
+    """The unit never starts a command that this version does not have."""
+    _, name, *arguments = line.split()
+    module = COMMANDS[name].where.partition(":")[0]
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"portico {name} ({module}) is not built yet")
+    known = {option for each in main.load(name).params for option in each.opts}
+
+    assert {argument for argument in arguments if argument.startswith("-")} <= known

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from portico.cli.table import COMMANDS
 from portico.spec import document
 
 ROOT = Path(__file__).parents[2]
@@ -19,12 +20,16 @@ PAGES = sorted(
 )
 
 
-def portico(*arguments):
+def portico(name, *arguments):
     """A command of ours, run as an operator would; skipped until it is built."""
-    if importlib.util.find_spec("portico.cli.site") is None:
-        pytest.skip("portico check and portico test (portico.cli.site) are not built yet")
+    module = COMMANDS[name].where.partition(":")[0]
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"portico {name} ({module}) is not built yet")
     return subprocess.run(
-        [sys.executable, "-m", "portico", *arguments], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "portico", name, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
 
 
