@@ -1,18 +1,19 @@
 """`case:` documents in `channels/*.test.yaml` (SITE reference, section 4)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
+from portico.check.site import Site
 from portico.language.condition import Condition
 from portico.language.place import Place
 from portico.spec.document import Document, read
-from portico.spec.fields import ONE_OR_MANY, Later, Name, Options, Text, wrong
+from portico.spec.fields import ONE_OR_MANY, Later, Name, Options, Text, nearest, wrong
 from portico.spec.finding import Finding
-from portico.spec.rules import PlaceField
+from portico.spec.rules import PlaceField, walk
 from portico.spec.shape import fit
 
 PATTERN = "*.test.yaml"
@@ -166,6 +167,33 @@ def read_cases(root: Path, files: Iterable[Path] = ()) -> tuple[list[Found], lis
             if case is not None:
                 found.append(Found(case, document))
     return found, findings
+
+
+def examine_cases(root: Path, site: Site | None) -> list[Finding]:
+    """What is wrong with the site's cases. site: when it is whole, to look up names."""
+    found, findings = read_cases(root)
+    if site is not None:
+        findings += [finding for one in found for finding in _dangling(one, site)]
+    return findings
+
+
+def _dangling(found: Found, site: Site) -> Iterator[Finding]:
+    """Names of channels, destinations and steps that the site does not have."""
+    case, document = found.case, found.document
+    if case.channel and case.channel not in site.channels:
+        hint = nearest(case.channel, site.channels)
+        text = f"there is no channel {case.channel!r}"
+        yield document.finding(("channel",), "site.unknown_channel", text, hint)
+    for name in case.expect.deliveries or ():
+        if name not in site.destinations:
+            hint = nearest(name, site.destinations)
+            place = ("expect", "deliveries", name)
+            text = f"there is no destination {name!r}"
+            yield document.finding(place, "site.unknown_destination", text, hint)
+    steps = {step["name"] for agent in site.agents.values() for step in walk(agent.steps)}
+    for name in case.steps.keys() - steps:
+        text = f"no agent has a step {name!r}"
+        yield document.finding(("steps", name), "site.unknown_step", text, nearest(name, steps))
 
 
 def _name(path: Path, root: Path) -> str:

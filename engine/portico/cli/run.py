@@ -17,19 +17,29 @@ def run(
     ] = False,
 ) -> int:
     """Run the engine until it is told to stop."""
-    from portico.server import service
+    from portico.server import service  # it loads the reactor, which `--help` must not
 
     if not with_demo:
-        return service.run(place.a_site(site or Path()), False)
+        return service.run(place.a_site(site or Path()))
     folder = place.a_site(site or demo_site())
-    console.line(
-        f"a demo peer listens on {demo.HOST}:{demo.PORT} and shows what it gets, masked"
-    )
+    for line in DEMO:
+        console.note(line)
     with demo.running():
-        return service.run(folder, True)
+        return service.run(folder)
 
 
 def demo_site() -> Path:
     """The repository's own site when this is a checkout, else the folder we are in."""
     root = Path(portico.__file__).parents[2]
     return root if (root / "channels").is_dir() else Path()
+
+
+DEMO = (
+    "The demo site: admissions on 127.0.0.1:2575 are cleaned and sent on to a peer that this",
+    f"command starts on {demo.HOST}:{demo.PORT}; results on 127.0.0.1:2577 are filed by status",
+    "in var/out. The peer shows, masked, what it gets. Try in another terminal:",
+    "    .venv/bin/portico send samples/hl7/adt_a01.hl7",
+    "    .venv/bin/portico send --to 127.0.0.1:2577 samples/hl7/oru_r01_mixed.hl7",
+    "    .venv/bin/portico status",
+    "    .venv/bin/portico signals",
+)

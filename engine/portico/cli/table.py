@@ -15,10 +15,12 @@ SITE, ENGINE, MESSAGES, PEERS = "A site", "A running engine", "Messages", "Other
 
 COMMANDS: dict[str, Command] = {
     "init": Command(
-        "portico.cli.site:init", SITE, "Make a new site folder that runs as it is."
+        "portico.cli.init:init", SITE, "Make a new site folder that runs as it is."
     ),
     "check": Command(
-        "portico.cli.site:check", SITE, "Say all that is wrong with a site, without running it."
+        "portico.cli.check:check",
+        SITE,
+        "Say all that is wrong with a site, without running it.",
     ),
     "test": Command(
         "portico.cli.cases:test",
