@@ -181,7 +181,7 @@ class Channel(Options):
     source: Annotated[
         Source,
         PlainValidator(source_of),
-        WithJsonSchema({"$ref": "#/$defs/Source"}),
+        WithJsonSchema({"type": "object"}),
     ]
     content: Content = "hl7"
     charset: Charset = Charset()

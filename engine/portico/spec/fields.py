@@ -7,6 +7,7 @@ into a value and say what would be right when they cannot (SITE reference, secti
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
 
 from pydantic import (
@@ -163,6 +164,13 @@ def kind_of(value: object) -> str:
     return "a list" if isinstance(value, list | tuple) else "a text"
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a file would spell the value of a field: for `check --explain` and the schemas."""
+
+    text: Callable[[Any], str]
+
+
 def _parsed(read: Callable[[str], T]) -> BeforeValidator:
     """A validator that reads text and leaves values of the final type alone."""
 
@@ -218,10 +226,14 @@ Text = Annotated[str, _parsed(str), WithJsonSchema({"type": ["string", "number",
 Duration = Annotated[
     float,
     _parsed(units.duration),
+    Shown(units.duration_text),
     WithJsonSchema({"type": "string", "examples": ["30s", "forever"]}),
 ]
 Size = Annotated[
-    int, _parsed(units.size), WithJsonSchema({"type": "string", "examples": ["16MiB"]})
+    int,
+    _parsed(units.size),
+    Shown(units.size_text),
+    WithJsonSchema({"type": "string", "examples": ["16MiB"]}),
 ]
 Switch = Annotated[bool, _parsed(switch), WithJsonSchema({"enum": ["yes", "no", True, False]})]
 Count = Annotated[
@@ -235,5 +247,21 @@ Address = Annotated[
 Name = Annotated[
     str, _parsed(name), WithJsonSchema({"type": "string", "pattern": "^[a-z][a-z0-9_]*$"})
 ]
-# One item may stand for a list of one: `Annotated[tuple[Name, ...], ONE_OR_MANY]`.
-ONE_OR_MANY = BeforeValidator(_listed)
+
+
+class OneOrMany:
+    """One item may stand for a list of one: `Annotated[tuple[Name, ...], ONE_OR_MANY]`."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_listed, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core)
+        return {"anyOf": [schema.get("items", {}), schema]}
+
+
+ONE_OR_MANY = OneOrMany()

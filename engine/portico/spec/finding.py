@@ -19,7 +19,7 @@ class Finding:
 
     path: relative to the site's root, with `/`. line: from 1, or 0 for the file as a whole.
     key: dotted keys, items from 1 (`steps[2].filter.keep`), or empty. hint: what would be
-    right. code: stable, explained in check.report.CODES and docs/errors.md.
+    right. code: stable, explained in check.codes.CODES and docs/errors.md.
     """
 
     path: str
