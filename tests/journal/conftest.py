@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,28 +49,24 @@ async def appliance(data: Path) -> AsyncIterator[Callable[..., Appliance]]:
 
 
 @pytest.fixture
-def passable() -> Path:
+def passable(memory_folder: Path) -> Iterator[Path]:
     """A folder of this test's own, on a path that every user may pass, with a space in it."""
-    top = Path(tempfile.mkdtemp(prefix="portico test "))
+    top = Path(tempfile.mkdtemp(prefix="with space ", dir=memory_folder))
     top.chmod(0o755)
     yield top
     shutil.rmtree(top)
 
 
 @pytest.fixture(scope="session")
-async def _made(tmp_path_factory) -> Path:
+async def _made(memory_folder: Path) -> Path:
     """A data folder that was made once, to be copied."""
-    one = Appliance(tmp_path_factory.mktemp("made") / "data")
+    one = Appliance(memory_folder / "made")
     await one.server.start()
     await one.close()
-    yield one.folder.path
-    shutil.rmtree(one.folder.path)
+    return one.folder.path
 
 
 @pytest.fixture
-def data(_made: Path, tmp_path: Path) -> Path:
+def data(_made: Path, passable: Path) -> Path:
     """A data folder that was used and stopped before."""
-    path = tmp_path / "data"
-    shutil.copytree(_made, path)
-    yield path
-    shutil.rmtree(path)
+    return shutil.copytree(_made, passable / "data")

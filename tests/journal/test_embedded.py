@@ -4,7 +4,6 @@ import asyncio
 import ctypes
 import os
 import platform
-import shutil
 import signal
 import subprocess
 import sys
@@ -94,14 +93,14 @@ async def until(condition) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_first_start_makes_the_folder_and_a_second_finds_it(tmp_path, appliance):
+async def test_a_first_start_makes_the_folder_and_a_second_finds_it(passable, appliance):
     """Data outlive a stop, on a path with a space in it."""
-    one = appliance(tmp_path / "with a space")
+    one = appliance(passable / "with a space")
     await one.server.start()
     async with await connect.connect(one.server.conninfo) as connection:
         await connection.execute("create table kept as select 1")
     await one.close()
-    two = appliance(tmp_path / "with a space")
+    two = appliance(passable / "with a space")
     await two.server.start()
     assert await kept(two.server.conninfo) == 1
     assert (len(one.of(events.JournalMade)), len(two.of(events.JournalMade))) == (1, 0)
@@ -109,13 +108,9 @@ async def test_a_first_start_makes_the_folder_and_a_second_finds_it(tmp_path, ap
 
 async def test_a_path_longer_than_a_socket_address_works(data, appliance):
     """Site folders lie as deep as their owners like."""
-    deep = data.parent / ("deep" * 50)
-    data.rename(deep)
-    one = appliance(deep)
+    one = appliance(data.rename(data.with_name("deep" * 50)))
     await one.server.start()
     await (await connect.connect(one.server.conninfo)).close()
-    await one.close()
-    deep.rename(data)
 
 
 async def test_it_listens_on_its_own_socket_only_and_asks_for_the_password(appliance):
@@ -132,9 +127,9 @@ async def test_it_listens_on_its_own_socket_only_and_asks_for_the_password(appli
         await connect.connect(one.server.conninfo + " password=guess")
 
 
-async def test_the_password_is_in_no_command_line_environment_or_log(tmp_path, appliance):
+async def test_the_password_is_in_no_command_line_environment_or_log(passable, appliance):
     """Other users of the machine see command lines; logs are sent away."""
-    programs, record = tmp_path / "programs", tmp_path / "record"
+    programs, record = passable / "programs", passable / "record"
     programs.mkdir()
     real = binaries.find()
     (programs / "postgres").symlink_to(real.postgres)
@@ -142,7 +137,7 @@ async def test_the_password_is_in_no_command_line_environment_or_log(tmp_path, a
         f'#!/bin/sh\n(echo "$@"; env) > "{record}"\nexec "{real.initdb}" "$@"\n'
     )
     (programs / "initdb").chmod(0o755)
-    one = appliance(tmp_path / "new", programs=Binaries(programs, real.version))
+    one = appliance(passable / "new", programs=Binaries(programs, real.version))
     await one.server.start()
     password = one.folder.password()
     running = Path(f"/proc/{one.server.pid}")
@@ -223,9 +218,9 @@ async def test_a_first_start_that_fails_says_why_and_can_be_repeated(appliance):
     await one.server.start()
 
 
-async def test_a_half_made_folder_is_made_again(tmp_path, appliance):
+async def test_a_half_made_folder_is_made_again(passable, appliance):
     """A power cut during the first start leaves nothing that a second start trusts."""
-    one = appliance(tmp_path / "half")
+    one = appliance(passable / "half")
     draft = one.folder.path / "postgres.new"
     draft.mkdir()
     (draft / "PG_VERSION").write_text("18\n")
@@ -241,10 +236,10 @@ async def test_data_of_another_version_are_left_alone(appliance):
         await one.server.start()
 
 
-async def test_an_older_postgresql_can_be_configured(tmp_path, appliance):
+async def test_an_older_postgresql_can_be_configured(passable, appliance):
     """Version 16 knows no locale of PostgreSQL's own; the journal is the same."""
     older = binaries.find().folder.parents[1] / "pginstall" / "bin"
-    one = appliance(tmp_path / "older", programs=binaries.find(older))
+    one = appliance(passable / "older", programs=binaries.find(older))
     await one.server.start()
     assert one.server.version.startswith("16.")
     assert (await migrate.migrate(one.server.conninfo)).after == migrate.target("pre")
@@ -431,14 +426,12 @@ def test_root_without_namespaces_drops_to_another_user(passable):
 
 @as_root
 @linux_only
-async def test_a_folder_made_in_a_namespace_goes_on_without_one(data, passable, appliance):
+async def test_a_folder_made_in_a_namespace_goes_on_without_one(data, appliance):
     """The same data, moved into a container."""
-    moved = passable / "var"
-    shutil.copytree(data, moved)
-    engine = Engine(moved, preexec_fn=deny_namespaces)
+    engine = Engine(data, preexec_fn=deny_namespaces)
     assert "identity='user'" in "".join(engine.said)
     assert engine.stop() == 0
-    one = appliance(moved)
+    one = appliance()
     await one.server.start()
     assert one.of(events.JournalStarted)[0].identity == "user"
     assert await kept(one.server.conninfo) == 1

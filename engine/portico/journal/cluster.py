@@ -124,8 +124,11 @@ def leftovers(folder: Folder) -> list[int]:
     container it nearly always does); a process of ours works in our data folder. Empty where
     there is no /proc: then PostgreSQL's own check has to do.
     """
-    pid_file = folder.postgres / "postmaster.pid"
-    if sys.platform != "linux" or not pid_file.exists():
+    try:
+        pid_file = (folder.postgres / "postmaster.pid").read_text("ascii")
+    except FileNotFoundError:
+        return []
+    if sys.platform != "linux":
         return []
     here = folder.postgres.stat()
     found = [
@@ -133,7 +136,7 @@ def leftovers(folder: Folder) -> list[int]:
         for process in Path("/proc").iterdir()
         if process.name.isdigit() and _works_in(process, here)
     ]
-    first = pid_file.read_text("ascii").partition("\n")[0]
+    first = pid_file.partition("\n")[0]
     return sorted(found, key=lambda pid: (str(pid) != first, pid))
 
 

@@ -22,9 +22,10 @@ _READY_WITHIN = 300.0  # seconds; recovery after a crash counts
 _LOOK = 0.005  # seconds between two looks at a pid file or at processes
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 # Signals and seconds of grace. SIGINT shuts down with a checkpoint, which saves a recovery; but
-# during a recovery PostgreSQL 18 hangs on it. SIGQUIT shuts down at once, at any time.
+# during a recovery PostgreSQL 18 hangs on it. SIGQUIT shuts down at once, at any time, and the
+# postmaster kills after 5 s whoever of its own does not follow.
 _GENTLY = ((signal.SIGINT, 3.0),)
-_AT_ONCE = ((signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
+_AT_ONCE = ((signal.SIGQUIT, 6.0), (signal.SIGKILL, 5.0))
 
 
 async def make(folder: Folder, binaries: Binaries, identity: Identity) -> None:
