@@ -205,6 +205,7 @@ def test_text_for_people_cannot_shift_a_field_or_end_a_frame():
         b"MSH|^~\\&",
         b"MSH|^~\\&|||||||||",
         b"MSH|^&&^|A|B|C|D|||ADT^A01|1|P|2.5",
+        b"MSH|^^^|A|B|C|D|||ADT|1|P|2.5||||||8859/1",
         b"MSH|^~\\|A|B|C|D|||ADT^\xff\xfe|1|P|2.5||||||\xff",
         b"MSH|^~\\&|A|B|C|D|||ADT^A\\F\\1|1|P|99999.5",
         b"MSH!$r?@!LIP!LIP!LB!LB!2011!!R01$X!1!P!2.5",

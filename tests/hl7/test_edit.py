@@ -218,7 +218,10 @@ def test_text_in_an_unknown_set_is_refused_unless_it_is_ascii():
 
 def test_a_new_msh_18_rules_what_is_written_from_then_on():
     """C4: the set that the message names when text is written."""
-    changed = edit(b"PID|1")
+    changed = edit(b"PID|1", head=HEAD + b"||||||8859/1")
+    changed.set("ZPI-1", "é")
+    assert changed.raw("ZPI-1") == b"\xe9"
+    changed.remove("ZPI")
     changed.set("MSH-18", "UNICODE UTF-8")
     changed.set("PID-5", "漢")
     assert changed.view.text("PID-5") == "漢"

@@ -76,6 +76,13 @@ def test_every_match_comes_in_order(adt):
     ]
 
 
+def test_without_a_star_a_condition_names_the_first_that_fits():
+    """`OBX[2=ED]-1` is one place, however many fit."""
+    view = of(b"OBX|1|TX", b"OBX|2|ED", b"OBX|3|ED")
+    assert view.texts("OBX[2=ED]-1") == ["2"]
+    assert [str(path) for path in view.expand("OBX[2=ED]-1")] == ["OBX[2]-1"]
+
+
 def test_absent_empty_and_deleted_are_told_apart(adt):
     """E3: `\"\"` is DELETED, an empty or missing field None; both are false."""
     view = MessageView(adt)

@@ -1,7 +1,5 @@
 """The message that a transform's author holds: read and write by path."""
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 
@@ -83,7 +81,7 @@ class Message:
         """The segments, or those of one name, as they are now; later edits do not show."""
         return list(self._edit.view.segments(name))
 
-    def copy(self) -> Message:
+    def copy(self) -> "Message":
         """Another message with the same bytes; edits of one do not show in the other."""
         return Message(self.content, *self._edit.policy)
 

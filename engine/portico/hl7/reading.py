@@ -153,7 +153,7 @@ class Reading:
         except UnicodeDecodeError as error:
             if self._on_error == "refuse":
                 raise TextUndecodable(
-                    f"a byte outside the character set {codec}", str(path) if path else None
+                    f"a byte outside the character set {codec}", _told(path)
                 ) from error
             if self._on_error != "replace":
                 codec = charset.codec_of((), self._on_error)
@@ -161,15 +161,14 @@ class Reading:
 
     def encoded(self, text: str, path: Path | None = None) -> bytes:
         """Escaped bytes of text in the message's character set. Raises TextUnencodable."""
-        where = str(path) if path else None
         try:
             escaped = escape.escape(text, self.delimiters)
             return escaped.encode("ascii" if escaped.isascii() else self.codec)
         except TextUnencodable as error:
-            raise TextUnencodable(str(error), where) from error
+            raise TextUnencodable(str(error), _told(path)) from error
         except UnicodeEncodeError as error:
             raise TextUnencodable(
-                f"a character that {self.codec} cannot carry", where
+                f"a character that {self.codec} cannot carry", _told(path)
             ) from error
 
     def shield(self, content: bytes) -> bytes:
@@ -275,3 +274,7 @@ class Reading:
             at = match.end()
         text += self._plain(raw[at:], path)
         return text if valued or at < len(raw) else None
+
+
+def _told(path: Path | None) -> str | None:
+    return str(path) if path else None

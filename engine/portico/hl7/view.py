@@ -147,21 +147,20 @@ class MessageView(Reading):
         known = self._found.get(name)
         if known is not None:
             return self._at(known[0]) if known else None
-        start = self._search(self._ends[0] + name)
+        start = self._search(self._ends[0], name)
         if len(self._ends) > 1:
-            other = self._search(self._ends[1] + name)
+            other = self._search(self._ends[1], name)
             start = other if start < 0 or 0 <= other < start else start
         return None if start < 0 else self._at(start)
 
-    def _search(self, probe: bytes) -> int:
-        """Where the line begins that follows a line end with this name; -1 when none does."""
-        scan, at = self._scan, self.start
-        while (at := scan.find(probe, at)) >= 0:
-            after = at + len(probe)
-            if scan[after : after + 1] in self._stops:
-                return at + 1
-            at = after
-        return -1
+    def _search(self, end: bytes, name: bytes) -> int:
+        """Where the first line of that name begins behind such a line end, or -1."""
+        at = self._scan.find(end + name, self.start)
+        after = at + 1 + len(name)
+        if at < 0 or self._scan[after : after + 1] in self._stops:
+            return at + 1 if at >= 0 else -1
+        found = _lines_named(name, self.delimiters.field).search(self._scan, at)
+        return found.end() - len(name) if found else -1
 
     def _places(self, name: bytes) -> list[int]:
         found = self._found.get(name)
