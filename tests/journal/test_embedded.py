@@ -218,6 +218,38 @@ async def test_a_first_start_that_fails_says_why_and_can_be_repeated(appliance):
     await one.server.start()
 
 
+@pytest.fixture
+def small_disk(passable):
+    """A file system of 64 MiB of this test's own."""
+    disk = passable / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", disk]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("may not mount a file system here")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+@as_root
+@linux_only
+async def test_a_full_disk_is_named_and_its_end_awaited(small_disk, appliance):
+    """Neither a first start nor a later one ends in a traceback; both go on with room."""
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(50 << 20))
+    one = appliance(small_disk / "var")
+    with pytest.raises(JournalUnavailable, match="No space left"):
+        await one.server.start()
+    filler.unlink()
+    await one.server.start()
+    await one.server.stop()
+    with pytest.raises(OSError, match="No space left"):
+        filler.write_bytes(bytes(64 << 20))
+    with pytest.raises(JournalUnavailable, match="is full"):
+        await one.server.start()
+    filler.unlink()
+    await one.server.start()
+
+
 async def test_a_half_made_folder_is_made_again(passable, appliance):
     """A power cut during the first start leaves nothing that a second start trusts."""
     one = appliance(passable / "half")

@@ -87,8 +87,8 @@ def check_version(folder: Folder, binaries: Binaries) -> None:
 def write_settings(folder: Folder) -> None:
     """Replace postgresql.conf, which belongs to us, keeping its owner."""
     path = folder.postgres / "postgresql.conf"
-    with path.open("w", encoding="ascii") as file:
-        file.write(SETTINGS)
+    if path.read_text("utf-8") != SETTINGS:
+        path.write_text(SETTINGS, "utf-8")
 
 
 def trim_log(folder: Folder) -> None:

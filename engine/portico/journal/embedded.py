@@ -49,7 +49,6 @@ class Embedded:
         self._emit = emit
         self._clock = clock
         self._changed = changed
-        self._identity: Identity | None = None
         self._process: Process | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -80,15 +79,14 @@ class Embedded:
         Raises ConfigError (wrong programs for the data) and JournalUnavailable; may be called
         again after either.
         """
-        who = await identity.settle(self._folder, self._binaries.postgres)
-        self._identity = who
-        if not cluster.exists(self._folder):
-            began = self._clock.monotonic()
-            await postmaster.make(self._folder, self._binaries, who)
-            place = str(self._folder.postgres)
-            self._emit(events.JournalMade(self.version, place, self._since(began)))
-        cluster.check_version(self._folder, self._binaries)
-        self._process = await self._launch(who)
+        try:
+            who = await identity.settle(self._folder, self._binaries.postgres)
+            if not cluster.exists(self._folder):
+                await self._make(who)
+            cluster.check_version(self._folder, self._binaries)
+            self._process = await self._launch(who)
+        except OSError as error:
+            raise postmaster.failure(self._folder, error.strerror or "unknown") from error
         self._changed(True)
         self._watcher = asyncio.create_task(self._watch(self._process, who))
 
@@ -104,6 +102,12 @@ class Embedded:
             await postmaster.end(self._process)
             self._process = None
             self._emit(events.JournalStopped(self._since(began)))
+
+    async def _make(self, who: Identity) -> None:
+        began = self._clock.monotonic()
+        await postmaster.make(self._folder, self._binaries, who)
+        place = str(self._folder.postgres)
+        self._emit(events.JournalMade(self.version, place, self._since(began)))
 
     async def _launch(self, who: Identity) -> Process:
         began = self._clock.monotonic()
@@ -132,8 +136,11 @@ class Embedded:
         while True:
             try:
                 process = await self._launch(who)
-            except (JournalError, OSError) as error:
+            except JournalError as error:
                 self._emit(events.JournalUnreachable(str(error), pause))
+            except OSError as error:
+                reason = f"the data folder: {error.strerror}"
+                self._emit(events.JournalUnreachable(reason, pause))
             else:
                 self._emit(events.JournalRestarted(process.pid, tries, self._since(began)))
                 return process

@@ -19,6 +19,7 @@ from portico.journal.identity import Identity
 Ways = tuple[tuple[signal.Signals, float], ...]
 
 _READY_WITHIN = 300.0  # seconds; recovery after a crash counts
+_FULL = 1 << 20  # bytes left: PostgreSQL cannot even say what it misses
 _LOOK = 0.005  # seconds between two looks at a pid file or at processes
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 # Signals and seconds of grace. SIGINT shuts down with a checkpoint, which saves a recovery; but
@@ -121,7 +122,7 @@ async def _spawn(folder: Folder, command: list[str]) -> Process:
 
 def failure(folder: Folder, what: str) -> JournalUnavailable:
     """The error that says what happened and what PostgreSQL said last."""
-    return JournalUnavailable(
-        f"the embedded PostgreSQL does not start: {what}; it said: "
-        f"{cluster.log_tail(folder)} (more in {folder.log})"
-    )
+    said = f"it said: {cluster.log_tail(folder)} (more in {folder.log})"
+    if shutil.disk_usage(folder.path).free < _FULL:
+        said = f"the disk that holds {folder.path} is full"
+    return JournalUnavailable(f"the embedded PostgreSQL does not start: {what}; {said}")
