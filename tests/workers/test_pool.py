@@ -255,3 +255,28 @@ async def test_an_agent_that_was_only_proven_leaves_nothing(works):
     await works.pool.discard(await works.prove())
 
     assert works.pool.status() == {}
+
+
+async def test_a_fresh_process_for_each_item_never_makes_more_than_the_most(works):
+    """`isolation: fresh`: no process runs twice, and a backlog does not fork without end."""
+    await works.activate(recycle=1, fewest=1, most=2)
+    items = [works.submit("pause", "0.01") for _ in range(12)]
+    seen = set()
+    while not all(one.done() for one in items):
+        seen.add(works.pool.status()["acts"]["workers"])
+        await asyncio.sleep(0.002)
+    pids = [one.result().pid for one in items]
+
+    assert len(set(pids)) == 12
+    assert max(seen) <= 2
+
+
+async def test_a_proof_that_nobody_waits_for_is_withdrawn(works, monkeypatch):
+    """A start that is broken off leaves no process on trial."""
+    slow = works.site / "transforms" / "slow.py"
+    slow.write_text("import time; time.sleep(3600)", encoding="utf-8")
+    proving = asyncio.ensure_future(works.prove(call="transforms.slow:act"))
+    await works.until(lambda: works.pool.status().get("acts", {}).get("workers"))
+    proving.cancel()
+
+    await works.until(lambda: works.pool.status()["acts"]["workers"] == 0)

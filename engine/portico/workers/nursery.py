@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -190,18 +191,25 @@ class Nursery:
         if process is None or self._loop is None:
             return
         process.kill()
-        process.wait(_LAST_WORDS_SECONDS)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_LAST_WORDS_SECONDS)
         lived = self._clock.monotonic() - self._born
         steady = lived >= _STEADY_SECONDS
         self._delay = 0.0 if steady else min(2 * self._delay or _FIRST_DELAY, _MOST_DELAY)
         if self._ready and not self._ready.done():
             self._ready.set_exception(ConfigError("the parent of the workers does not start"))
             return
-        self._again = self._loop.call_later(self._delay, self.start)
+        self._again = self._loop.call_later(self._delay, self._start_again, self._loop)
         self._lost(process.pid, self._delay)
         orphans, self._kin = self._kin, {}
         for kin in orphans.values():
             kin.orphaned()
+
+    def _start_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            self.start()
+        except OSError:  # no process or no descriptor to be had now
+            self._again = loop.call_later(_MOST_DELAY, self._start_again, loop)
 
     def _hang_up(self) -> None:
         if self._control is not None:

@@ -94,6 +94,7 @@ class Staff:
         self._workers: dict[int, Worker] = {}
         self._edition = Edition(0, Load(agent, {}, "", 0), Terms(fewest=0, most=0))
         self._editions = 0
+        self._told: set[str] = set()  # versions that workers loaded and people know of
         self._trials: dict[int, asyncio.Future[str]] = {}
         self._connecting: set[asyncio.Task[Any]] = set()
         self._intensity = Intensity()
@@ -110,12 +111,17 @@ class Staff:
         except WorkerError as error:
             raise ConfigError(f"agent {self._agent} does not load: {error}") from error
         self._trials[token] = proven
-        return Proof(self._agent, await proven, token, edition)
+        try:
+            return Proof(self._agent, await proven, token, edition)
+        except asyncio.CancelledError:
+            self._withdraw(token)
+            raise
 
     def adopt(self, proof: Proof) -> None:
         """Put a proven edition in force; what waits is run by it."""
         self._trials.pop(proof.token, None)
         self._edition, self.version = proof.edition, proof.version
+        self._told = {proof.version}
         self._intensity = Intensity()
         self._emit(AgentLoaded(self._agent, proof.version))
         for worker in list(self._workers.values()):
@@ -124,8 +130,7 @@ class Staff:
 
     def discard(self, proof: Proof) -> None:
         """End the worker of a proof that is not wanted."""
-        if self._trials.pop(proof.token, None) and proof.token in self._workers:
-            self.end(self._workers[proof.token], End.RETIRED, "")
+        self._withdraw(proof.token)
 
     def vacant(self) -> bool:
         """Whether nothing is in force and nothing is on trial."""
@@ -165,7 +170,8 @@ class Staff:
         if proven := self._trials.get(worker.token):
             if not proven.done():
                 proven.set_result(version)
-        elif worker.edition == self._edition.number and version != self.version:
+        elif worker.edition == self._edition.number and version not in self._told:
+            self._told.add(version)
             self._emit(AgentDiffers(self._agent, self.version, version))
         self.dismiss(worker)
 
@@ -246,8 +252,17 @@ class Staff:
         task.add_done_callback(self._connecting.discard)
         return worker.token
 
+    def _withdraw(self, token: int) -> None:
+        if self._trials.pop(token, None) and token in self._workers:
+            self.end(self._workers[token], End.RETIRED, "")
+
     def _hire_another(self) -> None:
-        if self.leaving is not None or self._clock.monotonic() < self._intensity.until:
+        """Hire for the edition in force; those that do their last runs count to its most."""
+        number, most = self._edition.number, self._edition.terms.most
+        living = [w for w in self._workers.values() if w.edition == number and not w.life.why]
+        if self.leaving is not None or len(living) >= most:
+            return
+        if self._clock.monotonic() < self._intensity.until:
             return
         try:
             self._hire(self._edition)
@@ -289,6 +304,7 @@ class Staff:
         life = worker.life
         if now - life.heard > 2 * _EXIT_SECONDS:
             life.why = life.why or End.CRASHED
+            worker.hang_up()
             self._bury(worker)
         elif now - life.heard > _EXIT_SECONDS:
             self._nursery.kill(worker.token)

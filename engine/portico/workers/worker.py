@@ -141,7 +141,7 @@ class Worker(asyncio.Protocol):
 
     def exited(self, code: int) -> None:
         """The process is gone; its last words may still be in the pipe."""
-        self.life.code = code
+        self.life.code, self.life.heard = code, self._clock.monotonic()
         if self.life.gone:
             self._owner.ending(self, End.CRASHED, "")
 
