@@ -1,8 +1,9 @@
 """`split`: steps for each part of the message; afterwards the whole message goes on.
 
-An HL7 part is a segment with what follows, to the next of its name, ORC or OBR, below what it
-carries: by default all before the first ORC or OBR, and the last ORC and OBR above it. Its
-MSH-10 is `{MSH-10}.{part}`. A JSON part is one item of a list.
+An HL7 part is a segment with what follows, to the next of its name, ORC or OBR (OBR stands
+below ORC, so a part at ORC keeps its OBR), below what it carries: by default all before the
+first ORC or OBR, and the last ORC and OBR above it. Its MSH-10 is `{MSH-10}.{part}`. A JSON
+part is one item of a list.
 """
 
 import copy
@@ -110,20 +111,25 @@ def _head(every: list[Segment], ends: tuple[str, ...]) -> list[Segment]:
 
 
 def _own(every: list[Segment], index: int) -> list[Segment]:
-    """The segment with what follows, to the next of its name, ORC or OBR."""
-    ends = (every[index].name, *_GROUPS)
+    """The segment with what follows, to the next of its name or of a group not below it."""
+    name = every[index].name
+    ends = (name, *_GROUPS[: _depth(name)])
     for after in range(index + 1, len(every)):
         if every[after].name in ends:
             return every[index:after]
     return every[index:]
 
 
+def _depth(name: str) -> int:
+    """How many kinds of group stand above a segment: none for ORC, ORC for OBR, else both."""
+    return _GROUPS.index(name) if name in _GROUPS else len(_GROUPS)
+
+
 def _carried(
     head: list[Segment], above: dict[str, Segment], name: str, carry: tuple[str, ...] | None
 ) -> list[Segment]:
     """What stands above a part. A segment's own group, ORC over OBR, is never inside it."""
-    depth = _GROUPS.index(name) if name in _GROUPS else len(_GROUPS)
-    groups = [above[group] for group in _GROUPS[:depth] if group in above]
+    groups = [above[group] for group in _GROUPS[: _depth(name)] if group in above]
     if carry is None:
         return head + groups
     kept = [segment for segment in head if segment.name in ("MSH", *carry)]
