@@ -7,7 +7,7 @@ is made again for as long as it takes, and only a lost lease ends the writing.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
@@ -54,8 +54,15 @@ class Journal:
         self._told = told
         self._tasks: list[asyncio.Task[None]] = []
         self._lease: Lease | None = None
+        self._fenced = False
+        self._writer: GroupCommit | None = None
         self.reader = Reader(conninfo)
-        self.writer: GroupCommit
+
+    @property
+    def writer(self) -> GroupCommit:
+        """The writing side; there once `open` has begun to write."""
+        assert self._writer is not None
+        return self._writer
 
     async def open(self) -> None:
         """Migrate, hold the lease, make the days ahead, start writing.
@@ -66,12 +73,12 @@ class Journal:
         await self._patiently(self._settle)
         held = self._lease
         assert held is not None
-        self.writer = GroupCommit(
+        self._writer = GroupCommit(
             held.name,
             held.epoch,
             self._dial,
             self._make_days,
-            self._told.hooks,
+            replace(self._told.hooks, fenced=self._lose),
             self._clock,
             self._loop,
         )
@@ -84,11 +91,12 @@ class Journal:
 
     async def close(self, grace: float) -> bool:
         """Store what waits, give the lease back; False when not all could be stored."""
-        stored = await self.writer.drain(grace)
+        stored = self._writer is None or await self._writer.drain(grace)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.writer.close()
+        if self._writer is not None:
+            self._writer.close()
         with suppress(JournalError):
             connection = await connect.connect(self._conninfo(), deadline=2)
             if self._lease is not None:
@@ -96,6 +104,12 @@ class Journal:
             await connection.close()
         await self.reader.close()
         return stored
+
+    def _lose(self) -> None:
+        """The lease is another's: say so once."""
+        if not self._fenced:
+            self._fenced = True
+            self._told.hooks.fenced()
 
     async def _settle(self) -> None:
         await migrate.migrate(self._conninfo())
@@ -132,10 +146,10 @@ class Journal:
             try:
                 return await self._dial_once(gone)
             except JournalFenced:
-                self._told.hooks.fenced()
+                self._lose()
                 await asyncio.Event().wait()
-            except JournalError:
-                continue
+            except JournalError as error:
+                self._told.hooks.down(error)
 
     async def _dial_once(self, gone: Callable[[], None]) -> Opened:
         held = self._lease
@@ -173,7 +187,7 @@ class Journal:
                 if connection is None or connection.closed:
                     connection = await connect.connect(self._conninfo())
                 if not await lease.beat(connection, held):
-                    self._told.hooks.fenced()
+                    self._lose()
                     return
             except JournalError:
                 if connection is not None:

@@ -176,15 +176,3 @@ READ: dict[str, str] = {
 
 # The hot statements meet small, fast-changing tables whose statistics lie: never scan them.
 SESSION = ("set enable_seqscan = off", "set plan_cache_mode = force_generic_plan")
-
-FENCE_FUNCTION = """
-    create or replace function fence(name text, epoch bigint, number bigint)
-    returns void language plpgsql as $$
-    begin
-        update lease l set flushed = fence.number, beat = l.beat + 1
-        where l.name = fence.name and l.epoch = fence.epoch;
-        if not found then
-            raise exception 'another engine holds this lease' using errcode = 'PF001';
-        end if;
-    end $$
-    """

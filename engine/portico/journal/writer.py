@@ -16,7 +16,7 @@ from portico.clock import Clock
 from portico.errors import JournalError, JournalFenced, JournalRefused, JournalUnavailable
 from portico.ids import SignalId, floor_at
 from portico.journal import statements
-from portico.journal.batch import Batch
+from portico.journal.batch import Batch, Books
 from portico.journal.contract import Conclusion, Earlier, Mark, Pending
 from portico.journal.pipeline import Pipeline, Rows
 
@@ -45,12 +45,12 @@ class Opened:
 class Hooks:
     """What the writer tells the rest of the house.
 
-    flushed: items and seconds of each flush. down/up: the journal cannot/can be written.
+    flushed: items, seconds and changes of the books of each flush. down/up: the journal cannot/can be written.
     fenced: the lease is lost, the engine must end. rejected: the database refused one item
     for good; its Signal or Delivery stays where the journal has it.
     """
 
-    flushed: Callable[[int, float], None]
+    flushed: Callable[[int, float, Books], None]
     down: Callable[[JournalError], None]
     up: Callable[[], None]
     fenced: Callable[[], None]
@@ -207,7 +207,8 @@ class GroupCommit:
         batch, self._flying = self._flying, None
         assert batch is not None
         if rows is not None:
-            self._hooks.flushed(batch.size, self._clock.monotonic() - self._started)
+            seconds = self._clock.monotonic() - self._started
+            self._hooks.flushed(batch.size, seconds, batch.books)
             number = rows[statements.NEXT][0][0]
             assert number is not None
             self._number = int.from_bytes(number, "big")
@@ -293,6 +294,7 @@ class GroupCommit:
             keyed = [p.signal.id for p in batch.arrived if p.signal.repeat_key]
             found = await opened.repeats(keyed) if keyed else {}
             self._doubt = None
+            self._hooks.flushed(batch.size, 0.0, batch.books)
             batch.tell_late(found)
         else:
             self._doubt = None

@@ -83,6 +83,8 @@ class _Service:
         try:
             if not starting.done():
                 starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+                await engine.storage.close(0)
                 return OK
             starting.result()
             self._serve()

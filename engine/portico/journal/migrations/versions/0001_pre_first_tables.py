@@ -24,6 +24,7 @@ def upgrade() -> None:
     _signal()
     _tally()
     _waiting()
+    _fence()
 
 
 def _attempt() -> None:
@@ -198,3 +199,19 @@ def _waiting() -> None:
         sa.Column("origin", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
     )
+
+
+def _fence() -> None:
+    # The first statement of every flush: only the lease's holder writes, and the number of the
+    # flush stays behind, so that a commit whose answer was lost is known to have happened.
+    op.execute("""
+        create function fence(name text, epoch bigint, number bigint)
+        returns void language plpgsql as $$
+        begin
+            update lease l set flushed = fence.number, beat = l.beat + 1
+            where l.name = fence.name and l.epoch = fence.epoch;
+            if not found then
+                raise exception 'another engine holds this lease' using errcode = 'PF001';
+            end if;
+        end $$
+        """)

@@ -1,0 +1,370 @@
+"""The group commit on a real PostgreSQL: what is told was stored, and what was stored is told."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import psycopg
+import pytest
+
+from portico.clock import SystemClock
+from portico.errors import JournalError
+from portico.ids import IdMaker, SignalId, floor_at
+from portico.journal.contract import (
+    Conclusion,
+    Earlier,
+    Mark,
+    Owed,
+    ParkedRow,
+    SessionRow,
+)
+from portico.journal.postgres import Journal, Told
+from portico.journal.writer import Hooks
+from portico.model.delivery import Answered, Attempt
+from portico.model.signal import Signal
+from portico.model.states import SignalState
+
+IDS = IdMaker(SystemClock())
+
+
+@dataclass
+class Heard:
+    """What the journal told."""
+
+    down: list[JournalError] = field(default_factory=list)
+    up: int = 0
+    fenced: int = 0
+    rejected: list[str] = field(default_factory=list)
+    waiting: int = 0
+    items: list[int] = field(default_factory=list)
+
+    def told(self) -> Told:
+        """The hooks that fill it."""
+        return Told(
+            Hooks(
+                lambda items, seconds, books: self.items.append(items),
+                self.down.append,
+                self._up,
+                self._fenced,
+                self.rejected.append,
+            ),
+            self._waiting,
+        )
+
+    def _up(self) -> None:
+        self.up += 1
+
+    def _fenced(self) -> None:
+        self.fenced += 1
+
+    def _waiting(self) -> None:
+        self.waiting += 1
+
+
+class Inbound:
+    """A Pending that can be awaited: (seq, earlier), or the error."""
+
+    def __init__(self, signal: Signal) -> None:
+        self.signal = signal
+        self.result: asyncio.Future = asyncio.get_running_loop().create_future()
+        self.calls: list[str] = []
+
+    def stored(self, seq: int, earlier: tuple[Earlier, ...]) -> None:
+        """Durable."""
+        self.calls.append("stored")
+        if not self.result.done():
+            self.result.set_result((seq, earlier))
+
+    def failed(self, error: JournalError) -> None:
+        """Not durable, or unknown."""
+        self.calls.append("failed")
+        if not self.result.done():
+            self.result.set_exception(error)
+
+
+def a_signal(content: bytes = b"MSH|^~\\&|", **changes) -> Signal:
+    """A Signal of channel `adt_in`."""
+    fields = {"received": SystemClock().time_ns(), "type": "ADT^A01"} | changes
+    return Signal(
+        fields.pop("id", None) or IDS.next(),
+        fields.pop("origin", "adt_in"),
+        fields.pop("received"),
+        content,
+        sha256(content).digest(),
+        **fields,
+    )
+
+
+@asynccontextmanager
+async def a_journal(conninfo: str, heard: Heard, owner: str = "one") -> AsyncIterator[Journal]:
+    """An open journal, closed afterwards."""
+    loop = asyncio.get_running_loop()
+    journal = Journal(lambda: conninfo, owner, SystemClock(), loop, heard.told())
+    await journal.open()
+    try:
+        yield journal
+    finally:
+        await journal.close(2)
+
+
+@pytest.fixture
+def heard() -> Heard:
+    """What the journal of a test tells."""
+    return Heard()
+
+
+@pytest.fixture
+async def journal(journal_url: str, heard: Heard) -> AsyncIterator[Journal]:
+    """An open journal on a database of its own."""
+    async with a_journal(journal_url, heard) as opened:
+        yield opened
+
+
+async def rows(conninfo: str, query: str) -> list[tuple]:
+    """What the database says."""
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        return await (await connection.execute(query)).fetchall()
+
+
+async def store(journal: Journal, *signals: Signal) -> list[tuple[int, tuple[Earlier, ...]]]:
+    """Accept these and wait for all of them."""
+    pendings = [Inbound(one) for one in signals]
+    for pending in pendings:
+        journal.writer.accept(pending)
+    return await asyncio.gather(*(p.result for p in pendings))
+
+
+async def conclude(journal: Journal, signal: Signal, seq: int, **parts) -> int:
+    """Conclude a Signal's only session; the first Delivery's place."""
+    done = asyncio.get_running_loop().create_future()
+    row = SessionRow(1, "agent", "v1", "deliver", SystemClock().time_ns())
+    state = parts.pop("state", SignalState.DONE)
+    journal.writer.conclude(
+        Conclusion(signal.id, signal.origin, seq, row, done.set_result, state=state, **parts)
+    )
+    return await done
+
+
+async def test_an_accepted_signal_is_stored_bit_for_bit_and_waits(journal, journal_url):
+    """Promise P5: the body is the received bytes; and what was told stored is there (P1)."""
+    content = bytes(range(256)) * 5
+    signal = a_signal(content, patient="4711", order_key="k", flags=("replay",))
+
+    ((seq, earlier),) = await store(journal, signal)
+
+    body = await rows(journal_url, "select content from body")
+    waits = await rows(journal_url, "select seq, origin from waiting")
+    row = await rows(journal_url, "select sha256, size, patient, flags, seq from signal")
+    assert (bytes(body[0][0]), waits, earlier) == (content, [(seq, "adt_in")], ())
+    assert row == [(sha256(content).digest(), 1280, "4711", "replay", seq)]
+
+
+async def test_the_order_of_the_journal_is_the_order_of_arrival(journal):
+    """Places grow with each accept, over many flushes."""
+    answers = await store(journal, *(a_signal() for _ in range(700)))
+
+    places = [seq for seq, _ in answers]
+    assert places == sorted(places)
+    assert len(set(places)) == 700
+
+
+async def test_what_ended_at_intake_does_not_wait(journal, journal_url):
+    """Refused and unmatched Signals are kept with their bytes, and nothing is left to do."""
+    await store(journal, a_signal(ended="refused:message.not_hl7"), a_signal(ended="unmatched"))
+
+    assert await rows(journal_url, "select count(*) from waiting") == [(0,)]
+    assert await rows(journal_url, "select count(*) from body") == [(2,)]
+    books = await rows(journal_url, "select state, n from tally order by state")
+    assert books == [("filtered", 1), ("received", 2), ("refused", 1)]
+
+
+async def test_a_repeat_is_told_of_the_earlier_one(journal):
+    """A13: by repeat key; also within one flush; a refused one is no earlier one."""
+    first, second = a_signal(repeat_key=77), a_signal(b"other", repeat_key=77)
+    refused = a_signal(repeat_key=99, ended="refused:message")
+    answers = await store(journal, refused, first, second, a_signal(repeat_key=99))
+    ((_, later),) = await store(journal, a_signal(repeat_key=77))
+
+    assert [earlier for _, earlier in answers] == [
+        (),
+        (),
+        (Earlier(first.id, first.sha256),),
+        (),
+    ]
+    assert [one.signal for one in later] == [second.id, first.id]
+
+
+async def test_a_conclusion_moves_the_signal_from_waiting_to_its_deliveries(
+    journal, journal_url
+):
+    """Session, Deliveries, new bodies and the queue are one commit (the outbox)."""
+    signal = a_signal(b"in")
+    ((seq, _),) = await store(journal, signal)
+
+    first = await conclude(
+        journal,
+        signal,
+        seq,
+        owed=(Owed(1, "lab", "k", 0), Owed(2, "pacs", "k", 2, b"out", "C1", "f.hl7")),
+    )
+
+    assert await rows(journal_url, "select count(*) from waiting") == [(0,)]
+    queue = await rows(journal_url, "select destination, seq, number from queued order by seq")
+    assert queue == [("lab", first, 1), ("pacs", first + 1, 2)]
+    (lab,) = await journal.reader.queued("lab", -1, 10)
+    (pacs,) = await journal.reader.queued("pacs", -1, 10)
+    assert (lab.content, pacs.content, pacs.control_id, pacs.file) == (
+        b"in",
+        b"out",
+        "C1",
+        "f.hl7",
+    )
+    assert lab.received == signal.received // 1000 * 1000
+
+
+async def test_marks_take_deliveries_from_the_queue_or_leave_them_there(journal, journal_url):
+    """Delivered and parked ones leave; a retry stays with its count; each is an attempt."""
+    signal = a_signal()
+    ((seq, _),) = await store(journal, signal)
+    owed = tuple(Owed(n, "lab", f"k{n}", 0) for n in (1, 2, 3))
+    first = await conclude(journal, signal, seq, owed=owed)
+    attempt = Attempt(Answered.ANSWERED, "AA", b"MSA|AA", 12)
+
+    async def mark(number: int, outcome: str, parked: ParkedRow | None = None) -> None:
+        done = asyncio.Event()
+        journal.writer.mark(
+            Mark(
+                signal.id,
+                number,
+                "lab",
+                first + number - 1,
+                outcome,
+                1,
+                SystemClock().time_ns(),
+                attempt,
+                done.set,
+                parked,
+            ),
+            urgent=True,
+        )
+        await done.wait()
+
+    await mark(1, "delivered")
+    await mark(2, "retry")
+    place = first + 2
+    now = SystemClock().time_ns()
+    await mark(3, "parked", ParkedRow(signal.id, "delivery", 3, place, "lab", now, hold=True))
+
+    assert await rows(journal_url, "select number, tries from queued") == [(2, 1)]
+    kept = await rows(journal_url, "select number, outcome, answer from attempt order by 1")
+    assert [(n, outcome, bytes(answer)) for n, outcome, answer in kept] == [
+        (1, "delivered", b"MSA|AA"),
+        (2, "retry", b"MSA|AA"),
+        (3, "parked", b"MSA|AA"),
+    ]
+    books = await rows(journal_url, "select state, n from tally where scope = 'destination'")
+    assert dict(books) == {"owed": 3, "queued": 1, "delivered": 1, "parked": 1}
+    assert await journal.reader.held_lanes("lab") == frozenset({""})
+
+
+async def test_a_text_that_postgresql_cannot_hold_does_not_stop_the_flush(journal, journal_url):
+    """NUL and lone surrogates in a control id are kept readable; the bytes are exact."""
+    await store(journal, a_signal(b"\0raw", control_id="a\0b\ud800"))
+
+    assert await rows(journal_url, "select control_id from signal") == [("a\ufffdb?",)]
+
+
+async def test_a_signal_of_a_day_without_partition_makes_the_day(journal, journal_url):
+    """A clock that is far ahead costs one more statement, not the message."""
+    far = SignalId(floor_at(4_102_444_800_000)[:9] + b"1234567")
+    await store(journal, a_signal(id=far), a_signal())
+
+    assert await rows(journal_url, "select count(*) from signal") == [(2,)]
+
+
+async def test_a_row_at_fault_is_found_and_the_others_are_stored(journal, journal_url, heard):
+    """A Signal whose id is there already fails alone; its companions of the flush do not."""
+    taken = a_signal()
+    await store(journal, taken)
+    good = [Inbound(a_signal()) for _ in range(5)]
+    bad = Inbound(taken)
+    for pending in (*good[:2], bad, *good[2:]):
+        journal.writer.accept(pending)
+
+    await asyncio.gather(*(pending.result for pending in good))
+    with pytest.raises(JournalError):
+        await bad.result
+    assert await rows(journal_url, "select count(*) from signal") == [(6,)]
+    assert heard.rejected == ["23505"]
+
+
+async def test_a_lost_connection_fails_what_arrives_and_stores_the_rest_later(
+    journal, journal_url, heard
+):
+    """P7 and P8: no answer while the journal is away; a conclusion is stored once it is back."""
+    signal = a_signal()
+    ((seq, _),) = await store(journal, signal)
+    await rows(
+        journal_url,
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name = 'portico writer' and datname = current_database()",
+    )
+    while journal.writer.open:
+        await asyncio.sleep(0.01)
+    lost = Inbound(a_signal())
+    journal.writer.accept(lost)
+    await conclude(journal, signal, seq)
+
+    with pytest.raises(JournalError):
+        await lost.result
+    assert lost.calls == ["failed"]
+    assert len(heard.down) == 1
+    assert heard.up == 2
+    assert await rows(journal_url, "select count(*) from signal") == [(1,)]
+    assert await rows(journal_url, "select count(*) from waiting") == [(0,)]
+
+
+async def test_a_second_owner_fences_the_first(journal, journal_url, heard):
+    """Promise P9: once the lease has a new epoch, the old owner's flush stores nothing."""
+    await rows(journal_url, "update lease set owner = 'two', epoch = epoch + 1 returning 1")
+    late = Inbound(a_signal())
+    journal.writer.accept(late)
+
+    with pytest.raises(JournalError):
+        await late.result
+    assert heard.fenced == 1
+    assert await rows(journal_url, "select count(*) from signal") == [(0,)]
+
+
+async def test_an_engine_takes_its_own_old_lease_at_once(journal_url, heard):
+    """A kill leaves the lease behind; the same data folder need not wait for it."""
+    async with a_journal(journal_url, heard) as first:
+        again = Heard()
+        loop = asyncio.get_running_loop()
+        second = Journal(lambda: journal_url, "one", SystemClock(), loop, again.told())
+        await asyncio.wait_for(second.open(), 5)
+        late = Inbound(a_signal())
+        first.writer.accept(late)
+        with pytest.raises(JournalError):
+            await late.result
+        await second.close(1)
+
+    assert (heard.fenced, again.waiting) == (1, 0)
+
+
+async def test_what_waits_is_read_back_in_order_with_what_it_has_had(journal):
+    """After a restart the work is what the journal says: sessions had, Deliveries had, repeats."""
+    one, two = a_signal(b"1", repeat_key=5), a_signal(b"2", repeat_key=5, patient="p")
+    (first, _), (second, _) = await store(journal, one, two)
+    await conclude(journal, one, first, state=None, owed=(Owed(1, "lab", "k", 0),))
+
+    back = await journal.reader.waiting(-1, 10, 0)
+
+    assert [(r.seq, r.signal.content, r.agents, r.deliveries) for r in back] == [
+        (first, b"1", ("agent",), 1),
+        (second, b"2", (), 0),
+    ]
+    assert back[1].earlier == (Earlier(one.id, one.sha256),)
+    assert back[1].signal == two or back[1].signal.received == two.received // 1000 * 1000
