@@ -82,7 +82,7 @@ def _found(shelf: _Shelf, name: str, kind: type[T]) -> T:
     elif name in _extensions(shelf.group):
         found = _extensions(shelf.group)[name].load()
     elif name in shelf.planned:
-        raise TypeUnknown(f"{shelf.noun} {name!r} is not built yet", planned=True)
+        raise TypeUnknown(f"{shelf.noun} {name!r}: not built yet", planned=True)
     else:
         hint = nearest(name, (*_names(shelf), *shelf.planned))
         raise TypeUnknown(f"there is no {shelf.noun} {name!r}", hint)

@@ -13,6 +13,7 @@ CODES: dict[str, str] = {
     "yaml.unreadable": "the file cannot be read",
     "config.aside": "not a name that `into` can put a value under",
     "config.call": "not `module:function`",
+    "config.charset": "a character set that is not known",
     "config.choice": "not one of the words that may stand here",
     "config.condition": "a condition that cannot be read",
     "config.count": "not a whole number",

@@ -15,7 +15,7 @@ from portico.check.site import Site
 from portico.language.condition import Condition
 from portico.policy.retry import HL7_ANSWERS
 from portico.spec.agent import Agent
-from portico.spec.channel import Channel, Source
+from portico.spec.channel import CHARSET_WORDS, Channel, Charset, Source
 from portico.spec.destination import Destination
 from portico.spec.fields import HostPort, Later, Options, Shown
 from portico.spec.rules import GROUP
@@ -62,7 +62,9 @@ def _options(
         if key in skip or field.exclude or (value is None and _is_later(field)):
             continue
         said = name in model.model_fields_set
-        if key == "answers":
+        if isinstance(model, Charset) and key == "on_error" and value not in CHARSET_WORDS:
+            value = {"fallback": value}
+        elif isinstance(model, Destination) and key == "answers":
             value = {code: _rule(rule) for code, rule in {**HL7_ANSWERS, **value}.items()}
         yield from _entry(key, typed.get(key, value), said, _shown(field))
 

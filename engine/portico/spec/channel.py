@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
-from portico.errors import MessageError
+from portico.errors import CharsetUnknown, MessageError
+from portico.hl7 import charset
 from portico.language.place import Place
 from portico.spec.fields import (
     ONE_OR_MANY,
@@ -21,6 +22,7 @@ from portico.spec.fields import (
 from portico.spec.rules import PlaceField, TemplateField
 
 ORDER_WORDS = ("sender", "connection", "channel", "none")
+CHARSET_WORDS = ("refuse", "replace")
 _CONTENTS = ("hl7", "json", "bytes")
 _LATER_CONTENTS = ("xml", "csv")
 
@@ -84,16 +86,24 @@ def _order_place(item: Any) -> str | Place:
         raise wrong("config.place", text, hint or _ORDER_HINT) from None
 
 
+def _charset_name(name: str) -> str:
+    try:
+        charset.codec_of((), name)
+    except CharsetUnknown as error:
+        text, _, hint = str(error).partition("; ")
+        raise wrong("config.charset", text, hint) from None
+    return name
+
+
 def _on_charset_error(value: Any) -> Any:
     if isinstance(value, dict) and list(value) == ["fallback"]:
-        value = value["fallback"]
-        known = isinstance(value, str) and value not in ("refuse", "replace")
-    else:
-        known = value in ("refuse", "replace")
-    if not known:
-        hint = "one of refuse, replace, {fallback: NAME}"
-        raise wrong("config.choice", "not a choice here", hint)
-    return str(value)
+        name = value["fallback"]
+        if isinstance(name, str) and name not in CHARSET_WORDS:
+            return _charset_name(name)
+    elif isinstance(value, str) and value in CHARSET_WORDS:
+        return value
+    hint = "one of refuse, replace, {fallback: NAME}"
+    raise wrong("config.choice", "not a choice here", hint)
 
 
 OrderBy = Annotated[
@@ -124,7 +134,7 @@ class Charset(Options):
     """
 
     short = "name"
-    name: Text = "ascii"
+    name: Annotated[Text, AfterValidator(_charset_name)] = "ascii"
     on_error: Annotated[
         str,
         PlainValidator(_on_charset_error),

@@ -93,7 +93,7 @@ def wrong(code: str, text: str, hint: str = "") -> PydanticCustomError:
 
 def not_yet(what: str) -> PydanticCustomError:
     """The language knows it, this engine cannot do it yet."""
-    return wrong("site.not_yet", f"{what} is not built yet")
+    return wrong("site.not_yet", f"{what}: not built yet")
 
 
 def unknown_key(key: str, keys: Iterable[str]) -> PydanticCustomError:
@@ -177,6 +177,8 @@ def _parsed(read: Callable[[str], T]) -> BeforeValidator:
     def validate(value: Any) -> Any:
         if isinstance(value, list | dict):
             raise wrong("config.type", f"expected one text, found {kind_of(value)}")
+        if isinstance(value, str) and "${" in value:
+            raise wrong("config.secret", "no secret belongs here", "${env:NAME} is for texts")
         try:
             return read(value) if isinstance(value, str) else value
         except ValueError as error:

@@ -39,6 +39,8 @@ def _findings(error: ValidationError, document: Document, at: Location) -> Itera
         if code == "config.missing_key":
             place = (*place, line["loc"][-1])
         if isinstance(line["input"], Expanded):
+            if "${env:" in line["input"]:
+                continue  # a variable that is not set, which `expand` has said
             typed = repr(str(typed_text(line["input"])))
             text = text.replace(repr(str(line["input"])), typed)
             hint = hint if str(line["input"]) not in hint else ""

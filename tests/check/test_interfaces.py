@@ -1,0 +1,62 @@
+"""The ten worked interfaces of the SITE reference: what is built fits, what is not is named."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent / "interfaces"
+
+# Interface: destinations that it names and does not show, and what is not built of it.
+INTERFACES = {
+    "01_adt_fanout": (["lab", "kitchen"], [(4, "expect")]),
+    "02_oru_pdfs": (["his"], []),
+    "03_vxu_registry": ([], [(3, "acknowledge.reply"), (13, "type"), (16, "auth")]),
+    "04_batch_by_sftp": (["his"], [(3, "source.type"), (10, "batch")]),
+    "05_orders_checked": ([], []),
+    "06_json_over_https": (["his"], [(2, "source.type"), (11, "steps[1].validate.schema")]),
+    "07_nightly_census": ([], [(2, "source.type"), (8, "steps[1].plugin")]),
+    "08_enhanced_deferred": (
+        ["his"],
+        [(2, "source.tls"), (3, "acknowledge.deferred"), (11, "tls")],
+    ),
+    "09_llm_triage": (["his"], [(11, "steps[1].llm")]),
+    "10_merges_by_table": (["north", "south"], [(3, "order_by")]),
+}
+
+
+@pytest.fixture
+def hospital(site):
+    """A site with the tables and credentials that the interfaces name."""
+    secrets = {f"credentials/{name}": "secret" for name in ("iis", "reflab_key", "portal")}
+    tables = {
+        "transforms/tables/catalogue.csv": "code,lab_code\nGLU,L1\n",
+        "transforms/tables/facilities.csv": "facility,region\nSTVITUS,north\n",
+    }
+    site.write({**secrets, **tables})
+    site.environ = {"CREDENTIALS_DIRECTORY": str(site.root / "credentials")}
+    return site
+
+
+@pytest.mark.parametrize("name", INTERFACES)
+def test_a_worked_interface_gives_only_what_is_not_built_yet(hospital, name):
+    """Whoever copies an interface from the reference meets nothing but `site.not_yet`."""
+    others, not_yet = INTERFACES[name]
+    shown = [f"{{destination: {o}, type: mllp, address: {o}.internal:2575}}\n" for o in others]
+
+    said = hospital.said((HERE / f"{name}.yaml").read_text(), *shown)
+
+    assert said == [("site.not_yet", line, key) for line, key in not_yet]
+
+
+@pytest.mark.parametrize("name", [name for name, (_, later) in INTERFACES.items() if not later])
+def test_an_interface_that_is_built_gives_a_site(hospital, name):
+    """Nothing not yet built: the site can run, its steps in normal form."""
+    others, _ = INTERFACES[name]
+    shown = [f"{{destination: {o}, type: mllp, address: {o}.internal:2575}}\n" for o in others]
+    hospital.said((HERE / f"{name}.yaml").read_text(), *shown)
+
+    found, _ = hospital.examine()
+
+    assert found is not None
+    for agent in found.agents.values():
+        assert [step["verb"] for step in agent.plain()["steps"]]

@@ -1,0 +1,293 @@
+"""check/site.py and check/draft.py: a folder becomes one typed value, or all findings."""
+
+import time
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from portico.check.codes import CODES
+from portico.check.site import examine, load_site
+from portico.errors import SiteInvalid
+from portico.spec.fields import HostPort
+
+CHANNEL = """\
+channel: adt_in
+source: {type: mllp, listen: "127.0.0.1:2575"}
+"""
+AGENT = """\
+agent: forward
+goal: Everything reaches the HIS
+on: {channel: adt_in}
+steps:
+  - send: his
+"""
+DESTINATION = """\
+destination: his
+type: mllp
+address: his.internal:2575
+"""
+
+
+def test_a_sound_site_is_loaded_with_typed_options(site):
+    """Sources and destinations hold the models of their types, not texts."""
+    site.write({"channels/a.yaml": "---\n".join((CHANNEL, AGENT, DESTINATION))})
+
+    loaded = load_site(site.root, {})
+
+    assert loaded.channels["adt_in"].source.type == "mllp"
+    assert loaded.channels["adt_in"].source.options.listen == HostPort("127.0.0.1", 2575)
+    assert loaded.destinations["his"].options.address == HostPort("his.internal", 2575)
+    assert list(loaded.agents) == ["forward"]
+
+
+def test_all_errors_come_at_once_with_their_lines(site):
+    """One run names everything that is wrong, in the order of the file."""
+    said = site.said(
+        CHANNEL.replace("2575", "2575x") + "unmached: drop\n",
+        AGENT.replace("goal: Everything reaches the HIS\n", "on_error: explode\n"),
+        DESTINATION + "timeout: 5 minutes\n",
+    )
+
+    assert said == [
+        ("config.host_port", 2, "source.listen"),
+        ("config.unknown_key", 3, "unmached"),
+        ("config.missing_key", 5, "goal"),
+        ("config.on_error", 6, "on_error"),
+        ("config.duration", 14, "timeout"),
+    ]
+
+
+def test_a_finding_reads_as_the_style_asks(site):
+    """File, line, key, what is wrong, what would be right, and a code to look up."""
+    site.said(CHANNEL.replace('"127.0.0.1:2575"', '"127.0.0.1:2575", limit: 16 mb'))
+
+    _, (finding, *_) = site.examine()
+
+    assert str(finding) == (
+        "channels/a.yaml:2 source.limit: '16 mb' is not a size; try '16MiB'  [config.size]"
+    )
+
+
+def test_load_site_raises_every_error_and_no_warning(site):
+    """SiteInvalid holds what keeps the engine from starting."""
+    site.write({"channels/a.yaml": "order_by: none\n" + CHANNEL + "start: maybe\n"})
+
+    with pytest.raises(SiteInvalid) as raised:
+        load_site(site.root, {})
+
+    assert [finding.code for finding in raised.value.findings] == ["config.choice"]
+
+
+def test_an_unknown_type_is_corrected(site):
+    """A typing mistake in `type:` is answered with the nearest type."""
+    site.said(CHANNEL.replace("mllp", "mlp"))
+
+    _, (finding, *_) = site.examine()
+
+    assert (finding.code, finding.hint) == ("config.unknown_type", "did you mean 'mllp'?")
+
+
+def test_a_type_that_comes_later_is_not_called_unknown(site):
+    """`https` is known to the language: the finding says that it is not built yet."""
+    said = site.said(CHANNEL.replace("mllp", "https"))
+
+    assert said == [("site.not_yet", 2, "source.type")]
+
+
+def test_a_source_is_looked_at_though_its_channel_is_wrong(site):
+    """An error in one part of a document hides none in another."""
+    said = site.said(CHANNEL.replace("adt_in", "ADT In").replace("2575", "99999"))
+
+    assert said == [("config.name", 1, "channel"), ("config.host_port", 2, "source.listen")]
+
+
+def test_a_key_of_a_destination_is_corrected_from_both_its_models(site):
+    """The hint knows the type's own keys and the common ones."""
+    site.said(CHANNEL, AGENT, DESTINATION + "adress: x\nretries: 3\n")
+
+    _, found = site.examine()
+
+    assert [(f.key, f.hint) for f in found] == [
+        ("adress", "did you mean 'address'?"),
+        ("retries", "did you mean 'retry'?"),
+    ]
+
+
+def test_two_things_of_one_name_are_refused_with_both_places(site):
+    """The second is the finding, the first its hint."""
+    site.said(CHANNEL, AGENT, DESTINATION, CHANNEL.replace("2575", "2576"))
+
+    _, (finding,) = site.examine()
+
+    assert (finding.code, finding.line) == ("site.duplicate_name", 14)
+    assert finding.hint == "see channels/a.yaml:1"
+
+
+def test_the_same_name_may_stand_for_different_nouns(site):
+    """A channel and a destination `his` do not meet."""
+    said = site.said(
+        CHANNEL.replace("adt_in", "his"), AGENT.replace("adt_in", "his"), DESTINATION
+    )
+
+    assert said == []
+
+
+def test_a_case_outside_a_test_file_is_told_where_to_go(site):
+    """Cases live in *.test.yaml; those files are not part of the site."""
+    site.write({"channels/a.test.yaml": "case: anything\nnonsense: here\n"})
+
+    said = site.said(CHANNEL, AGENT, DESTINATION, "case: an admission\nchannel: adt_in\n")
+
+    assert said == [("site.case_place", 14, "case")]
+
+
+def test_a_yml_file_is_warned_about(site):
+    """A file with the other ending would otherwise be silently unread."""
+    site.write({"channels/b.yml": CHANNEL})
+
+    site.said(CHANNEL, AGENT, DESTINATION)
+    _, (warning,) = site.examine()
+
+    assert (warning.code, warning.path) == ("site.yml", "channels/b.yml")
+
+
+def test_a_folder_without_channels_is_no_site(tmp_path):
+    """The answer says how to get one."""
+    _, (finding,) = examine(tmp_path, {})
+
+    assert finding.code == "site.no_channels"
+    assert "portico init" in finding.hint
+
+
+def test_a_broken_document_hides_no_other(site):
+    """Each document is parsed by itself: the error of the last is found too."""
+    said = site.said(CHANNEL + "order_by: {PID-3[5=MR].1: x}\n", DESTINATION + "port: 1\n")
+
+    assert ("yaml.syntax", 3, "") in said
+    assert ("config.unknown_key", 8, "port") in said
+
+
+def test_nothing_is_called_missing_while_a_file_is_unreadable(site):
+    """The broken document may well hold the destination that seems to be missing."""
+    said = site.said(CHANNEL, AGENT, DESTINATION + "\tx\n")
+
+    assert [code for code, *_ in said] == ["yaml.syntax"]
+
+
+def test_the_configuration_has_defaults_for_everything(site):
+    """A site needs no config/portico.yaml."""
+    site.write({"channels/a.yaml": "---\n".join((CHANNEL, AGENT, DESTINATION))})
+
+    loaded = load_site(site.root, {})
+
+    assert str(loaded.config.metrics.listen) == "127.0.0.1:9464"
+    assert loaded.config.journal.url is None
+
+
+def test_the_environment_goes_before_the_configuration(site):
+    """PORTICO_DATA, PORTICO_JOURNAL_URL, PORTICO_METRICS and PORTICO_API override the file."""
+    site.write(
+        {
+            "config/portico.yaml": "data: var\nmetrics: {listen: 127.0.0.1:1}\n",
+            "channels/a.yaml": "---\n".join((CHANNEL, AGENT, DESTINATION)),
+        }
+    )
+    environ = {
+        "PORTICO_DATA": "/srv/portico",
+        "PORTICO_JOURNAL_URL": "postgresql://x:hidden@db/y",
+        "PORTICO_METRICS": "127.0.0.1:2",
+        "PORTICO_API": "127.0.0.1:3",
+    }
+
+    config = load_site(site.root, environ).config
+
+    assert str(config.data) == "/srv/portico"
+    assert (config.metrics.listen.port, config.api.listen.port) == (2, 3)
+    assert config.journal.url.reveal(site.root, environ) == "postgresql://x:hidden@db/y"
+    assert "hidden" not in repr(config)
+
+
+def test_a_bad_address_in_the_environment_is_a_finding(site):
+    """It names the variable."""
+    site.environ = {"PORTICO_METRICS": "localhost"}
+
+    said = site.said(CHANNEL, AGENT, DESTINATION)
+    _, (finding,) = site.examine()
+
+    assert said == [("config.host_port", 0, "")]
+    assert finding.path == "PORTICO_METRICS"
+
+
+def test_the_configuration_is_one_document(site):
+    """A second one would be ignored."""
+    site.write({"config/portico.yaml": "data: var\n---\ndata: other\n"})
+
+    said = site.said(CHANNEL, AGENT, DESTINATION)
+
+    assert said == [("config.one_document", 3, "")]
+
+
+def test_an_agent_reads_the_content_of_its_channels(site):
+    """The normal form carries content and charset of the channel that `on` names."""
+    json_in = "content: json\ncharset: {name: utf-8, on_error: replace}\n"
+    site.write({"channels/a.yaml": "---\n".join((CHANNEL + json_in, AGENT, DESTINATION))})
+
+    plain = load_site(site.root, {}).agents["forward"].plain()
+
+    assert plain["content"] == "json"
+    assert plain["charset"] == {"name": "utf-8", "on_error": "replace"}
+
+
+def test_an_agent_of_signals_looks_at_each_content(site):
+    """What agents emit may be HL7 or JSON."""
+    emitting = AGENT.replace("send: his", "emit: {signal: arrived}")
+    hearing = AGENT.replace("forward", "second").replace("channel: adt_in", "signal: arrived")
+    site.write({"channels/a.yaml": "---\n".join((CHANNEL, emitting, hearing, DESTINATION))})
+
+    assert load_site(site.root, {}).agents["second"].plain()["content"] == "auto"
+
+
+def test_three_hundred_channels_are_checked_in_seconds(site):
+    """A regional site is checked before each start: well under the watchdog's patience."""
+    for number in range(300):
+        text = "---\n".join(
+            (
+                CHANNEL.replace("adt_in", f"in_{number}").replace("2575", str(20_000 + number)),
+                AGENT.replace("forward", f"f_{number}").replace("adt_in", f"in_{number}"),
+            )
+        )
+        site.write({f"channels/c{number}.yaml": text})
+    site.write({"channels/his.yaml": DESTINATION})
+    began = time.process_time()
+
+    loaded = load_site(site.root, {})
+
+    assert len(loaded.channels) == 300
+    assert time.process_time() - began < 10
+
+
+_KEYS = (
+    "channel agent destination source type mllp on steps send his route split at when filter "
+    "keep PID-3.1 OBX[*]-5 map set lookup into python x.y:z {PID-3} on_error continue otherwise"
+)
+_SIGNS = ("[", "{", "}", "]", ":", ": ", ",", "\n", "- ", "  ", "---\n", '"', "'", "|\n")
+_REFUSED = ("&a", "*a", "!t", "? ", "${env:X}", "${file:x}", "%TAG", "<<: ", "\t")
+_WORDS = st.sampled_from([*_KEYS.split(), *_SIGNS, *_REFUSED])
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(_WORDS, max_size=40).map("".join) | st.text(max_size=200))
+@example('channel: "\\UFFFFFFFF"')
+@example("agent: a\ngoal: b\non: {channel: c}\nsteps: [{route: [{otherwise: {steps: x}}]}]")
+@example("agent: a\nsteps: {steps: [[]]}")
+@example("destination: {a: b}\ntype: [mllp]")
+def test_any_text_gives_findings_and_nothing_else(tmp_path_factory, text):
+    """Nothing that stands in a file can crash `check`; every code is one we explain."""
+    folder = tmp_path_factory.mktemp("site", numbered=True)
+    (folder / "channels").mkdir()
+    (folder / "channels/a.yaml").write_text(text, "utf-8", errors="replace")
+
+    _, found = examine(folder, {})
+
+    assert {finding.code for finding in found} <= CODES.keys()
