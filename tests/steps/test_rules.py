@@ -23,8 +23,7 @@ def read(*raw, on_error=None):
     """(normal forms, complaints)."""
     complaints = []
     reader = StepReader(
-        lambda spot: ".".join(map(str, spot)),
-        lambda spot, text: complaints.append((spot, text)),
+        lambda spot: ".".join(map(str, spot)), lambda *complaint: complaints.append(complaint)
     )
     steps = reader.steps(list(raw))
     reader.on_error(on_error)

@@ -131,9 +131,9 @@ class _Compiler:
             elif verb == "validate":
                 fallback = Fallback("refuse")
             when = Condition.parse(step["when"]) if step.get("when") is not None else None
+            built = self._built(verb, name, at, step["args"], fallback)
             for table in sources.tables_of([step.get("when"), step["args"]]):
                 self._tables[table]
-            built = self._built(verb, name, at, step["args"], fallback)
         except (ConfigError, PathInvalid, ValueError) as error:
             if isinstance(error, _Located):
                 raise
