@@ -1,7 +1,7 @@
 """A twin of the engine behind /v1, served on a real control socket."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import httpx2
@@ -110,18 +110,33 @@ class Served:
         return await self.ask("GET", url, params=parameters)
 
 
+@asynccontextmanager
+async def serving(engine, path):
+    """Serves /v1 of this engine at this path while the block runs."""
+    task = asyncio.create_task(serve.serve(engine, path))
+    while not path.is_socket():
+        if task.done():
+            task.result()
+        await asyncio.sleep(0.005)
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+@pytest.fixture
+def serve_at(served):
+    """Serves the same twin at another path: `async with serve_at(path)`."""
+    return lambda path: serving(served.engine, path)
+
+
 @pytest.fixture
 async def served(tmp_path):
     """A twin of the engine whose control socket answers."""
     twin = EngineTwin(tmp_path)
     path = serve.socket_path(tmp_path)
-    task = asyncio.create_task(serve.serve(twin, path))
-    while not path.exists():
-        await asyncio.sleep(0.005)
-    yield Served(twin, path)
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with serving(twin, path):
+        yield Served(twin, path)
 
 
 @pytest.fixture
