@@ -70,6 +70,7 @@ def test_a_filter_in_a_branch_ends_the_signal(trial):
         ([LAB, {"otherwise": "drop"}, {"otherwise": "park"}], "once, and last"),
         ([], "ends with otherwise|at least 1"),
         ("lab", "list"),
+        ({"branches": [LAB, {"otherwise": "park"}]}, "a route is a list"),
     ],
     ids=str,
 )

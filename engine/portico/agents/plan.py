@@ -111,6 +111,7 @@ class _Compiler:
     def __init__(self, root: Path, tables: Tables) -> None:
         self._root = root
         self._tables = tables
+        self._told: ConfigError | None = None
 
     def program(self, steps: Sequence[Mapping[str, Any]], fallback: Fallback) -> Program:
         """fallback: of steps that name no `on_error` of their own."""
@@ -135,9 +136,10 @@ class _Compiler:
             for table in sources.tables_of([step.get("when"), step["args"]]):
                 self._tables[table]
         except (ConfigError, PathInvalid, ValueError) as error:
-            if isinstance(error, _Located):
+            if error is self._told:  # of an inner step: it names that one's line
                 raise
-            raise _Located(f"{at} {name}: {_said(error)}") from error
+            self._told = ConfigError(f"{at} {name}: {_said(error)}")
+            raise self._told from error
         return BoundStep(built, name, verb, at, when, fallback)
 
     def _built(self, verb: str, name: str, at: str, args: Any, fallback: Fallback) -> Any:
@@ -149,10 +151,6 @@ class _Compiler:
         kind = step_type(verb)
         options = kind.options.model_validate(args)
         return kind.build(options, Build(name, at, self._root, self._tables, inner))
-
-
-class _Located(ConfigError):
-    """Says file and line already."""
 
 
 def _said(error: Exception) -> str:

@@ -38,6 +38,8 @@ class RouteOptions(Options):
                 "config.route", f"otherwise is {', '.join(_TOLD)} or {{steps: [...]}}"
             )
         for step in steps:
+            if "verb" not in step and "otherwise" not in step:
+                raise fields.wrong("config.route", "a route is a list of steps")
             if "otherwise" in step:
                 raise fields.wrong("config.route", "otherwise comes once, and last")
             if step.get("when") is None:
