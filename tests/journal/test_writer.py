@@ -51,6 +51,7 @@ class Heard:
                 self.rejected.append,
             ),
             self._waiting,
+            lambda done: None,
         )
 
     def _up(self) -> None:

@@ -12,12 +12,13 @@ from datetime import date
 from uuid import UUID
 
 from portico.clock import Clock, moment
-from portico.errors import JournalError, JournalFenced, JournalUnavailable
+from portico.errors import JournalError, JournalFenced, JournalUnavailable, JournalUnclear
 from portico.ids import SignalId
 from portico.journal import connect, lease, migrate, partitions, statements
 from portico.journal.connect import Connection
 from portico.journal.contract import Earlier
 from portico.journal.lease import Lease
+from portico.journal.migrate import Migrated
 from portico.journal.pipeline import Pipeline
 from portico.journal.reader import Reader
 from portico.journal.writer import GroupCommit, Hooks, Opened
@@ -30,14 +31,20 @@ _DAYS_EVERY = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Whom the journal tells. waiting: another engine holds the lease. See also Hooks."""
+    """Whom the journal tells. waiting: another engine holds the lease; migrated: the schema
+    has been changed. See also Hooks."""
 
     hooks: Hooks
     waiting: Callable[[], None]
+    migrated: Callable[[Migrated], None]
 
 
 class Journal:
-    """A journal that this engine may write. owner: this installation's identity."""
+    """A journal that this engine may write.
+
+    owner: this installation's identity. alone: no other engine can be using this database, so
+    that a migration may take away at once what only older engines read.
+    """
 
     def __init__(
         self,
@@ -46,12 +53,14 @@ class Journal:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         told: Told,
+        alone: bool = False,
     ) -> None:
         self._conninfo = conninfo
         self._owner = owner
         self._clock = clock
         self._loop = loop
         self._told = told
+        self._alone = alone
         self._tasks: list[asyncio.Task[None]] = []
         self._lease: Lease | None = None
         self._fenced = False
@@ -112,7 +121,10 @@ class Journal:
             self._told.hooks.fenced()
 
     async def _settle(self) -> None:
-        await migrate.migrate(self._conninfo())
+        phase: migrate.Phase = "post" if self._alone else "pre"
+        done = await migrate.migrate(self._conninfo(), phase=phase)
+        if done.after != done.before:
+            self._told.migrated(done)
         connection = await connect.connect(self._conninfo())
         try:
             self._lease = await lease.acquire(
@@ -128,7 +140,7 @@ class Journal:
         while True:
             try:
                 await work()
-            except JournalUnavailable as error:
+            except (JournalUnavailable, JournalUnclear) as error:
                 if not told:
                     self._told.hooks.down(error)
                     told = True

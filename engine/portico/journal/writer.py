@@ -45,9 +45,9 @@ class Opened:
 class Hooks:
     """What the writer tells the rest of the house.
 
-    flushed: items, seconds and changes of the books of each flush. down/up: the journal cannot/can be written.
-    fenced: the lease is lost, the engine must end. rejected: the database refused one item
-    for good; its Signal or Delivery stays where the journal has it.
+    flushed: items, seconds and changes of the books of each flush. down/up: the journal
+    cannot/can be written. fenced: the lease is lost, the engine must end. rejected: the
+    database refused one item for good; its Signal or Delivery stays where the journal has it.
     """
 
     flushed: Callable[[int, float, Books], None]

@@ -17,6 +17,7 @@ from portico.server.storage import Storage
 from portico.spec.finding import errors
 from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
+from portico.workers.staff import Proof
 
 DRAIN = 20.0  # seconds that a stop may take for what is under way
 _SWAP = 5.0
@@ -128,20 +129,23 @@ class Engine:
         return self._search
 
     async def _activate(self, site: Site) -> None:
-        """Prove every agent's plan before anything follows the site."""
+        """Prove every agent's plan, then put all in force, or none. Raises ConfigError."""
         pool = self.house.pool
-        names = list(site.agents)
         proven = await asyncio.gather(
-            *(self._prove(pool, site, name) for name in names), return_exceptions=True
+            *(self._prove(pool, site, name) for name in site.agents), return_exceptions=True
         )
-        for outcome in proven:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        self.house.versions |= dict(zip(names, map(str, proven), strict=True))
+        proofs = [one for one in proven if isinstance(one, Proof)]
+        for fault in proven:
+            if isinstance(fault, BaseException):
+                await asyncio.gather(*map(pool.discard, proofs))
+                raise fault
+        for name, proof in zip(site.agents, proofs, strict=True):
+            pool.adopt(proof)
+            self.house.versions[name] = proof.version
 
-    async def _prove(self, pool: Pool, site: Site, name: str) -> str:
+    async def _prove(self, pool: Pool, site: Site, name: str) -> Proof:
         agent = site.agents[name]
-        return await pool.activate(
+        return await pool.prove(
             name,
             agent.plain(),
             str(site.root),

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from portico.check.site import Site
 from portico.errors import JournalError
-from portico.events.journal import (
+from portico.events.writing import (
     JournalBack,
     JournalLost,
+    JournalMigrated,
     LeaseAwaited,
     LeaseLost,
     RowRejected,
@@ -80,9 +81,18 @@ class Storage:
             lost()
 
         hooks = Hooks(self._flushed, self._down, self._up, fenced, self._rejected)
-        told = Told(hooks, lambda: self._base.emit(LeaseAwaited()))
+        told = Told(
+            hooks,
+            lambda: self._base.emit(LeaseAwaited()),
+            lambda done: self._base.emit(JournalMigrated(done.before, done.after)),
+        )
         self._journal = Journal(
-            self.conninfo, _owner(self.data), self._base.clock, self._base.loop, told
+            self.conninfo,
+            _owner(self.data),
+            self._base.clock,
+            self._base.loop,
+            told,
+            alone=config.url is None,
         )
         await self._journal.open()
         return self._journal
