@@ -19,8 +19,8 @@ class Engine:
     """The /v1 of one running engine. Raises NoEngine when none answers, Ended on a problem."""
 
     def __init__(self, site: Path) -> None:
-        self._data = place.data_folder(site)
-        self._site = site
+        self._site = site.absolute()
+        self._data = place.data_folder(self._site)
 
     def status(self) -> Status:
         """What runs."""

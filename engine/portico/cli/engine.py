@@ -58,12 +58,12 @@ def version(json: Annotated[bool, JSON] = False) -> int:
 def _show(found: Status) -> None:
     console.line(_headline(found), style="bold")
     if found.channels:
-        made = console.table("CHANNEL", *_heads(_CHANNEL), numbers=_heads(_CHANNEL))
+        made = _table("CHANNEL", _CHANNEL)
         for name, channel in found.channels.items():
             _book(made, name, channel, _CHANNEL, found.at, "waits")
         console.out().print(made)
     if found.destinations:
-        made = console.table("DESTINATION", *_heads(_DESTINATION), numbers=_heads(_DESTINATION))
+        made = _table("DESTINATION", _DESTINATION)
         for name, destination in found.destinations.items():
             _book(made, name, destination, _DESTINATION, found.at, "queued")
         console.out().print(made)
@@ -83,8 +83,9 @@ def _headline(found: Status) -> str:
     return f"portico {found.version} {found.state}{since}; journal {words}{down}"
 
 
-def _heads(columns: tuple[str, ...]) -> tuple[str, ...]:
-    return (*(name.upper() for name in columns), "STATE")
+def _table(noun: str, columns: tuple[str, ...]) -> Table:
+    counts = tuple(name.upper() for name in columns)
+    return console.table(noun, *counts, "STATE", numbers=counts)
 
 
 def _book(

@@ -1,6 +1,7 @@
 """`send` and `load`: what the command line does to other systems."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,8 +85,9 @@ def load(
     template = Template(_message(message), patients=patients)
     try:
         report = _run(plan, template, quiet=json)
-    except (OSError, TimeoutError) as error:
-        raise Ended(exits.UNREACHABLE, f"{address}: {error}") from error
+    except OSError as error:  # TimeoutError is one, without a number
+        reason = os.strerror(error.errno) if error.errno else "no connection in time"
+        raise Ended(exits.UNREACHABLE, f"{address}: {reason}") from error
     if json:
         console.say_json(_figures(report))
     else:

@@ -1,0 +1,132 @@
+"""One way in: every command is listed, documented, and ends with a line and a code."""
+
+import asyncio
+import importlib
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from portico.cli import exits, main
+from portico.cli.table import COMMANDS
+
+DOCS = (Path(__file__).parents[2] / "docs/commands.md").read_text()
+
+
+def sections():
+    """Command to its part of the page."""
+    found = re.split(r"^### `portico (\w+)[^`]*`$", DOCS, flags=re.M)
+    return dict(zip(found[1::2], found[2::2], strict=True))
+
+
+def options(name):
+    """The options of a command as it is called."""
+    return {
+        max(parameter.opts, key=len)
+        for parameter in main.load(name).params
+        if parameter.opts[0].startswith("--")
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_what_the_command_says_of_itself(name):
+    """`portico --help` is made without loading a command, so its words stand twice."""
+    module, _, function = COMMANDS[name].where.partition(":")
+    docstring = getattr(importlib.import_module(module), function).__doc__
+
+    assert docstring.splitlines()[0] == COMMANDS[name].summary
+
+
+def test_every_command_is_documented():
+    """docs/commands.md has a section for each, and no other."""
+    assert set(sections()) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_documented(name):
+    """Each option of a command stands in its section, and no other does."""
+    said = set(re.findall(r"^\| `(--[a-z-]+)", sections()[name], re.M))
+
+    assert said == options(name)
+
+
+def test_every_exit_code_is_documented():
+    """Scripts rely on them."""
+    codes = {value for name, value in vars(exits).items() if isinstance(value, int)}
+
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", DOCS, re.M)} == codes
+
+
+async def test_help_loads_no_command(portico):
+    """It must answer at once: no database, web or reactor library."""
+    code = (
+        "import sys; from portico.cli.main import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'psycopg', 'sqlalchemy', 'fastapi', 'twisted', 'pydantic', 'httpx2'}\n"
+        "sys.exit(','.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+async def test_a_missing_file_is_one_line(portico):
+    """No trace, and a code that means usage."""
+    done = await portico("send", "no-such-file.hl7")
+
+    assert (done.code, done.err) == (
+        exits.USAGE,
+        "portico: no-such-file.hl7: No such file or directory\n",
+    )
+
+
+async def test_an_unknown_command_suggests_the_nearest(portico):
+    """`sends` is probably `send`."""
+    done = await portico("sends")
+
+    assert done.code == exits.USAGE
+    assert "send" in done.err and "Traceback" not in done.err
+
+
+def test_a_broken_pipe_is_one_line():
+    """`portico check --schema document | head -1` is an ordinary thing to do."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "portico", "check", "--schema", "document"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    err = process.stderr.read().decode()
+
+    assert process.wait(30) == exits.PIPE
+    assert err == "portico: nobody reads the output any more\n"
+
+
+async def test_ctrl_c_is_one_line(peer, tmp_path):
+    """A person who waits for an answer may stop waiting."""
+    peer.code = None
+    sample = Path(__file__).parents[2] / "samples/hl7/adt_a01.hl7"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "portico", "send", str(sample), "--to", peer.address),
+        stderr=subprocess.PIPE,
+    )
+    while not peer.got:
+        await asyncio.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = await process.communicate()
+
+    assert (process.returncode, err) == (exits.INTERRUPTED, b"portico: interrupted\n")
+
+
+async def test_a_site_without_an_engine_says_what_to_do(portico, site):
+    """The message names the data folder and the way out."""
+    done = await portico("status", "--site", site)
+
+    assert done.code == exits.UNREACHABLE
+    assert "portico run --site" in done.err and "PORTICO_JOURNAL_URL" in done.err
+    assert done.err.count("\n") == 1
