@@ -1,6 +1,7 @@
 """check/site.py and check/draft.py: a folder becomes one typed value, or all findings."""
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -11,6 +12,7 @@ from portico.check.site import examine, load_site
 from portico.errors import SiteInvalid
 from portico.spec.fields import HostPort
 
+HERE = Path(__file__).parent
 CHANNEL = """\
 channel: adt_in
 source: {type: mllp, listen: "127.0.0.1:2575"}
@@ -287,6 +289,31 @@ def test_any_text_gives_findings_and_nothing_else(tmp_path_factory, text):
     folder = tmp_path_factory.mktemp("site", numbered=True)
     (folder / "channels").mkdir()
     (folder / "channels/a.yaml").write_text(text, "utf-8", errors="replace")
+
+    _, found = examine(folder, {})
+
+    assert {finding.code for finding in found} <= CODES.keys()
+
+
+_TEXTS = [path.read_text() for path in sorted((HERE / "interfaces").glob("*.yaml"))]
+_BITS = st.sampled_from(
+    [*_SIGNS, *_REFUSED, "", "''", "null", "OBX[*]-5", "{PID-3}", "\0", "é"]
+)
+_EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), _BITS), max_size=5)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(_TEXTS), _EDITS)
+@example(_TEXTS[0] + "---\nagent: x\non: {a: {b: c}}\non: {d: {e: f}}\n", [])
+@example(_TEXTS[0].replace("{PV1-2: I}", "{PV1-2:I}"), [])
+def test_a_mutilated_interface_gives_findings_and_nothing_else(tmp_path_factory, text, edits):
+    """Half-typed files are what `check` mostly sees: cut, doubled, with strange signs."""
+    for where, length, bit in edits:
+        at = int(where * len(text))
+        text = text[:at] + bit + text[at + length :]
+    folder = tmp_path_factory.mktemp("site", numbered=True)
+    (folder / "channels").mkdir()
+    (folder / "channels/a.yaml").write_text(text, "utf-8")
 
     _, found = examine(folder, {})
 

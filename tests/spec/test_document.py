@@ -102,6 +102,14 @@ def test_a_repeated_key_names_the_first_and_is_ignored():
     assert documents[0].value == {"a": "1", "b": "2"}
 
 
+def test_what_a_repeated_key_holds_is_dropped_whole():
+    """Nothing inside it has a line, since nothing of it is in the value."""
+    (one,), _ = parse("a: {b: 1}\na: {c: [2, {d: 3}], c: 4}\ne: 5\n", "x.yaml", nouns=False)
+
+    assert one.value == {"a": {"b": "1"}, "e": "5"}
+    assert one.lines == {(): 1, ("a",): 1, ("a", "b"): 1, ("e",): 3}
+
+
 @pytest.mark.parametrize(
     ("line", "hint"),
     [

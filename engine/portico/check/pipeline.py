@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portico import catalog
-from portico.errors import TypeUnknown
+from portico.errors import PathInvalid, TypeUnknown
 from portico.language.condition import Condition
 from portico.language.place import AsidePlace, Place
 from portico.language.template import Template
@@ -126,10 +126,18 @@ class Pipeline:
             spot = stage.at[:-1]
             if stage.options is not None:
                 yield stage.at, stage.options
-            if stage.form["when"] is not None:
-                yield (*spot, "when"), Condition.parse(stage.form["when"])
+            if (when := _condition(stage.form["when"])) is not None:
+                yield (*spot, "when"), when
             if stage.form["on_error"] is not None:
                 yield (*spot, "on_error"), OnError.parse(stage.form["on_error"]).text
+
+
+def _condition(raw: Any) -> Condition | None:
+    """The condition of a `when`; None when there is none or it was found wrong."""
+    try:
+        return None if raw is None else Condition.parse(raw)
+    except (ValueError, PathInvalid):
+        return None
 
 
 def _parts(value: Any) -> Iterator[Any]:

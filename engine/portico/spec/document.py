@@ -157,12 +157,18 @@ def _chunks(text: str) -> Iterator[tuple[int, str]]:
 
 
 class _Frame:
-    """A list or mapping that is still open; `key` is the one that waits for its value."""
+    """A list or mapping that is still open.
 
-    def __init__(self, value: Any, location: Location) -> None:
+    key: the one that waits for its value; again: it stood here before. dropped: this is the
+    value of such a key, or inside one.
+    """
+
+    def __init__(self, value: Any, location: Location, dropped: bool) -> None:
         self.value = value
         self.location = location
+        self.dropped = dropped
         self.key: str | None = None
+        self.again = False
 
     @property
     def wants_key(self) -> bool:
@@ -211,13 +217,17 @@ class _Tree:
             self._say(event, "yaml.key", "a key must be one text", "quote it")
             return False
         value: Any = {} if isinstance(event, MappingStartEvent) else []
-        self._frames.append(_Frame(value, self._put(event, value)))
+        holder = self._frames[-1] if self._frames else None
+        dropped = holder is not None and (holder.dropped or holder.again)
+        self._frames.append(_Frame(value, self._put(event, value), dropped))
         return True
 
     def _key(self, event: Any, text: str) -> None:
         frame = self._frames[-1]
-        frame.key = text
-        if text in frame.value:
+        frame.key, frame.again = text, text in frame.value
+        if frame.dropped:
+            return
+        if frame.again:
             first = self._lines[*frame.location, text]
             self._say(
                 event, "yaml.duplicate_key", f"{text!r} stands here twice", f"see line {first}"
@@ -235,11 +245,12 @@ class _Tree:
         if isinstance(frame.value, list):
             location: Location = (*frame.location, len(frame.value))
             frame.value.append(value)
-            self._lines[location] = self._line(event)
+            if not frame.dropped:
+                self._lines[location] = self._line(event)
         else:
             location = (*frame.location, frame.key or "")
             frame.value.setdefault(frame.key, value)
-            frame.key = None
+            frame.key, frame.again = None, False
         return location
 
     def _close(self) -> None:
