@@ -14,8 +14,6 @@ from portico.clock import Clock
 
 SignalId = NewType("SignalId", bytes)
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U to misread
-
 
 class IdMaker:
     """Makes Signal ids that never repeat and, within one maker, always grow.
@@ -33,7 +31,7 @@ class IdMaker:
         self._at = 0
 
     def next(self) -> SignalId:
-        """The next id: 48 bits of milliseconds, 18 of counter, 56 of chance, version, variant."""
+        """The next id: 48 bits of milliseconds, 18 of counter, 56 of chance."""
         ms = self._clock.time_ns() // 1_000_000
         if ms > self._last_ms:
             self._last_ms, self._counter = ms, 0
@@ -83,9 +81,6 @@ def floor_at(ms: int) -> SignalId:
 def short(signal: SignalId) -> str:
     """20 characters that stand for this id where HL7 allows no more (MSH-10 before 2.7).
 
-    The 48 bits of time and the last 52 bits, in Crockford's base 32.
+    The 48 bits of time and the last 32 bits of chance, in hexadecimal.
     """
-    number = (int.from_bytes(signal[:6], "big") << 52) | (
-        int.from_bytes(signal[8:], "big") & ((1 << 52) - 1)
-    )
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(95, -1, -5))
+    return (signal[:6] + signal[-4:]).hex().upper()

@@ -7,7 +7,7 @@ Source: HL7 v2.5.1 chapter 2.9 (original and enhanced acknowledgement); MLLP Rel
 from dataclasses import dataclass
 
 from portico.destinations.contract import Done
-from portico.errors import MessageError, NotHl7
+from portico.errors import MessageError
 from portico.hl7 import ack, header
 from portico.model.delivery import Answered, Attempt
 from portico.wire import mllp
@@ -38,7 +38,7 @@ class Exchange:
     def __init__(self, content: bytes, terms: Terms, done: Done, began: float) -> None:
         """Raises FrameBroken when the content cannot be framed."""
         self.frame = mllp.encode(content)
-        self.control_id = _control_id(content)
+        self.control_id = header.control_id(content)
         self.done = done
         self.began = began
         self.deadline = began
@@ -73,11 +73,4 @@ class Exchange:
             return Attempt(Answered.UNCLEAR, "nak", content, micros, "the peer could not store")
         if self._terms.want == "none":
             return Attempt(Answered.ANSWERED, "written", content, micros)
-        return None
-
-
-def _control_id(content: bytes) -> bytes | None:
-    try:
-        return header.read(content).control_id
-    except NotHl7:
         return None

@@ -251,6 +251,10 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match.groups() if part) if match else ()
 
 
+# The usual positive answer: nothing to unescape, and no ERR that matters.
+_PLAIN = re.compile(rb"\rMSA\|(AA|CA)\|([^|\r\n]*)(?:\|?(?:[\r\n]|$))")
+
+
 class Ack(Struct, frozen=True, gc=False):
     """A peer's answer. code: MSA-1 as sent, known or not. control_id: MSA-2, raw.
 
@@ -266,6 +270,9 @@ class Ack(Struct, frozen=True, gc=False):
 
 def read(content: bytes) -> Ack:
     """The answer in a message. Raises NotHl7, and MessageError when it has no MSA segment."""
+    plain = _PLAIN.search(content) if content.startswith(b"MSH|^~\\&|") else None
+    if plain is not None and content.isascii() and b"\x1b" not in content:
+        return Ack(plain[1].decode("ascii"), plain[2])
     view = MessageView(content, on_charset_error="replace")
     if view.raw("MSA") is None:
         raise MessageError("the answer has no MSA segment", "MSA")

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from portico.errors import CharsetUnknown
+from portico.errors import CharsetUnknown, NotHl7
 from portico.hl7 import charset, delimiters
 from portico.hl7.delimiters import Delimiters
 
@@ -74,6 +74,18 @@ def read(content: bytes) -> Header:
         _code(fields[15]),
         _charset(fields[17], marks),
     )
+
+
+def control_id(content: bytes) -> bytes | None:
+    """MSH-10 as it stands; None when there is no MSH. Cheaper than `read`."""
+    head = content[: content.find(b"\r") + 1]
+    if head.startswith(b"MSH|^~\\&|") and head.isascii() and b"\x1b" not in head:
+        fields = head[:-1].split(b"|", 10)
+        return fields[9] if len(fields) > 9 else b""
+    try:
+        return read(content).control_id
+    except NotHl7:
+        return None
 
 
 def split(segment: bytes, marks: Delimiters) -> list[bytes]:

@@ -13,8 +13,9 @@ from portico.hl7.header import Header
 from portico.hl7.view import MessageView
 from portico.language.content import View, open_content, sniff
 from portico.language.context import Context
-from portico.language.place import Place
+from portico.language.place import Hl7Place, Place
 
+PATIENT = Hl7Place("PID-3.1")
 WORDS = ("sender", "connection", "channel", "none")
 
 
@@ -85,22 +86,24 @@ def envelope(
 def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Routed:
     view = MessageView(content, rules.charset, rules.on_charset_error)
     header = view.header
-    sender = _sender(header)
-    read = Routed(
-        header.type, header.control_id.decode("latin-1"), sender, header=header, view=view
-    )
+    control_id, sender = header.control_id.decode("latin-1"), _sender(header)
     try:
         _check(header, content)
         flags = _charset_flags(rules, view)
-        patient = view.text("PID-3.1")
-        context = Context(view, {"channel": rules.origin, "type": header.type, "peer": peer})
-        order_key = _order_key(rules, context, sender, connection)
-        repeat_key = _repeat_key(rules, context, header)
+        patient = view.text(PATIENT.path)
+        if rules.order_by[0] == PATIENT and isinstance(patient, str):
+            order_key = patient
+        else:
+            context = Context(
+                view, {"channel": rules.origin, "type": header.type, "peer": peer}
+            )
+            order_key = _order_key(rules, context, sender, connection)
+        repeat_key = _repeat_key(rules, view, header)
     except MessageError as fault:
-        return Routed(read.type, read.control_id, sender, header=header, view=view, fault=fault)
+        return Routed(header.type, control_id, sender, header=header, view=view, fault=fault)
     return Routed(
-        read.type,
-        read.control_id,
+        header.type,
+        control_id,
         sender,
         patient if isinstance(patient, str) else "",
         order_key,
@@ -117,7 +120,7 @@ def _route_other(rules: Rules, kind: str, view: View, peer: str, connection: int
     return Routed(
         media,
         order_key=_order_key(rules, context, peer.rpartition(":")[0], connection),
-        repeat_key=_repeat_key(rules, context, None),
+        repeat_key=_repeat_key(rules, view, None),
         view=view,
     )
 
@@ -164,7 +167,7 @@ def _order_key(rules: Rules, context: Context, sender: str, connection: int) -> 
     return str(context.envelope.get("peer", "")).rpartition(":")[0]
 
 
-def _repeat_key(rules: Rules, context: Context, header: Header | None) -> int:
+def _repeat_key(rules: Rules, view: View, header: Header | None) -> int:
     """64 bits of BLAKE2 over the channel and the values; 0: repeats are not looked for."""
     if rules.repeat_by is None:
         return 0
@@ -174,6 +177,7 @@ def _repeat_key(rules: Rules, context: Context, header: Header | None) -> int:
         parts = (header.sending_application, header.sending_facility, header.control_id)
         named = b"\x1f".join(parts)
     else:
+        context = Context(view, {"channel": rules.origin})
         values = [place.text(context) for place in rules.repeat_by]
         if not any(isinstance(value, str) for value in values):
             return 0
