@@ -1,6 +1,7 @@
 """The process: its loop, its signals, its first and its last words."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -87,6 +88,7 @@ class _Service:
                 await engine.storage.close(0)
                 return OK
             starting.result()
+            _settle_memory()
             self._serve()
             await self._say_ready()
             await stopping
@@ -155,6 +157,17 @@ class _Service:
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _settle_memory() -> None:
+    """What was built at the start stays: the collector need not walk it for every message.
+
+    Values of the hot path hold no cycles (msgspec, gc=False) and die by their count. With the
+    interpreter's own thresholds a tenth of the engine's time went into collections.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _reactor(loop: asyncio.AbstractEventLoop) -> Any:
