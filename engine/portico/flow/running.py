@@ -21,6 +21,7 @@ from portico.events.delivering import SessionFaulted, SessionRetried
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow.runs import Ending, Run
+from portico.ids import SignalId
 from portico.journal.contract import Conclusion, Owed, ParkedRow, Pending, SessionRow, Writer
 from portico.model.delivery import Delivery
 from portico.model.signal import Signal
@@ -69,7 +70,7 @@ class World:
     """What running needs of the engine.
 
     emitted: makes a Pending of what an agent emits. queue: takes a committed Delivery. lane:
-    the lane of (destination, order key, Delivery id). ended: a Run has left memory.
+    the lane of (destination, order key, Signal, Delivery). ended: a Run has left memory.
     """
 
     writer: Writer
@@ -81,7 +82,7 @@ class World:
     metrics: Metrics
     emitted: Callable[[Signal, Emission], Pending]
     queue: Callable[[Delivery], None]
-    lane: Callable[[str, str, str], str]
+    lane: Callable[[str, str, SignalId, int], str]
     ended: Callable[[Run], None]
 
 
@@ -274,9 +275,7 @@ class Running:
                 Owed(
                     number,
                     output.destination,
-                    self._world.lane(
-                        output.destination, key, ids.delivery_text(run.signal.id, number)
-                    ),
+                    self._world.lane(output.destination, key, run.signal.id, number),
                     part,
                     content if new else None,
                     output.control_id,

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from portico.clock import moment
 from portico.errors import CharsetUnknown, MessageError, PathInvalid, TextUnencodable
@@ -142,6 +143,11 @@ def build(
     code and location too (207 when there is no `error`). Never raises on what a peer sent.
     """
     negative = code not in codes.POSITIVE
+    stamp, ours = _timestamp(at_ns // 1_000_000_000), control_id.encode("ascii")
+    if not negative and not text:
+        shape = replace(header, control_id=b"", datetime="")
+        before, between, after = _positive(shape, code)
+        return b"".join((before, stamp, between, ours, after, header.control_id, b"\r"))
     if negative and error is None:
         error = AckError(text=text)
     modern = _version(header.version) >= (2, 5)
@@ -149,7 +155,7 @@ def build(
     pen = _Pen(header)
     marks = header.delimiters
     lines = [
-        _msh(header, control_id, at_ns, pen),
+        _msh(header, stamp, ours, pen),
         marks.field.join((b"MSA", code.encode(), header.control_id))
         + (marks.field + pen.text(said) if said and not (negative and modern) else b""),
     ]
@@ -181,26 +187,37 @@ class _Pen:
         return (self.marks.component or b" ").join(self.text(part) for part in parts)
 
 
-def _msh(header: Header, control_id: str, at_ns: int, pen: _Pen) -> bytes:
+@lru_cache(maxsize=1024)
+def _positive(shape: Header, code: str) -> tuple[bytes, bytes, bytes]:
+    """A positive answer's bytes around MSH-7, MSH-10 and MSA-2: a sender's are all alike."""
+    before, between, after = _around(shape, _Pen(shape))
+    field = shape.delimiters.field
+    return before, between, after + field.join((b"\rMSA", code.encode(), b""))
+
+
+def _msh(header: Header, stamp: bytes, ours: bytes, pen: _Pen) -> bytes:
+    before, between, after = _around(header, pen)
+    return b"".join((before, stamp, between, ours, after))
+
+
+def _around(header: Header, pen: _Pen) -> tuple[bytes, bytes, bytes]:
+    """MSH before MSH-7, between that and MSH-10, and after it."""
     marks = header.delimiters
-    fields = [
+    before = (
         b"MSH",
         header.encoding_characters,
         header.receiving_application,
         header.receiving_facility,
         header.sending_application,
         header.sending_facility,
-        _timestamp(at_ns // 1_000_000_000),
         b"",
-        _type(header, pen),
-        control_id.encode("ascii"),
-        header.processing_id,
-        header.version_id,
-    ]
+    )
+    between = (b"", b"", _type(header, pen), b"")
+    after = [b"", header.processing_id, header.version_id]
     if pen.names:
         names = (marks.repetition or b" ").join(name.encode("ascii") for name in pen.names)
-        fields += [b""] * 5 + [names]
-    return marks.field.join(fields)
+        after += [b""] * 5 + [names]
+    return marks.field.join(before), marks.field.join(between), marks.field.join(after)
 
 
 def _type(header: Header, pen: _Pen) -> bytes:

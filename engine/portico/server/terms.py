@@ -3,8 +3,10 @@
 import os
 from collections.abc import Callable, Mapping
 
+from portico import ids
 from portico.flow import delivering, intake, running
 from portico.flow.channels import Origin
+from portico.ids import SignalId
 from portico.policy import retry
 from portico.policy.answer import Answering
 from portico.policy.routing import Rules
@@ -58,15 +60,15 @@ def delivery_terms(destination: Destination) -> delivering.Terms:
 
 def lane_namer(
     destinations: Callable[[], Mapping[str, Destination]],
-) -> Callable[[str, str, str], str]:
-    """The lane of (destination, order key, Delivery id) by the destination's `order`."""
+) -> Callable[[str, str, SignalId, int], str]:
+    """The lane of (destination, order key, Signal, Delivery) by the destination's `order`."""
 
-    def lane(destination: str, key: str, delivery: str) -> str:
+    def lane(destination: str, key: str, signal: SignalId, number: int) -> str:
         spec = destinations().get(destination)
         order = spec.order if spec else "key"
         if order == "all":
             return ""
-        return key if order == "key" and key else delivery
+        return key if order == "key" and key else ids.delivery_text(signal, number)
 
     return lane
 
