@@ -59,33 +59,41 @@ class Peer:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[None]:
-    """The peer as a process beside this one."""
-    read, write = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "portico.cli.demo"], stdin=read, start_new_session=True
+def running(port: int = PORT) -> Iterator[None]:
+    """The peer as a process beside this one, listening; a port in use is said, not raised."""
+    lifeline, ours = os.pipe()
+    listens, its = os.pipe()
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "portico.cli.demo", str(port), str(its)],
+        stdin=lifeline,
+        pass_fds=(its,),
+        start_new_session=True,
     )
-    os.close(read)
+    os.close(lifeline)
+    os.close(its)
+    os.read(listens, 1)
+    os.close(listens)
     try:
         yield
     finally:
-        os.close(write)
+        os.close(ours)
         process.wait(5)
 
 
-async def main() -> None:
-    """Serve until standard input ends."""
+async def main(port: int, listens: int) -> None:
+    """Serve until standard input ends; closing `listens` says that we do."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    server = await asyncio.start_server(Peer().serve, HOST, PORT)
+    server = await asyncio.start_server(Peer().serve, HOST, port)
+    os.close(listens)
     loop.add_reader(sys.stdin.fileno(), ended.set)
-    async with server:
-        await ended.wait()
+    await ended.wait()
+    server.close()
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        asyncio.run(main())
+        asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
     except OSError as error:
-        print(f"demo peer: {HOST}:{PORT}: {error.strerror}", file=sys.stderr)
+        print(f"demo peer: {HOST}:{sys.argv[1]}: {error.strerror}", file=sys.stderr)

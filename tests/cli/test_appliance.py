@@ -1,0 +1,205 @@
+"""The command line against a running engine: a real one, on its own PostgreSQL."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from portico.cli import exits, init
+
+
+def free_port():
+    """A port that nobody has at the moment."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+class Appliance:
+    """`portico run` on a scaffold of its own."""
+
+    def __init__(self, folder):
+        self.site = folder / "site"
+        self.to = f"127.0.0.1:{free_port()}"
+        init.init(self.site)
+        channel = self.site / "channels/admissions.yaml"
+        channel.write_text(channel.read_text().replace("127.0.0.1:2575", self.to))
+        self.sample = self.site / "samples/adt_a01.hl7"
+        kept = {name: text for name, text in os.environ.items() if name[:8] != "PORTICO_"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "portico", "run", "--site", str(self.site)],
+            env={**kept, "PORTICO_METRICS": f"127.0.0.1:{free_port()}"},
+            stdout=subprocess.PIPE,
+            stderr=(folder / "log").open("wb"),
+        )
+        self.log = folder / "log"
+
+    def ready(self):
+        """Wait for the line that says that every channel listens."""
+        line = self._process.stdout.readline()
+        assert line == b"ready\n", self.log.read_text()
+
+    def end(self):
+        """SIGTERM, and the exit code."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def appliance(tmp_path_factory):
+    """One engine for all tests of this file."""
+    made = Appliance(tmp_path_factory.mktemp("appliance"))
+    try:
+        made.ready()
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture
+async def sent(appliance, portico):
+    """A Signal that was sent and has been delivered, as `signals` lists it."""
+    given = appliance.sample.read_bytes()
+    number = len(list(appliance.site.glob("*.hl7")))
+    file = appliance.site / f"{number}.hl7"
+    file.write_bytes(given.replace(b"MSG00001", b"MSG1%04d" % number))
+    done = await portico("send", file, "--to", appliance.to)
+    assert done.code == exits.OK, done.out + done.err
+    for _ in range(200):
+        found = await portico("status", "--site", appliance.site, "--json")
+        book = found.json["destinations"]["filed"]
+        if book["owed"] == number + 1 == book["delivered"]:
+            break
+        await asyncio.sleep(0.05)
+    listed = await portico("signals", "--site", appliance.site, "--json", "--limit", 1)
+    return listed.json["signals"][0]
+
+
+async def test_status_adds_up(appliance, portico, sent):
+    """Promise P2, for people and for programs."""
+    asked = await portico("status", "--site", appliance.site, "--json")
+    shown = await portico("status", "--site", appliance.site)
+
+    assert asked.code == shown.code == exits.OK
+    assert asked.json["balanced"] is True
+    book = asked.json["channels"]["admissions"]
+    assert book["received"] == book["done"] > 0
+    assert "admissions" in shown.out and "filed" in shown.out
+
+
+async def test_signals_finds_what_was_sent(appliance, portico, sent):
+    """By each of the filters, and not by others."""
+    for fits in (
+        ("--channel", "admissions"), ("--type", "ADT^A*"), ("--patient", "100001"),
+        ("--state", "done"), ("--since", "1h"), ("--control-id", sent["control_id"]),
+    ):  # fmt: skip
+        found = await portico("signals", "--site", appliance.site, "--json", *fits)
+        assert found.json["signals"], fits
+    for misses in (("--channel", "other"), ("--until", "1h"), ("--state", "parked")):
+        found = await portico("signals", "--site", appliance.site, *misses)
+        assert (found.code, found.out, found.err) == (exits.OK, "", "no Signal fits\n")
+
+
+async def test_show_masks_patients_unless_asked(appliance, portico, sent):
+    """Everything that happened, by segment, step, Delivery and attempt."""
+    masked = await portico("show", sent["id"], "--site", appliance.site)
+    whole = await portico("show", sent["id"], "--site", appliance.site, "--phi")
+
+    assert "Ada" not in masked.out and "100001" not in masked.out
+    assert "PID|1||100001^^^HOSPITAL^MR|| Example^Ada^M" in whole.out
+    assert "EXAMPLE^Ada" in whole.out
+    assert "names (python) ok" in masked.out
+    assert "to filed: delivered" in masked.out
+    assert "patient data are hidden" in masked.err
+
+
+async def test_an_unknown_signal_is_one_line(appliance, portico):
+    """And a text that is no id is a usage error."""
+    none = await portico(
+        "show", "019ceb5b-e660-7000-8000-0000000000ff", "--site", appliance.site
+    )
+    wrong = await portico("show", "MSG00001", "--site", appliance.site)
+
+    assert none.code == exits.FAILED and "api.not_found" in none.err
+    assert wrong.code == exits.USAGE
+
+
+async def test_reload_swaps_or_says_why_not(appliance, portico):
+    """The old site stays when the new one has findings."""
+    path = appliance.site / "channels/admissions.yaml"
+    good = path.read_text()
+    path.write_text(good.replace("summary: One", "sumary: One"))
+    refused = await portico("reload", "--site", appliance.site)
+    path.write_text(good)
+    swapped = await portico("reload", "--site", appliance.site, "--json")
+
+    assert refused.code == exits.FAILED
+    assert "sumary" in refused.out and "the old site stays" in refused.out
+    assert (swapped.code, swapped.json["swapped"]) == (exits.OK, True)
+
+
+async def test_doctor_sees_the_ports_of_the_running_engine(appliance, portico):
+    """Taken by the engine itself is good; before the start it would be bad."""
+    done = await portico("doctor", "--site", appliance.site, "--json")
+    looks = {look["subject"]: look for look in done.json["looks"]}
+
+    assert looks["channel admissions"]["verdict"] == "good", looks
+    assert "is open" in looks["channel admissions"]["text"]
+    assert "PostgreSQL" in looks["journal"]["text"] or "journal" in looks["journal"]["text"]
+
+
+async def test_load_is_taken_whole(appliance, portico):
+    """Nothing is lost, nothing is answered for another."""
+    done = await portico(
+        "load", "--to", appliance.to, "--count", 300, "--connections", 3, "--outstanding", 4,
+        "--json",
+    )  # fmt: skip
+
+    assert done.code == exits.OK, done.out + done.err
+    assert done.json["codes"] == {"AA": 300}
+
+
+async def test_stop_drains_and_ends(appliance, portico):
+    """The last test of this file: exit code 0, and the socket is gone."""
+    done = await portico("stop", "--site", appliance.site)
+
+    assert done.code == exits.OK, done.err
+    assert appliance.end() == 0, appliance.log.read_text()
+    assert not (appliance.site / "var/control.sock").exists()
+
+
+async def test_without_an_engine_the_journal_is_read(portico, site, journal_url):
+    """By URL; the same commands, the same JSON."""
+    listed = await portico("signals", "--site", site, "--json", PORTICO_JOURNAL_URL=journal_url)
+    status = await portico("status", "--site", site, "--json", PORTICO_JOURNAL_URL=journal_url)
+
+    assert (listed.code, listed.json) == (exits.OK, {"signals": [], "next": None}), listed.err
+    assert (status.json["state"], status.json["balanced"]) == ("stopped", True)
+
+
+async def test_a_journal_that_is_away_is_one_line_without_its_password(portico, site):
+    """Exit code 3; nothing of the URL is printed."""
+    url = "postgresql://u:hidden@127.0.0.1:1/x"
+    done = await portico("signals", "--site", site, PORTICO_JOURNAL_URL=url)
+
+    assert done.code == exits.UNREACHABLE
+    assert done.err == "portico: the journal cannot be reached\n"
+
+
+async def test_doctor_finds_a_port_that_is_taken(portico, site):
+    """Before the engine would."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        channel = site / "channels/admissions.yaml"
+        channel.write_text(channel.read_text().replace(":2575", f":{port}"))
+        done = await portico("doctor", "--site", site)
+
+    assert done.code == exits.FAILED
+    assert f"127.0.0.1:{port}: Address already in use" in done.out
