@@ -1,0 +1,63 @@
+"""What drills share. Seed and length come from the environment, and are printed."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# The harness is imported as `drills.source`; with importmode importlib nothing adds its place.
+sys.path.append(str(Path(__file__).parents[1]))
+
+from drills.drill import Drill  # noqa: E402 - it can be found only now
+
+_results: list[str] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long drills run when they are asked for (`-m drill`), never beside other tests."""
+    if "drill" in config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("drill")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each drill: what was done, and what came of it."""
+    for line in _results:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def seed() -> int:
+    """DRILL_SEED, or one that nobody knows before."""
+    given = os.environ.get("DRILL_SEED")
+    number = int(given) if given else int.from_bytes(os.urandom(3), "big")
+    print(f"DRILL_SEED={number}")
+    return number
+
+
+@pytest.fixture
+def ground(request: pytest.FixtureRequest, memory_folder: Path) -> Iterator[Path]:
+    """A folder for a drill: in memory for the short ones, on a disk for the long ones."""
+    long = request.node.get_closest_marker("drill") is not None
+    where = Path(tempfile.gettempdir()) if long else memory_folder
+    folder = Path(tempfile.mkdtemp(prefix="portico-drill-", dir=where))
+    folder.chmod(0o755)  # where namespaces are denied PostgreSQL is another user
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> object:
+    """Call it with a Drill: its result is printed at the end."""
+
+    def keep(drill: Drill) -> None:
+        _results.append(f"{request.node.name}: {drill.result()}")
+
+    return keep

@@ -1,0 +1,196 @@
+"""One drill: an appliance under load, what is done to it, and what the oracle says after."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drills import oracle
+from drills.appliance import Appliance, until
+from drills.places import SiteFolder, Target, free_port
+from drills.sink import Sink
+from drills.source import Source
+from portico.clock import SystemClock
+from portico.journal import binaries
+from portico.journal.embedded import Embedded
+from portico.journal.folder import Folder
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a drill is set up. more: further lines of every destination's document."""
+
+    sinks: tuple[str, ...] = ("lab",)
+    connections: int = 8
+    patients: int = 64
+    pace: float = 0.01
+    timeout: str = "2s"
+    more: str = ""
+
+
+@dataclass(slots=True)
+class Drill:
+    """An appliance on `folder`, its source and its sinks.
+
+    kills: monotonic moments at which the engine died; recoveries: seconds from a fault to
+    the next answer. second: how many second deliveries the oracle found explained. deck: the
+    kinds of faults that have not had their turn.
+    """
+
+    folder: Path
+    seed: int
+    plan: Plan = field(default_factory=Plan)
+    journal: str = ""
+    kills: list[float] = field(default_factory=list)
+    recoveries: list[float] = field(default_factory=list)
+    second: int = 0
+    faults: int = 0
+    deck: list[str] = field(default_factory=list)
+    chance: random.Random = field(init=False)
+    sinks: dict[str, Sink] = field(init=False)
+    site: SiteFolder = field(init=False)
+    appliance: Appliance = field(init=False)
+    source: Source = field(init=False)
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        self.chance = random.Random(self.seed)
+        self.sinks = {name: Sink(name, free_port()) for name in plan.sinks}
+        targets = tuple(
+            Target(one.name, one.port, timeout=plan.timeout, more=plan.more)
+            for one in self.sinks.values()
+        )
+        self.site = SiteFolder(self.folder / "site", free_port(), targets)
+        self.appliance = self.engine("var")
+        self.source = Source(
+            self.site.inbound,
+            "D",
+            random.Random(self.chance.random()),
+            plan.connections,
+            plan.patients,
+            plan.pace,
+        )
+
+    def engine(self, data: str) -> Appliance:
+        """Another engine on the same site."""
+        return Appliance(self.site, self.folder / data, self.journal)
+
+    async def __aenter__(self) -> "Drill":
+        for sink in self.sinks.values():
+            await sink.start()
+        await self.appliance.start()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.source.end()
+        await self.appliance.end()
+        for sink in self.sinks.values():
+            await sink.stop()
+
+    async def load(self) -> None:
+        """Begin to send, and wait for the first answer."""
+        self.source.start()
+        await self.source.acknowledges(0.0)
+
+    async def run(self, least: float, most: float) -> None:
+        """Let it work for a moment that nobody can foresee."""
+        await asyncio.sleep(self.chance.uniform(least, most))
+
+    async def recover(self, since: float) -> None:
+        """Wait for the next answer."""
+        self.recoveries.append(await self.source.acknowledges(since) - since)
+
+    async def kill_engine(self, look: bool = True) -> None:
+        """SIGKILL; look into the journal while it is dead; start it again."""
+        await self.appliance.kill()
+        self.kills.append(time.monotonic())
+        if look:
+            await self.inspect()
+        since = time.monotonic()
+        await self.appliance.start()
+        await self.recover(since)
+
+    async def inspect(self) -> None:
+        """Every acknowledged message is in the journal of the dead engine."""
+        acknowledged = [one.sent for one in self.source.acknowledged]
+        folder = Folder(self.appliance.data)
+        server = Embedded(folder, binaries.find(), lambda event: None, SystemClock())
+        try:
+            await server.start()
+            found = await oracle.journaled(server.conninfo, acknowledged)
+        finally:
+            await server.stop()
+            folder.close()
+        assert not found, self.told(found)
+
+    async def fault(self, pids: Sequence[int], number: int = signal.SIGKILL) -> float:
+        """Send processes a signal; when."""
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        self.faults += 1
+        return time.monotonic()
+
+    async def heal(self, within: float = 90.0) -> None:
+        """End the load; wait until every acknowledged message has been taken."""
+        await self.source.finish(within)
+        wanted = {one.sent.control_id for one in self.source.acknowledged}
+
+        def settled() -> bool:
+            return all(
+                wanted
+                <= {one.control_id for one in sink.received if one.mood in oracle._SETTLES}
+                for sink in self.sinks.values()
+            )
+
+        with suppress(TimeoutError):
+            await until(settled, within)
+
+    async def verify(self, parked: int = 0) -> None:
+        """Heal, then ask the oracle everything."""
+        await self.heal()
+        found = oracle.answers(self.source)
+        acknowledged = [one.sent for one in self.source.acknowledged]
+        for sink in self.sinks.values():
+            got = sink.received
+            self.second += oracle.seconds(got)
+            for faults in (
+                oracle.nothing_missing(acknowledged, got),
+                oracle.order(got),
+                oracle.second_deliveries(got, self.kills),
+                oracle.same_bytes(got),
+                oracle.no_strangers(self.source, got),
+            ):
+                found += [f"{sink.name}: {text}" for text in faults]
+        found += await self._books(parked)
+        assert not found, self.told(found)
+
+    async def _books(self, parked: int) -> list[str]:
+        """The books, once the last marks are committed."""
+        found: list[str] = []
+        for _ in range(20):
+            found = oracle.books(await self.appliance.status(), parked)
+            if not found:
+                break
+            await asyncio.sleep(0.2)
+        return found
+
+    def told(self, found: Sequence[str]) -> str:
+        """What the oracle found, and how to see it again."""
+        return f"seed {self.seed}, {len(self.kills)} kills: " + "; ".join(found)
+
+    def result(self) -> str:
+        """One line of the table."""
+        times = sorted(self.recoveries)
+        half = f"{times[len(times) // 2]:.2f}" if times else "-"
+        worst = f"{times[-1]:.2f}" if times else "-"
+        return (
+            f"seed {self.seed}: {len(self.kills)} engine kills, {self.faults} other faults, "
+            f"{len(self.source.acknowledged)} acknowledged, {self.source.repeats} repeated, "
+            f"{self.second} second deliveries, first answer after {half} s (worst {worst} s)"
+        )

@@ -1,0 +1,122 @@
+"""What must be true, whatever was done to the engine. Each check gives the faults it found."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import psycopg
+
+from drills.message import Sent
+from drills.sink import Received
+from drills.source import Source
+
+_SETTLES = ("AA", "AR", "CR", "slow")  # what ends a Delivery, by the default answers
+_MOST = 5
+
+
+def answers(source: Source) -> list[str]:
+    """Every answer was positive and named the message it was for."""
+    faults = [f"{mine} was answered for {other}" for mine, other in source.foreign[:_MOST]]
+    return faults + [f"{mine} was answered {code}" for mine, code in source.negative[:_MOST]]
+
+
+def nothing_missing(acknowledged: Iterable[Sent], received: Sequence[Received]) -> list[str]:
+    """Every acknowledged message was taken by the destination, or refused by it."""
+    taken = {one.control_id for one in received if one.mood in _SETTLES}
+    missing = [one.control_id for one in acknowledged if one.control_id not in taken]
+    return (
+        [f"{len(missing)} acknowledged, never delivered: {missing[:_MOST]}"] if missing else []
+    )
+
+
+def order(received: Sequence[Received]) -> list[str]:
+    """In each lane first deliveries come in order with no gap, and only the last one taken
+    is ever repeated."""
+    faults, last = [], defaultdict[str, int](int)
+    for one in received:
+        expected = (last[one.patient], last[one.patient] + 1)
+        if one.number not in expected:
+            faults.append(f"{one.patient}: {one.number} came after {last[one.patient]}")
+        last[one.patient] = max(last[one.patient], one.number)
+    return faults[:_MOST]
+
+
+def second_deliveries(received: Sequence[Received], kills: Sequence[float]) -> list[str]:
+    """A message that was taken comes again only after a kill, once for each lane and kill."""
+    faults: list[str] = []
+    settled: dict[str, float] = {}
+    charged: set[tuple[str, int]] = set()
+    for one in received:
+        if one.control_id in settled:
+            before = sum(1 for kill in kills if kill <= one.at)
+            if before == 0 or (one.patient, before) in charged:
+                faults.append(f"{one.control_id} came again after it was taken (kill {before})")
+            charged.add((one.patient, before))
+        if one.mood in _SETTLES:
+            settled[one.control_id] = one.at
+    return faults[:_MOST]
+
+
+def seconds(received: Sequence[Received]) -> int:
+    """How many second deliveries of messages that were taken."""
+    settled: set[str] = set()
+    again = 0
+    for one in received:
+        again += one.control_id in settled
+        if one.mood in _SETTLES:
+            settled.add(one.control_id)
+    return again
+
+
+def same_bytes(received: Sequence[Received]) -> list[str]:
+    """Whatever comes again is the same, and a worker had it."""
+    first: dict[str, bytes] = {}
+    faults = [
+        f"{one.control_id} came again with other bytes"
+        for one in received
+        if first.setdefault(one.control_id, one.digest) != one.digest
+    ]
+    faults += [f"{one.control_id} was not stamped" for one in received if not one.stamped]
+    return faults[:_MOST]
+
+
+def no_strangers(source: Source, received: Sequence[Received]) -> list[str]:
+    """Nothing arrives that was not sent."""
+    ours = {one.control_id for one in received}
+    faults = [name for name in ours if not name.startswith(source.name)]
+    return [f"nobody sent {faults[:_MOST]}"] if faults else []
+
+
+async def journaled(conninfo: str, acknowledged: Sequence[Sent]) -> list[str]:
+    """Every acknowledged message has its row and its exact bytes in the journal."""
+    statement = """
+        select s.control_id, s.sha256, sha256(b.content) = s.sha256 from signal s
+        join body b on b.signal = s.id and b.part = 0 where s.control_id = any(%s)
+        """
+    stored: dict[str, set[bytes]] = defaultdict(set)
+    torn = 0
+    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+        names = [one.control_id for one in acknowledged]
+        cursor = await connection.execute(statement, (names,))
+        async for control_id, digest, whole in cursor:
+            stored[control_id].add(bytes(digest))
+            torn += not whole
+    missing = [o.control_id for o in acknowledged if o.digest not in stored[o.control_id]]
+    faults = [f"{torn} bodies are not what their hash says"] if torn else []
+    if missing:
+        faults.append(f"{len(missing)} acknowledged, not journaled: {missing[:_MOST]}")
+    return faults
+
+
+def books(status: dict[str, Any], parked: int = 0) -> list[str]:
+    """All sums hold, nothing is under way, and what is parked is what was refused."""
+    faults = [] if status["balanced"] else ["the books do not balance"]
+    for name, book in status["channels"].items():
+        left = {state: book[state] for state in ("waiting", "running", "parked", "refused")}
+        if any(left.values()):
+            faults.append(f"channel {name}: {left}")
+    for name, book in status["destinations"].items():
+        left = {state: book[state] for state in ("queued", "sending")}
+        if any(left.values()) or book["parked"] != parked:
+            faults.append(f"destination {name}: {left} parked {book['parked']}")
+    return faults

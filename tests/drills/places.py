@@ -1,0 +1,95 @@
+"""The site that drills run, its folder, and ports that nobody uses."""
+
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FORWARD = """\
+channel: adt
+source: {{type: mllp, listen: "127.0.0.1:{inbound}", connections: 500}}
+order_by: PID-3.1
+---
+agent: forward
+goal: Send every message on to all that ask for it
+on: {{channel: adt}}
+steps:
+  - python: transforms.stamp:stamp
+{sends}
+"""
+
+DESTINATION = """\
+---
+destination: {name}
+type: mllp
+address: 127.0.0.1:{port}
+connections: {width}
+timeout: {timeout}
+retry: {{first: 50ms, most: 500ms}}
+{more}"""
+
+STAMP = '''\
+"""The drills' transform."""
+
+from portico.authoring import Message
+
+
+def stamp(msg: Message) -> Message:
+    """Say that a worker has had it."""
+    msg["ZSQ-3"] = "STAMPED"
+    return msg
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A destination of the site. more: further lines of its document."""
+
+    name: str
+    port: int
+    width: int = 8
+    timeout: str = "2s"
+    more: str = ""
+
+
+@dataclass(slots=True)
+class SiteFolder:
+    """A site folder whose files a drill may change while the engine runs."""
+
+    root: Path
+    inbound: int
+    targets: tuple[Target, ...]
+    metrics: int = field(default_factory=lambda: free_port())
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "transforms", "config"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        (self.root / "transforms" / "__init__.py").write_text("")
+        (self.root / "transforms" / "stamp.py").write_text(STAMP)
+        self.write()
+
+    @property
+    def channels(self) -> Path:
+        """The file with all documents."""
+        return self.root / "channels" / "drill.yaml"
+
+    def write(self, extra: str = "") -> None:
+        """Write the documents as the targets say. extra: more steps or documents' text."""
+        sends = "\n".join(f"  - send: {target.name}" for target in self.targets)
+        text = FORWARD.format(inbound=self.inbound, sends=sends)
+        for one in self.targets:
+            text += DESTINATION.format(
+                name=one.name,
+                port=one.port,
+                width=one.width,
+                timeout=one.timeout,
+                more=one.more,
+            )
+        self.channels.write_text(text + extra)
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
