@@ -7,7 +7,7 @@ import pytest
 
 from portico import authoring
 from portico.authoring import DELETED, Message, MessageError, log, table
-from portico.steps import message
+from portico.hl7 import message
 
 CONTENT = (
     b"MSH|^~\\&|HIS|HOSP|LAB||2026||ADT^A01|77|P|2.5\r"

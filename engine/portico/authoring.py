@@ -27,11 +27,11 @@ does.
 """
 
 from portico.errors import MessageError, Permanent, Transient
+from portico.hl7.message import Message
 from portico.hl7.reading import DELETED, Deleted
 from portico.hl7.view import Segment
 from portico.language.tables import Table
 from portico.steps.ambient import log, table
-from portico.steps.message import Message
 
 __all__ = [
     "DELETED",

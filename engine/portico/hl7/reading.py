@@ -9,7 +9,7 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from portico.errors import CharsetUnknown, TextUndecodable, TextUnencodable
+from portico.errors import CharsetUnknown, PathInvalid, TextUndecodable, TextUnencodable
 from portico.hl7 import charset, escape, fields
 from portico.hl7.delimiters import Delimiters
 from portico.hl7.fields import Span
@@ -141,6 +141,24 @@ class Reading:
         return [
             replace(path, occurrence=number[spot.mark], every=False, where=None)
             for spot in self._spots(path)
+        ]
+
+    def repetitions(self, path: str | Path) -> list[Path]:
+        """The path of a field once for each of its repetitions, none when it is absent."""
+        if isinstance(path, str):
+            path = parse(path)
+        if path.field is None:
+            raise PathInvalid("only a field repeats", str(path))
+        spot = self._spot(path)
+        if spot is None:
+            return []
+        span = fields.field(spot.scan, spot.start, spot.end, path.field, self.delimiters)
+        there = (
+            fields.repetitions(spot.scan, span, self.delimiters) if span[0] < span[1] else ()
+        )
+        return [
+            replace(path, repetition=number, repetition_where=None)
+            for number, _ in enumerate(there, 1)
         ]
 
     def decoded(self, raw: bytes, path: Path | None = None) -> str:

@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from portico.errors import ContentInvalid, PathInvalid, TextUnencodable
+from portico.hl7.message import Message
 from portico.hl7.reading import Reading
 from portico.hl7.view import MessageView
 from portico.language import pointer
 from portico.language.content import JsonView, View, encode_json, missing_kind, sniff
 from portico.language.context import Context
 from portico.language.place import Hl7Place, Place, PointerPlace
-from portico.steps.message import Message
 
 
 class Body:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from portico import ids
 from portico.hl7.delimiters import Delimiters
+from portico.hl7.message import Message
 from portico.hl7.view import MessageView
 from portico.ids import SignalId
 from portico.language import dates
 from portico.steps.body import Body, Hl7Body, json_body
-from portico.steps.message import Message
 from portico.steps.state import RunState
 
 Make = Callable[[RunState], Body]

@@ -22,6 +22,7 @@ from portico.errors import (
     StepError,
     StepTimeout,
 )
+from portico.hl7.message import Message
 from portico.hl7.view import MessageView
 from portico.language.content import encode_json, parse_json
 from portico.spec import fields
@@ -32,7 +33,6 @@ from portico.steps.ambient import ambient
 from portico.steps.body import Body, Hl7Body, JsonBody, encoded, json_body, open_body, plain
 from portico.steps.contract import Build, End, StepType
 from portico.steps.deadline import Expired
-from portico.steps.message import Message
 from portico.steps.state import RunState
 
 Function = Callable[..., Any]

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from portico.errors import ContentInvalid, Permanent
+from portico.hl7.message import Message
 from portico.hl7.view import MessageView, Segment
 from portico.language.content import JsonView
 from portico.language.place import Hl7Place, PointerPlace
@@ -22,7 +23,6 @@ from portico.spec.fields import ONE_OR_MANY, Options
 from portico.spec.rules import PlaceField
 from portico.steps.body import Body, Hl7Body, json_body
 from portico.steps.contract import Build, End, Step, StepType
-from portico.steps.message import Message
 from portico.steps.state import RunState
 
 _GROUPS = ("ORC", "OBR")  # in this order they stand above results
