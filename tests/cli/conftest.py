@@ -37,7 +37,7 @@ def environment(**more):
     return {**kept, "COLUMNS": "200", "NO_COLOR": "1", **more}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def portico():
     """Runs `portico ARGUMENTS...` to its end; other tasks of the loop go on meanwhile."""
 

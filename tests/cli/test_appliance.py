@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from portico.cli import exits, init
+from portico.cli.control import Engine
 
 
 def free_port():
@@ -61,23 +62,19 @@ def appliance(tmp_path_factory):
         made.end()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def sent(appliance, portico):
-    """A Signal that was sent and has been delivered, as `signals` lists it."""
-    given = appliance.sample.read_bytes()
-    number = len(list(appliance.site.glob("*.hl7")))
-    file = appliance.site / f"{number}.hl7"
-    file.write_bytes(given.replace(b"MSG00001", b"MSG1%04d" % number))
-    done = await portico("send", file, "--to", appliance.to)
+    """A Signal that was sent and has been delivered, as /v1 lists it."""
+    done = await portico("send", appliance.sample, "--to", appliance.to)
     assert done.code == exits.OK, done.out + done.err
-    for _ in range(200):
-        found = await portico("status", "--site", appliance.site, "--json")
-        book = found.json["destinations"]["filed"]
-        if book["owed"] == number + 1 == book["delivered"]:
+    engine = Engine(appliance.site)
+    for _ in range(600):
+        status = await asyncio.to_thread(engine.status)
+        if status.destinations["filed"].delivered:
             break
         await asyncio.sleep(0.05)
-    listed = await portico("signals", "--site", appliance.site, "--json", "--limit", 1)
-    return listed.json["signals"][0]
+    [row] = (await asyncio.to_thread(engine.signals, {})).signals
+    return row
 
 
 async def test_status_adds_up(appliance, portico, sent):
@@ -93,22 +90,41 @@ async def test_status_adds_up(appliance, portico, sent):
 
 
 async def test_signals_finds_what_was_sent(appliance, portico, sent):
-    """By each of the filters, and not by others."""
-    for fits in (
-        ("--channel", "admissions"), ("--type", "ADT^A*"), ("--patient", "100001"),
-        ("--state", "done"), ("--since", "1h"), ("--control-id", sent["control_id"]),
-    ):  # fmt: skip
-        found = await portico("signals", "--site", appliance.site, "--json", *fits)
-        assert found.json["signals"], fits
-    for misses in (("--channel", "other"), ("--until", "1h"), ("--state", "parked")):
-        found = await portico("signals", "--site", appliance.site, *misses)
-        assert (found.code, found.out, found.err) == (exits.OK, "", "no Signal fits\n")
+    """As a table, as JSON, and a word when there is none."""
+    listed = await portico("signals", "--site", appliance.site, "--since", "1h")
+    asked = await portico("signals", "--site", appliance.site, "--type", "ADT^A*", "--json")
+    none = await portico("signals", "--site", appliance.site, "--until", "1h")
+
+    assert sent.id in listed.out and "100001" not in listed.out
+    assert asked.json["signals"][0]["id"] == sent.id
+    assert (none.code, none.out, none.err) == (exits.OK, "", "no Signal fits\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "fits", "misses"),
+    [
+        ("channel", "admissions", "other"),
+        ("type", "ADT^A*", "ORU*"),
+        ("control_id", "MSG00001", "MSG00002"),
+        ("patient", "100001", "100002"),
+        ("state", "done", "parked"),
+    ],
+    ids=["channel", "type", "control id", "patient", "state"],
+)
+async def test_each_filter_reaches_the_journal(appliance, sent, name, fits, misses):
+    """From the command's option to the statement."""
+    engine = Engine(appliance.site)
+    found = await asyncio.to_thread(engine.signals, {name: fits})
+    other = await asyncio.to_thread(engine.signals, {name: misses})
+
+    assert [row.id for row in found.signals] == [sent.id]
+    assert other.signals == ()
 
 
 async def test_show_masks_patients_unless_asked(appliance, portico, sent):
     """Everything that happened, by segment, step, Delivery and attempt."""
-    masked = await portico("show", sent["id"], "--site", appliance.site)
-    whole = await portico("show", sent["id"], "--site", appliance.site, "--phi")
+    masked = await portico("show", sent.id, "--site", appliance.site)
+    whole = await portico("show", sent.id, "--site", appliance.site, "--phi")
 
     assert "Ada" not in masked.out and "100001" not in masked.out
     assert "PID|1||100001^^^HOSPITAL^MR|| Example^Ada^M" in whole.out

@@ -17,11 +17,11 @@ def run(
     ] = False,
 ) -> int:
     """Run the engine until it is told to stop."""
-    from portico.server import service  # it loads the reactor, which `--help` must not
+    folder = place.a_site(site or (demo_site() if with_demo else Path()))
+    from portico.server import service  # it loads the reactor, which no other command needs
 
     if not with_demo:
-        return service.run(place.a_site(site or Path()))
-    folder = place.a_site(site or demo_site())
+        return service.run(folder)
     for line in DEMO:
         console.note(line)
     with demo.running():
