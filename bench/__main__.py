@@ -13,13 +13,14 @@ from bench.appliance import Appliance
 from bench.rounds import Bench
 
 ROOT = Path(__file__).parents[1]
+_WIDTH = 110
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0, or 1 with `--strict` when a floor is missed."""
     options = _options(arguments)
-    console = Console(soft_wrap=True, highlight=False)
-    notes = Console(stderr=True, soft_wrap=True, highlight=False, quiet=options.quiet)
+    console = Console(width=_WIDTH, highlight=False)
+    notes = Console(width=_WIDTH, highlight=False, stderr=True, quiet=options.quiet)
     folder = options.folder.absolute()
     found = Bench(Appliance(folder), options.seconds, notes.print).run(options.rounds)
     shutil.rmtree(folder)

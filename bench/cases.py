@@ -140,7 +140,7 @@ class Receiver:
 def measure(
     appliance: Appliance, case: Case, seconds: float, receiver: Receiver, rate: float = 0.0
 ) -> Measured:
-    """Warm up for a fifth of the time, then measure. Raises SystemExit when a count is wrong."""
+    """Warm up for a fifth of the time, then measure. SystemExit when a count is wrong."""
     _load(appliance, case.plan(appliance.port, seconds / 5, rate), case.through)
     receiver.report()
     load, taken, cpu = _load(appliance, case.plan(appliance.port, seconds, rate), case.through)

@@ -2,9 +2,9 @@
 
     python -m bench.generator '{"port": 2575, "connections": 50, ...}'
 
-It connects, prints `connected`, starts at the first line on its input, prints `done N` when
-the last of N answers is in, and then a report, a JSON object in one line. It must cost as little as Python can: it
-shares the machine with what it measures.
+It connects, prints `connected`, starts at the first line on its input, prints `done N` when the
+last of N answers is in, and then a report, a JSON object in one line. It must cost as little as
+Python can: it shares the machine with what it measures.
 """
 
 import json

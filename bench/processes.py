@@ -33,7 +33,7 @@ def cpu(engine: int) -> dict[str, float]:
 
 
 def memory(engine: int) -> dict[str, float]:
-    """MiB of engine, nursery and workers: `rss` counts what they share each time, `pss` once."""
+    """MiB of engine, nursery and workers: RSS counts what they share each time, PSS once."""
     kib = {"Rss": 0, "Pss": 0}
     for group, process in _appliance(engine):
         if group != "postgres":

@@ -5,7 +5,9 @@ Both run in this process on one connection, while the engine that owns the serve
 
 import struct
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 
@@ -24,6 +26,7 @@ _HEAD = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 _TAIL = struct.pack("!h", -1)
 _CHANNELS = 4
 _PATIENTS = 1000
+_RECEIVED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Commit:
@@ -116,7 +119,7 @@ def _row(n: int) -> bytes:
 def _values(n: int) -> tuple[object, ...]:
     """One row as psycopg's parameters."""
     texts = (text.decode() for text in _texts(n, b"%012x" % n))
-    return (f"{n:032x}", n, "2026-01-01T00:00:00Z", *texts, bytes(32), _body(n))
+    return (UUID(int=n), n, _RECEIVED, *texts, bytes(32), _body(n))
 
 
 def _texts(n: int, control_id: bytes) -> tuple[bytes, ...]:

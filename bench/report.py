@@ -7,38 +7,40 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.cases import A, B
 from bench.figures import median
 from bench.floors import Floor
+from bench.processes import GROUPS
 from bench.rounds import Found
 
-_CASE = ("rate", "ratio", "ack_rate", "p50_ms", "p99_ms", "through_p50_ms", "through_p99_ms")
+_CASE = ("rate", "ratio", "p50_ms", "p99_ms")
+_THROUGH = ("ack_rate", "through_p50_ms", "through_p99_ms")
 _HALF = ("rate", "p50_ms", "p99_ms", "c99s")
 
 
 def summarise(found: Found) -> dict[str, Any]:
     """The medians: the reference, a mapping for each case, and what is measured beside them."""
-    rounds = min(len(each) for each in found.cases.values())
     results: dict[str, Any] = {
         "J": median(found.J),
         "c50_ms": median(found.c50_ms),
         "c99_ms": median(found.c99_ms),
     }
-    for name in sorted(found.cases):
-        measured = found.cases[name]
-        results[name] = _medians(measured, _CASE)
-        results[name]["cpu_us"] = _medians(
-            [m["cpu_us"] for m in measured], measured[0]["cpu_us"]
-        )
-        results[name]["rounds"] = len(measured)
+    for case in (*A, *B):
+        measured = found.cases[case.name]
+        results[case.name] = {
+            **_medians(measured, _CASE),
+            "cpu_us": _medians([one["cpu_us"] for one in measured], GROUPS),
+            "rounds": len(measured),
+            **(_medians(measured, _THROUGH) if case.through else {}),
+        }
     results["half_load"] = {name: _medians(each, _HALF) for name, each in found.half.items()}
     results["start"] = {f"{before}_s": median(each) for before, each in found.starts.items()}
     results["start"]["worst_s"] = max(max(each) for each in found.starts.values())
     results["idle"] = _medians(found.idle, ("rss_mib", "pss_mib"))
     results["spread"] = {
         "J": [min(found.J), max(found.J)],
-        **{n: _range([m["rate"] for m in each]) for n, each in sorted(found.cases.items())},
+        **{name: _range([one["rate"] for one in each]) for name, each in found.cases.items()},
     }
-    results["rounds"] = rounds
     results["machine"] = {
         "cpus": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
@@ -51,7 +53,7 @@ def show(results: dict[str, Any], floors: list[Floor], console: Console) -> None
     """Print it."""
     console.print(
         f"J {results['J']:.0f} rows/s   c50 {results['c50_ms']:.2f} ms   "
-        f"c99 {results['c99_ms']:.2f} ms   {results['rounds']} rounds, medians"
+        f"c99 {results['c99_ms']:.2f} ms   medians of {results['A_1x1']['rounds']} rounds"
     )
     console.print(_cases(results))
     console.print(_floors(floors))
@@ -84,7 +86,7 @@ def _cases(results: dict[str, Any]) -> Table:
                 f"{case['ratio']:.3f}",
                 f"{case['p50_ms']:.2f}",
                 f"{case['p99_ms']:.2f}",
-                *(f"{cpu[group]:.0f}" for group in ("engine", "workers", "postgres")),
+                *(f"{cpu[group]:.0f}" for group in GROUPS),
                 f"{sum(cpu.values()):.0f}",
             )
     return table

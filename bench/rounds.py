@@ -1,9 +1,9 @@
 """The order of measuring: rounds in which every case has its turn, so that a slow minute of
 the machine falls on all of them alike.
 
-    round       start B, idle memory, J, B_50x1, B_50x8, stop
-                start A, J, c50 and c99, A_1x1, A_50x1, A_10x16, kill -9 under load
-    half load   start A, then rounds of c50 and c99 and each A case at half its median rate, stop
+    round   start B, idle memory, J, B_50x1, B_50x8, stop
+            start A, J, c50 and c99, A_1x1, A_50x1, A_10x16, kill -9 under load
+    half    start A, then rounds of c50 and c99 and each A case at half its median rate, stop
 
 Every start goes on the data folder of the one before, so each is a measurement too.
 """
