@@ -11,6 +11,7 @@ PorticoError
 │   └── ListenFailed       a port or path cannot be opened: this channel alone is down
 ├── MessageError           whole but unacceptable: answer AE or AR with an ERR segment
 │   ├── NotHl7
+│   ├── BatchInvalid       a batch file whose parts or counts are wrong, or too large
 │   ├── RequiredMissing    a field that every message must have is empty
 │   ├── PathInvalid
 │   ├── CharsetUnknown
@@ -120,6 +121,12 @@ class NotHl7(MessageError):
     """No MSH, or one that cannot be read."""
 
     code = "message.not_hl7"
+
+
+class BatchInvalid(MessageError):
+    """A batch file whose parts or counts are wrong, or one message of it is too large."""
+
+    code = "message.batch_invalid"
 
 
 class RequiredMissing(MessageError):
