@@ -3,8 +3,10 @@
 import argparse
 import json
 import shutil
+import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -19,6 +21,7 @@ _WIDTH = 110
 def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0, or 1 with `--strict` when a floor is missed."""
     options = _options(arguments)
+    signal.signal(signal.SIGTERM, _ended)
     console = Console(width=_WIDTH, highlight=False)
     notes = Console(width=_WIDTH, highlight=False, stderr=True, quiet=options.quiet)
     folder = options.folder.absolute()
@@ -31,6 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     options.json.write_text(json.dumps(results, indent=2) + "\n")
     console.print(f"written to {options.json}")
     return 1 if options.strict and not all(one.passed for one in judged) else 0
+
+
+def _ended(number: int, frame: object) -> NoReturn:
+    """Leave by an exception, so that no engine stays behind."""
+    raise SystemExit(128 + number)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

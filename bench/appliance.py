@@ -1,5 +1,6 @@
 """A real engine on a site of the benchmark's own, started, asked, stopped and killed."""
 
+import fcntl
 import os
 import shutil
 import socket
@@ -59,10 +60,17 @@ def three(msg: Message) -> None:
 class Appliance:
     """One data folder, and at most one engine on it at a time.
 
-    folder: emptied first. Ports are free ones of the loopback.
+    folder: emptied first, and locked: two runs at once would measure each other. Ports are
+    free ones of the loopback.
     """
 
     def __init__(self, folder: Path) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = folder.with_name(f"{folder.name}.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"another run uses {folder}") from None
         shutil.rmtree(folder, ignore_errors=True)
         self._site = folder / "site"
         self.data = folder / "data"

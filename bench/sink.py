@@ -10,7 +10,6 @@ import json
 import os
 import selectors
 import socket
-import sys
 from array import array
 
 from bench import messages
@@ -26,6 +25,7 @@ class Sink:
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self._listening.getsockname()[1]
         self.received = array("q")
+        self._peers: dict[int, socket.socket] = {}
         self._rests: dict[socket.socket, bytes] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listening, selectors.EVENT_READ)
@@ -42,11 +42,12 @@ class Sink:
                         return
                     self._report()
                 else:
-                    self._answer(key.fileobj)
+                    self._answer(self._peers[key.fd])
 
     def _accept(self) -> None:
         peer, _ = self._listening.accept()
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._peers[peer.fileno()] = peer
         self._rests[peer] = b""
         self._selector.register(peer, selectors.EVENT_READ)
 
@@ -57,7 +58,7 @@ class Sink:
             data = self._rests[peer]
         if data == self._rests[peer]:
             self._selector.unregister(peer)
-            del self._rests[peer]
+            del self._rests[peer], self._peers[peer.fileno()]
             peer.close()
             return
         *frames, self._rests[peer] = data.split(messages.END)
@@ -87,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -16,7 +16,7 @@ def test_every_commit_of_the_copy_has_rows_of_its_own():
     first, second = bytes(commit.number(1)), bytes(commit.number(2))
     differing = sum(a != b for a, b in zip(first, second, strict=True))
 
-    assert differing == 2 * reference.ROWS  # one digit of the id, one of the control id
+    assert differing == 4 * reference.ROWS  # a digit of id, seq, received and control id
 
 
 async def test_the_copy_and_the_single_rows_fit_the_table(journal_url):
