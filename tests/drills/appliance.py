@@ -56,7 +56,7 @@ class Appliance:
         began = time.monotonic()
         async with asyncio.timeout(within):
             line = await self._process.stdout.readline()
-        assert line == b"ready\n", f"the engine said {line!r}; see {self.log}"
+        assert line == b"ready\n", f"it said {line!r}, and: {self.log.read_text()[-1500:]}"
         return time.monotonic() - began
 
     async def start(self) -> None:
@@ -162,7 +162,7 @@ async def until(what: Any, within: float = 30.0, why: str = "") -> None:
     """Wait until `what()` is true."""
     async with asyncio.timeout(within):
         try:
-            while not what():  # noqa: ASYNC110 - it looks at another process
+            while not what():
                 await asyncio.sleep(0.02)
         except asyncio.CancelledError:
             if why:

@@ -12,7 +12,7 @@ import pytest
 # The harness is imported as `drills.source`; with importmode importlib nothing adds its place.
 sys.path.append(str(Path(__file__).parents[1]))
 
-from drills.drill import Drill  # noqa: E402 - it can be found only now
+from drills.drill import Drill
 
 _results: list[str] = []
 

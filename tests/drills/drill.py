@@ -5,13 +5,14 @@ import os
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from drills import oracle
 from drills.appliance import Appliance, until
+from drills.message import Sent
 from drills.places import SiteFolder, Target, free_port
 from drills.sink import Sink
 from drills.source import Source
@@ -51,6 +52,7 @@ class Drill:
     second: int = 0
     faults: int = 0
     deck: list[str] = field(default_factory=list)
+    refused: Callable[[str], bool] = lambda control_id: False
     chance: random.Random = field(init=False)
     sinks: dict[str, Sink] = field(init=False)
     site: SiteFolder = field(init=False)
@@ -139,41 +141,46 @@ class Drill:
     async def heal(self, within: float = 90.0) -> None:
         """End the load; wait until every acknowledged message has been taken."""
         await self.source.finish(within)
-        wanted = {one.sent.control_id for one in self.source.acknowledged}
+        wanted = {one.control_id for one in self._owed()}
 
         def settled() -> bool:
             return all(
-                wanted
-                <= {one.control_id for one in sink.received if one.mood in oracle._SETTLES}
+                wanted <= {one.control_id for one in sink.received if one.settled}
                 for sink in self.sinks.values()
             )
 
         with suppress(TimeoutError):
             await until(settled, within)
 
-    async def verify(self, parked: int = 0) -> None:
+    def _owed(self) -> list[Sent]:
+        """What every sink must have taken."""
+        sent = (one.sent for one in self.source.acknowledged)
+        return [one for one in sent if not self.refused(one.control_id)]
+
+    async def verify(self) -> None:
         """Heal, then ask the oracle everything."""
         await self.heal()
         found = oracle.answers(self.source)
-        acknowledged = [one.sent for one in self.source.acknowledged]
         for sink in self.sinks.values():
             got = sink.received
             self.second += oracle.seconds(got)
             for faults in (
-                oracle.nothing_missing(acknowledged, got),
+                oracle.nothing_missing(self._owed(), got),
                 oracle.order(got),
                 oracle.second_deliveries(got, self.kills),
                 oracle.same_bytes(got),
                 oracle.no_strangers(self.source, got),
             ):
                 found += [f"{sink.name}: {text}" for text in faults]
-        found += await self._books(parked)
+        found += await self._books()
         assert not found, self.told(found)
 
-    async def _books(self, parked: int) -> list[str]:
+    async def _books(self) -> list[str]:
         """The books, once the last marks are committed."""
+        sent = (one.sent.control_id for one in self.source.acknowledged)
+        parked = sum(map(self.refused, sent))
         found: list[str] = []
-        for _ in range(20):
+        for _ in range(40):
             found = oracle.books(await self.appliance.status(), parked)
             if not found:
                 break

@@ -10,7 +10,6 @@ from drills.message import Sent
 from drills.sink import Received
 from drills.source import Source
 
-_SETTLES = ("AA", "AR", "CR", "slow")  # what ends a Delivery, by the default answers
 _MOST = 5
 
 
@@ -22,7 +21,7 @@ def answers(source: Source) -> list[str]:
 
 def nothing_missing(acknowledged: Iterable[Sent], received: Sequence[Received]) -> list[str]:
     """Every acknowledged message was taken by the destination, or refused by it."""
-    taken = {one.control_id for one in received if one.mood in _SETTLES}
+    taken = {one.control_id for one in received if one.settled}
     missing = [one.control_id for one in acknowledged if one.control_id not in taken]
     return (
         [f"{len(missing)} acknowledged, never delivered: {missing[:_MOST]}"] if missing else []
@@ -52,7 +51,7 @@ def second_deliveries(received: Sequence[Received], kills: Sequence[float]) -> l
             if before == 0 or (one.patient, before) in charged:
                 faults.append(f"{one.control_id} came again after it was taken (kill {before})")
             charged.add((one.patient, before))
-        if one.mood in _SETTLES:
+        if one.settled:
             settled[one.control_id] = one.at
     return faults[:_MOST]
 
@@ -63,7 +62,7 @@ def seconds(received: Sequence[Received]) -> int:
     again = 0
     for one in received:
         again += one.control_id in settled
-        if one.mood in _SETTLES:
+        if one.settled:
             settled.add(one.control_id)
     return again
 

@@ -29,6 +29,7 @@ class Received:
     at: float
     connection: int
     stamped: bool
+    settled: bool
 
 
 def kind(control_id: str, nth: int) -> str:
@@ -42,11 +43,14 @@ class Sink:
     AA AE AR CR: that answer; wrong: another message's id; late: AA after `patience` seconds;
     slow: the same, one byte at a time; silent: nothing; close, reset: the connection ends;
     half: half an answer, then the end; broken: an answer that is not HL7.
+
+    settles: moods that end a Delivery by the site's `answers`.
     """
 
     def __init__(self, name: str, port: int, mood: Mood = kind, patience: float = 3.0) -> None:
         self.name, self.port, self.mood, self.patience = name, port, mood, patience
         self.received: list[Received] = []
+        self.settles: tuple[str, ...] = ("AA", "AR", "CR", "slow")
         self._times: dict[str, int] = {}
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.Task[None]] = set()
@@ -95,16 +99,18 @@ class Sink:
     def _record(self, content: bytes, connection: int) -> Received:
         control_id = message.field(content, b"MSH", 10)
         nth = self._times[control_id] = self._times.get(control_id, 0) + 1
+        mood = self.mood(control_id, nth)
         one = Received(
             control_id,
             message.field(content, b"PID", 3).partition("^")[0],
             int(message.field(content, b"ZSQ", 1)),
             hashlib.sha256(content).digest(),
             nth,
-            self.mood(control_id, nth),
+            mood,
             time.monotonic(),
             connection,
             message.field(content, b"ZSQ", 3) == "STAMPED",
+            mood in self.settles,
         )
         self.received.append(one)
         return one

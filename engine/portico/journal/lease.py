@@ -3,12 +3,14 @@
 Every flush carries its epoch and fails when it is no longer the lease's. The owner's flushes
 and beats count `beat` up; an observer times the beat with its own monotonic clock, so that
 nobody's wall clock matters. An engine that restarts on its own data folder (which a file lock
-guards) takes its old lease over at once.
+guards) takes its old lease over at once. It also renews the lease, under a new epoch, for each
+writing connection: a flush that was given up, and that the server still holds behind a lock or
+in a frozen process, is fenced too.
 """
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from portico.clock import Clock
 from portico.journal import connect
@@ -27,8 +29,13 @@ _TAKE = """
     update lease set owner = %s, epoch = epoch + 1, beat = beat + 1, flushed = 0
     where name = %s and epoch = %s returning epoch
     """
-_BEAT = "update lease set beat = beat + 1 where name = %s and epoch = %s returning 1"
-_LEAVE = "update lease set owner = '' where name = %s and epoch = %s"
+# The epoch that a renewal sets is ours even when its answer was lost, hence both here.
+_OURS = "where name = %(name)s and owner = %(owner)s and epoch in (%(epoch)s, %(epoch)s + 1)"
+_RENEW = f"""
+    update lease set epoch = %(epoch)s + 1, beat = beat + 1 {_OURS} returning epoch, flushed
+    """  # noqa: S608 - two constants
+_BEAT = f"update lease set beat = beat + 1 {_OURS} returning 1"  # noqa: S608
+_LEAVE = f"update lease set owner = '' {_OURS}"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,12 @@ class Lease:
     """A lease we hold."""
 
     name: str
+    owner: str
     epoch: int
+
+    def named(self) -> dict[str, str | int]:
+        """For the statements' placeholders."""
+        return {"name": self.name, "owner": self.owner, "epoch": self.epoch}
 
 
 async def acquire(
@@ -62,15 +74,22 @@ async def acquire(
         if holder in ("", owner) or clock.monotonic() - since > SILENCE:
             taken = await connect.run(connection, _TAKE, (owner, name, epoch))
             if taken:
-                return Lease(name, taken[0][0])
+                return Lease(name, owner, taken[0][0])
         await asyncio.sleep(_LOOK)
+
+
+async def renew(connection: Connection, lease: Lease) -> tuple[Lease, int] | None:
+    """The lease for a new writing connection, and the number of the last flush stored under
+    it; None when it is no longer ours. Waits for a flush that is being committed."""
+    rows = await connect.run(connection, _RENEW, lease.named())
+    return (replace(lease, epoch=rows[0][0]), rows[0][1]) if rows else None
 
 
 async def beat(connection: Connection, lease: Lease) -> bool:
     """Say that we live; False when the lease is no longer ours."""
-    return bool(await connect.run(connection, _BEAT, (lease.name, lease.epoch)))
+    return bool(await connect.run(connection, _BEAT, lease.named()))
 
 
 async def leave(connection: Connection, lease: Lease) -> None:
     """Give the lease back, so that the next engine need not wait."""
-    await connect.run(connection, _LEAVE, (lease.name, lease.epoch))
+    await connect.run(connection, _LEAVE, lease.named())

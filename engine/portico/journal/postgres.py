@@ -84,7 +84,6 @@ class Journal:
         assert held is not None
         self._writer = GroupCommit(
             held.name,
-            held.epoch,
             self._dial,
             self._make_days,
             replace(self._told.hooks, fenced=self._lose),
@@ -170,10 +169,10 @@ class Journal:
         try:
             for setting in statements.SESSION:
                 await connect.run(connection, setting)
-            read = "select epoch, flushed from lease where name = %s"
-            epoch, flushed = (await connect.run(connection, read, (held.name,)))[0]
-            if epoch != held.epoch:
+            renewed = await lease.renew(connection, held)
+            if renewed is None:
                 raise JournalFenced("another engine has taken this journal's lease")
+            self._lease, flushed = renewed
             number = (await connect.run(connection, statements.HOT[statements.NEXT]))[0][0]
             for name, statement in statements.HOT.items():
                 await connect.run(connection, f'prepare "{name}" as {statement}')
@@ -181,7 +180,7 @@ class Journal:
             await connection.close()
             raise
         pipeline = Pipeline(connection, self._loop, FLUSH_DEADLINE, gone)
-        return Opened(pipeline, flushed, number, self._repeats)
+        return Opened(pipeline, self._lease.epoch, flushed, number, self._repeats)
 
     async def _repeats(self, signals: list[SignalId]) -> dict[bytes, tuple[Earlier, ...]]:
         """The repeats of Signals that are stored already."""
@@ -198,7 +197,7 @@ class Journal:
             try:
                 if connection is None or connection.closed:
                     connection = await connect.connect(self._conninfo())
-                if not await lease.beat(connection, held):
+                if not await lease.beat(connection, held) and held is self._lease:
                     self._lose()
                     return
             except JournalError:

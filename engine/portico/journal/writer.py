@@ -16,7 +16,7 @@ from portico.clock import Clock
 from portico.errors import JournalError, JournalFenced, JournalRefused, JournalUnavailable
 from portico.ids import SignalId, floor_at
 from portico.journal import statements
-from portico.journal.batch import Batch, Books
+from portico.journal.batch import SEQ_SHIFT, Batch, Books
 from portico.journal.contract import Conclusion, Earlier, Mark, Pending
 from portico.journal.pipeline import Pipeline, Rows
 
@@ -31,11 +31,13 @@ _ROW_AT_FAULT = ("22", "23")  # SQLSTATE classes: data exception, integrity viol
 class Opened:
     """A fresh writing connection whose lease still is ours.
 
-    flushed: the number of the last flush stored. repeats: those of Signals that are stored
-    already, by id, for a flush whose own answer was lost.
+    epoch: the lease's for this connection. flushed: the number of the last flush stored.
+    repeats: those of Signals that are stored already, by id, for a flush whose own answer was
+    lost.
     """
 
     pipeline: Pipeline
+    epoch: int
     flushed: int
     next_number: int
     repeats: Callable[[list[SignalId]], Awaitable[dict[bytes, tuple[Earlier, ...]]]]
@@ -67,17 +69,17 @@ class GroupCommit:
     def __init__(
         self,
         lease: str,
-        epoch: int,
         dial: Callable[[Callable[[], None]], Awaitable[Opened]],
         partition: Callable[[list[SignalId]], Awaitable[None]],
         hooks: Hooks,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._lease, self._epoch = lease, epoch
+        self._lease, self._epoch = lease, 0
         self._dial, self._partition, self._hooks = dial, partition, hooks
         self._clock, self._loop = clock, loop
         self.window = 7 * 86_400.0
+        self.first = 0  # the first place that this engine gives, once it is open
         self._arrived: deque[Pending] = deque()
         self._conclusions: deque[Conclusion] = deque()
         self._marks: deque[Mark] = deque()
@@ -134,7 +136,9 @@ class GroupCommit:
                 opened.pipeline.close()
             if self._lost.is_set():
                 continue
-            self._number, self._pipeline = opened.next_number, opened.pipeline
+            self._number, self._epoch = opened.next_number, opened.epoch
+            self._pipeline = opened.pipeline
+            self.first = self.first or self._number << SEQ_SHIFT
             self._hooks.up()
             self.opened.set()
             self._kick()
