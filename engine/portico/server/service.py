@@ -62,7 +62,8 @@ class _Service:
         self._emit = _both(
             render.sink(render.mode_for(sys.stderr, environ), sys.stderr, clock), self._metrics
         )
-        base = Base(clock, _reactor(loop), loop, self._emit, self._metrics)
+        self._reactor = _reactor(loop)
+        base = Base(clock, self._reactor, loop, self._emit, self._metrics)
         self._engine = Engine(site, environ, base, nursery)
         self._site = site
         self._notifier = Notifier(environ)
@@ -101,6 +102,8 @@ class _Service:
             self._stall.stop()
             await self._cancel()
             await self._nursery.stop()
+            if self._reactor.threadpool is not None:  # made by the first name looked up
+                self._reactor.threadpool.stop()
 
     def _serve(self) -> None:
         """The control socket, the metrics port, the watchdog: beside the engine, not in it."""
