@@ -1,0 +1,150 @@
+"""The appliance that this room drives from outside, over sockets, and its site."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from conformance.words import END, START, frames
+
+WHEN = {
+    "auto": "{when: processed, mode: auto}",
+    "original": "{when: processed, mode: original}",
+    "enhanced": "{when: processed, mode: enhanced}",
+    "none": "{when: processed, mode: none}",
+    "journaled": "{when: journaled}",
+    "told": "{when: journaled, text: 'Kept for {PID-5.1}'}",
+    "choosy": "{when: journaled}",
+    "held": "{when: delivered, timeout: 300ms}",
+    "to_python": "{when: delivered, timeout: 20s}",
+    "to_node": "{when: delivered, timeout: 20s}",
+}
+CHANNEL = """\
+channel: {name}
+source: {{type: mllp, listen: "127.0.0.1:{port}"}}
+order_by: none
+unmatched: {unmatched}
+acknowledge: {acknowledge}
+---
+"""
+AGENTS = """\
+agent: judge
+goal: Take, refuse or reject, as PID-8 says
+on: {channel: [auto, original, enhanced, none]}
+steps:
+  - validate: {values: {MSH-11: [P, T]}}
+    on_error: {refuse: {ack: AR, code: 202, text: Only production and training}}
+  - validate: {values: {MSH-12.1: "2.*"}}
+    on_error: {refuse: {ack: AR, code: 203, text: Only version 2}}
+  - validate: {values: {PID-8: [A, E]}}
+    on_error: {refuse: {ack: AR, code: 204, text: Never}}
+  - validate: {values: {PID-8: A}}
+    on_error: {refuse: {ack: AE, code: 103, text: Not this one}}
+---
+agent: keep
+goal: Do nothing more with what is journaled
+on: {channel: [journaled, told]}
+steps: [{filter: {keep: {MSH-9: {exists: yes}}}}]
+---
+agent: choose
+goal: Take merges and nothing else
+on: {channel: choosy, type: ADT^A40}
+steps: [{filter: {keep: {MSH-9: {exists: yes}}}}]
+"""
+SENDER = """\
+---
+agent: send_{name}
+goal: Send everything to that peer
+on: {{channel: {name}}}
+steps: [{{send: peer_{name}}}]
+---
+destination: peer_{name}
+type: mllp
+address: 127.0.0.1:{port}
+retry: {{first: 50ms, most: 100ms}}
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback that nobody has at the moment."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Appliance:
+    """`portico run` on a site of this room. ports: by channel; peers: where it sends to."""
+
+    def __init__(self, folder: Path) -> None:
+        sending = ("held", "to_python", "to_node")
+        ports = iter(free_ports(len(WHEN) + len(sending) + 1))
+        self.ports = {name: next(ports) for name in WHEN}
+        self.peers = {name: next(ports) for name in sending}
+        self.site, self.log = folder / "site", folder / "log"
+        (self.site / "channels").mkdir(parents=True)
+        (self.site / "config").mkdir()
+        (self.site / "channels/all.yaml").write_text(self._documents())
+        self._environment = {
+            **{name: text for name, text in os.environ.items() if name[:8] != "PORTICO_"},
+            "PORTICO_METRICS": f"127.0.0.1:{next(ports)}",
+            "PORTICO_DATA": str(folder / "var"),
+        }
+
+    def _documents(self) -> str:
+        text = "".join(
+            CHANNEL.format(
+                name=name,
+                port=self.ports[name],
+                acknowledge=acknowledge,
+                unmatched="refuse" if name == "choosy" else "drop",
+            )
+            for name, acknowledge in WHEN.items()
+        )
+        senders = "".join(SENDER.format(name=name, port=n) for name, n in self.peers.items())
+        return text + AGENTS + senders
+
+    def start(self) -> None:
+        """Until every channel listens."""
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "portico", "run", "--site", str(self.site)],
+                env=self._environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line == b"ready\n", self.log.read_text()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def say(self, channel: str, *contents: bytes) -> bytes:
+        """Everything that comes back for these frames until the appliance closes.
+
+        They go out in one write and our half of the connection is closed behind them, so
+        that silence is the end of the connection and nobody waits for it.
+        """
+        return self.raw(channel, b"".join(START + one + END for one in contents))
+
+    def raw(self, channel: str, data: bytes) -> bytes:
+        """The same for bytes as they are."""
+        with socket.create_connection(("127.0.0.1", self.ports[channel]), 20) as peer:
+            peer.sendall(data)
+            peer.shutdown(socket.SHUT_WR)
+            said = bytearray()
+            while piece := peer.recv(65536):
+                said += piece
+        return bytes(said)
+
+    def answers(self, channel: str, *contents: bytes) -> list[bytes]:
+        """The frames that come back."""
+        return frames(self.raw(channel, b"".join(START + one + END for one in contents)))
