@@ -88,7 +88,7 @@ def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Rout
     header = view.header
     control_id, sender = header.control_id.decode("latin-1"), _sender(header)
     try:
-        _check(header, content)
+        _check(header, content, view.start)
         flags = _charset_flags(rules, view)
         patient = view.text(PATIENT.path)
         if rules.order_by[0] == PATIENT and isinstance(patient, str):
@@ -130,13 +130,13 @@ def _sender(header: Header) -> str:
     return (header.sending_application + b"|" + header.sending_facility).decode("latin-1")
 
 
-def _check(header: Header, content: bytes) -> None:
-    """What must be right before anything else is looked at."""
+def _check(header: Header, content: bytes, start: int) -> None:
+    """What must be right before anything else is looked at. start: where MSH begins."""
     if not header.message_code:
         raise RequiredMissing("MSH-9 (message type) is empty", "MSH-9")
     if not header.control_id:
         raise RequiredMissing("MSH-10 (message control id) is empty", "MSH-10")
-    if content.find(b"\rMSH", 3) >= 0 or content.find(b"\nMSH", 3) >= 0:
+    if content.find(b"\rMSH", start) >= 0 or content.find(b"\nMSH", start) >= 0:
         raise NotHl7("several messages in one frame; send one message a frame")
 
 
