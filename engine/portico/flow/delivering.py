@@ -97,6 +97,7 @@ class Outbox:
         self._flying = 0
         self._failures = 0
         self._knock: asyncio.TimerHandle | None = None
+        self._marking = 0
         self._reading: asyncio.Task[None] | None = None
         self._chores: set[asyncio.Task[None]] = set()
         self._paused = True
@@ -125,8 +126,12 @@ class Outbox:
         self._pump()
 
     async def pause(self, grace: float) -> None:
-        """Send nothing more; returns when nothing is out, or after `grace` seconds."""
+        """Send nothing more; returns when nothing is out and every mark is committed, or
+        after `grace` seconds."""
         self._paused = True
+        for task in (self._reading, *self._chores):
+            if task is not None:
+                task.cancel()
         if self._knock is not None:
             self._knock.cancel()
             self._knock = None
@@ -135,18 +140,23 @@ class Outbox:
         except TimeoutError:
             return
 
+    async def stop(self, grace: float) -> None:
+        """Close the destination for good; what is queued stays in the journal.
+
+        What is out may end within `grace` seconds and is unclear then. Returns once every
+        mark is committed, however long the journal takes: who reads the queue after this
+        finds nothing that was delivered.
+        """
+        await self.pause(grace)
+        await self.adapter.stop(grace)
+        await self._quiet.wait()
+
     def enqueue(self, delivery: Delivery) -> None:
         """A Delivery that has just been journaled. Must come in the journal's order."""
         self._lanes.offer(delivery)
         self._pump()
         if self._lanes.behind:
             self._read_on()
-
-    def release(self, key: str) -> None:
-        """A person lets a held lane go on."""
-        lane = self._lanes.find(key)
-        if lane is not None and lane.blocked:
-            self._unblock(lane)
 
     def _pump(self) -> None:
         while self._knock is None and not self._paused:
@@ -161,8 +171,6 @@ class Outbox:
 
     def _answered(self, lane: Lane, attempt: Attempt) -> None:
         self._flying -= 1
-        if not self._flying:
-            self._quiet.set()
         if attempt.answered is Answered.NO_CONNECTION:
             self._unreachable(attempt)
         elif self._failures:
@@ -220,6 +228,7 @@ class Outbox:
             stored,
             parked,
         )
+        self._marking += 1
         self._world.writer.mark(mark, urgent=len(lane.items) > 1)
 
     def _parked(self, delivery: Delivery, tries: int, attempt: Attempt) -> ParkedRow:
@@ -241,6 +250,7 @@ class Outbox:
 
     def _settled(self, lane: Lane, outcome: str, attempt: Attempt) -> None:
         """The mark is committed: the Delivery has left the queue and its lane goes on."""
+        self._marked()
         delivery = lane.items[0]
         if outcome == "parked" and self.terms.stop_on_reject:
             lane.blocked = True
@@ -254,6 +264,7 @@ class Outbox:
 
     def _deferred(self, lane: Lane, attempt: Attempt) -> None:
         """The failed attempt is committed: try again later."""
+        self._marked()
         if attempt.answered is Answered.NO_CONNECTION:
             self._lanes.again(lane)
             self._pump()
@@ -264,6 +275,11 @@ class Outbox:
         self._lanes.block(lane)
         lane.timer = self._world.later(self._delay(head.tries), partial(self._unblock, lane))
 
+    def _marked(self) -> None:
+        self._marking -= 1
+        if not self._marking and not self._flying:
+            self._quiet.set()
+
     def _unblock(self, lane: Lane) -> None:
         self._lanes.unblock(lane)
         if self._lanes.hungry(lane):
@@ -271,7 +287,7 @@ class Outbox:
         self._pump()
 
     def _read_on(self) -> None:
-        if self._reading is None and self._lanes.room():
+        if self._reading is None and self._lanes.room() and not self._paused:
             self._reading = asyncio.ensure_future(self._read())
 
     async def _read(self) -> None:

@@ -16,6 +16,7 @@ from portico.errors import JournalError
 from portico.events.delivering import JournalUnreadable
 from portico.events.emit import Emit
 from portico.flow.runs import Run, Waiter
+from portico.ids import SignalId
 from portico.journal.contract import Recovered
 from portico.language.context import Context
 
@@ -35,7 +36,8 @@ class Waiting(Protocol):
 @dataclass(frozen=True, slots=True)
 class World:
     """What dispatch needs. recall: makes the Run of a Signal read back, None when it ended
-    (a repeat, or nobody answers it any more); start: runs it.
+    (a repeat, or nobody answers it any more); start: runs it. first: the first place in the
+    journal that this engine gives; what lies before it is left from earlier.
     """
 
     waiting: Waiting
@@ -43,10 +45,16 @@ class World:
     start: Callable[[Run], None]
     later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
     emit: Emit
+    first: int
 
 
 class Dispatcher:
-    """Hands Runs on while there is room, and fetches those that had to wait."""
+    """Hands Runs on while there is room, and fetches those that had to wait.
+
+    The journal shows a Signal as soon as it is committed, a moment before its channel hears
+    of it; so what this engine has journaled is read back only up to the last place that a
+    channel has offered or set aside.
+    """
 
     def __init__(self, world: World, matcher: Matcher) -> None:
         self._world = world
@@ -54,8 +62,10 @@ class Dispatcher:
         self.count = 0
         self.running: Counter[str] = Counter()  # by origin
         self._cursor = -1
+        self._known = world.first - 1
         self._behind = True
         self._missed = True
+        self._aside: set[int] = set()  # places after the cursor that reading passes by
         self._waiters: dict[bytes, Waiter] = {}
         self._reading: asyncio.Task[None] | None = None
         self._paused = True
@@ -76,13 +86,33 @@ class Dispatcher:
 
     def offer(self, run: Run) -> None:
         """A Signal that was just committed. Must come in the journal's order."""
+        self._known = run.seq
         if self._behind or self._paused or self.count >= WINDOW:
             self._behind = self._missed = True
             if run.waiter is not None:
                 self._waiters[run.signal.id] = run.waiter
             self._read_on()
             return
+        self._cursor = run.seq
         self._begin(run)
+
+    def aside(self, seq: int) -> None:
+        """A Signal that was just committed is its channel's matter: reading passes it by. In
+        the journal's order, as `offer`."""
+        self._known = seq
+        if self._behind:
+            self._aside.add(seq)
+        else:
+            self._cursor = seq
+
+    def resume(self, run: Run) -> None:
+        """A Signal that was set aside is to run after all, now and out of turn."""
+        if not self._paused:
+            self._begin(run)
+
+    def forget(self, signal: SignalId) -> None:
+        """Nobody waits for this Signal any more."""
+        self._waiters.pop(signal, None)
 
     def ended(self, run: Run) -> None:
         """A Run has left memory."""
@@ -92,7 +122,6 @@ class Dispatcher:
             self._read_on()
 
     def _begin(self, run: Run) -> None:
-        self._cursor = run.seq
         self.count += 1
         self.running[run.signal.origin] += 1
         self._world.start(run)
@@ -109,15 +138,24 @@ class Dispatcher:
             while self._room():
                 self._missed = False
                 page = await self._world.waiting(self._cursor, PAGE)
-                for recovered in page:
-                    self._cursor = recovered.seq
-                    waiter = self._waiters.pop(recovered.signal.id, None)
-                    run = self._world.recall(recovered, waiter)
-                    if run is not None:
-                        self._begin(run)
-                self._behind = len(page) == PAGE or self._missed
+                known = [one for one in page if one.seq <= self._known]
+                for recovered in known:
+                    if self._paused:
+                        return
+                    self._take_up(recovered)
+                self._behind = len(known) == PAGE or self._missed
         except JournalError:
             self._world.emit(JournalUnreadable())
             self._world.later(_READ_AGAIN, self._read_on)
         finally:
             self._reading = None
+
+    def _take_up(self, recovered: Recovered) -> None:
+        self._cursor = recovered.seq
+        if recovered.seq in self._aside:
+            self._aside.discard(recovered.seq)
+            return
+        waiter = self._waiters.pop(recovered.signal.id, None)
+        run = self._world.recall(recovered, waiter)
+        if run is not None:
+            self._begin(run)

@@ -7,27 +7,31 @@ drop a message on AE, and the peer's repeat is recognised.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from portico import ids
 from portico.clock import Clock
 from portico.errors import JournalError, MessageError
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
+from portico.flow import endings
 from portico.flow.runs import Ending, Run
 from portico.ids import IdMaker, SignalId
-from portico.journal.contract import Conclusion, Earlier, ParkedRow, SessionRow, Writer
+from portico.journal.contract import Earlier, Writer
 from portico.language.context import Context
 from portico.listeners.contract import Arrival
 from portico.model.receipt import Receipt
 from portico.model.signal import Signal
 from portico.model.states import SignalState
 from portico.model.verdict import Refusal
-from portico.policy import answer, routing
+from portico.policy import answer, repeats, routing
 from portico.policy.answer import Answering
+from portico.policy.repeats import Kinship
 from portico.policy.routing import Routed, Rules
 
 _LOOK_AGAIN = 0.5  # seconds between looks at the earlier of two repeats while it is running
@@ -37,17 +41,14 @@ _LOOK_AGAIN = 0.5  # seconds between looks at the earlier of two repeats while i
 class Policy:
     """A channel's settings as intake uses them; replaced as a whole at a reload.
 
-    timeout: seconds until a sender that waits for a verdict is told that we failed. repeats:
-    seconds that a message counts as earlier; same: `answer process`; changed: `process refuse
-    park`. unmatched: `drop park refuse`.
+    timeout: seconds until a sender that waits for a verdict is told that we failed.
+    unmatched: `drop park refuse`.
     """
 
     rules: Rules
     answering: Answering
     timeout: float = 30.0
-    repeats: float = 7 * 86_400.0
-    same: str = "answer"
-    changed: str = "process"
+    duplicates: repeats.Rules = repeats.DEFAULT
     unmatched: str = "drop"
 
 
@@ -62,10 +63,22 @@ class Dispatch(Protocol):
         """Run it, or leave it in the journal when memory is full; it comes back then."""
         ...
 
+    def aside(self, seq: int) -> None:
+        """The Signal at this place is its channel's matter."""
+        ...
+
+    def resume(self, run: Run) -> None:
+        """Run a Signal that was set aside."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What intake needs of the engine. state_of: what became of an earlier Signal."""
+    """What intake needs of the engine.
+
+    state_of: what became of an earlier Signal; with True, of its Deliveries too. forget: the
+    sender that waited for this Signal's end has been told.
+    """
 
     writer: Writer
     dispatch: Dispatch
@@ -74,7 +87,8 @@ class World:
     later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
     emit: Emit
     metrics: Metrics
-    state_of: Callable[[SignalId], Awaitable[SignalState]]
+    state_of: Callable[[SignalId, bool], Awaitable[SignalState]]
+    forget: Callable[[SignalId], None]
 
 
 class Intake:
@@ -131,6 +145,11 @@ class Intake:
         self.pressed(self)
         self.world.writer.accept(Entry(self, policy, arrival, signal, routed, agents, envelope))
 
+    def stop(self) -> None:
+        """Look after no earlier message any more; what waits for one stays in the journal."""
+        for task in self.looking:
+            task.cancel()
+
     def _ended(self, routed: Routed, agents: tuple[str, ...]) -> str:
         if routed.fault is not None:
             return f"refused:{routed.fault.code}"
@@ -147,6 +166,7 @@ class Entry:
     __slots__ = (
         "agents",
         "arrival",
+        "aside",
         "envelope",
         "intake",
         "left",
@@ -170,6 +190,7 @@ class Entry:
         self.arrival: Arrival | None = arrival
         self.signal, self.routed, self.agents, self.envelope = signal, routed, agents, envelope
         self.left = 0
+        self.aside = False
         self.timer: asyncio.TimerHandle | None = None
 
     @property
@@ -179,23 +200,13 @@ class Entry:
 
     def stored(self, seq: int, earlier: tuple[Earlier, ...]) -> None:
         """The commit is durable: answer, and go on."""
-        signal, policy = self.signal, self.policy
         self.intake.world.metrics.received(self.intake.name)
-        if signal.ended:
+        if self.signal.ended:
             self._tell(self._at_once())
-            return
-        if earlier and policy.repeats and self._repeats(seq, earlier):
-            return
-        waits = policy.answering.when != "journaled"
-        if not waits:
-            self._tell(self._accepted(signal.id))
-        elif self.arrival is not None:
-            self.timer = self.intake.world.later(policy.timeout, self._overdue)
-        if not self.agents:
-            self.intake.world.writer.conclude(unmatched(signal, seq, self.intake.world.clock))
-            return
-        run = Run(signal, seq, set(self.agents), self.envelope, self if waits else None)
-        self.intake.world.dispatch.offer(run)
+        elif earlier and (known := counted(self.policy, self.signal, earlier)):
+            self._repeats(seq, known)
+        else:
+            self._go_on(seq)
 
     def failed(self, error: JournalError) -> None:
         """Not stored, or nobody knows: no answer, and the connection closes (P7)."""
@@ -204,25 +215,26 @@ class Entry:
     def ended(self, ending: Ending) -> None:
         """All agents have concluded (Run waiter)."""
         if ending.state is SignalState.REFUSED:
-            refusal = ending.refusal or Refusal(text="refused")
-            self._tell(
-                answer.refused(
-                    self.policy.answering, self.routed.header, self.signal.id, refusal
-                )
-            )
+            self._refuse(ending.refusal or Refusal(text="refused"))
         elif ending.state is SignalState.PARKED:
-            self._fail("the message is kept, but could not be processed")
-        elif self.policy.answering.when == "processed" or not ending.deliveries:
+            self._fail(answer.KEPT)
+        elif self.policy.answering.when == "processed":
             self._tell(self._accepted(self.signal.id))
         else:
-            self.left = ending.deliveries
+            self._count(ending.deliveries)
 
     def settled(self, outcome: str) -> None:
         """One of its Deliveries has left its queue (Run waiter, `delivered`)."""
-        self.left -= 1
-        if outcome != "delivered":
+        if outcome == "delivered":
+            self._count(-1)
+        else:
             self._fail("a destination did not take it")
-        elif not self.left:
+
+    def _count(self, change: int) -> None:
+        """Deliveries that are out; below nought while an agent whose Deliveries have settled
+        waits for another to conclude."""
+        self.left += change
+        if not self.left:
             self._tell(self._accepted(self.signal.id))
 
     def _at_once(self) -> Receipt:
@@ -232,60 +244,114 @@ class Entry:
             return answer.unacceptable(rules, header, self.signal.id, self.routed.fault)
         if self.signal.ended == "unmatched":
             return self._accepted(self.signal.id)
-        refusal = Refusal("AR", "200", "no agent takes this type of message", "MSH-9")
-        return answer.refused(rules, header, self.signal.id, refusal)
+        return answer.refused(rules, header, self.signal.id, answer.UNMATCHED)
 
     def _accepted(self, signal: SignalId) -> Receipt:
         rules = self.policy.answering
         text = ""
         if rules.text is not None:
-            text = rules.text.render(Context(self.routed.view, self.envelope))
+            try:
+                text = rules.text.render(Context(self.routed.view, self.envelope))
+            except MessageError:  # a text that cannot be made is no reason to repeat
+                text = ""
         return answer.accepted(rules, self.routed.header, signal, text)
 
-    def _repeats(self, seq: int, earlier: tuple[Earlier, ...]) -> bool:
-        """Deal with a repeat; False when it is to run like any other."""
-        if self.policy.same != "answer":
-            return False
-        same = [one for one in earlier if one.sha256 == self.signal.sha256]
-        if not same:
-            return False
-        first = same[-1].signal
+    def _go_on(self, seq: int) -> None:
+        """Answer, or set a limit to the sender's wait; and run it."""
+        self._promise()
+        if not self.agents:
+            self._park(seq, endings.NOBODY)
+            return
+        waiter = None if self.policy.answering.when == "journaled" else self
+        run = Run(self.signal, seq, set(self.agents), self.envelope, waiter)
+        dispatch = self.intake.world.dispatch
+        (dispatch.resume if self.aside else dispatch.offer)(run)
+
+    def _promise(self) -> None:
         if self.policy.answering.when == "journaled":
-            self._duplicate(seq, first)
-        else:
-            task = asyncio.ensure_future(self._wait_for(seq, first))
+            self._tell(self._accepted(self.signal.id))
+        elif self.arrival is not None and self.timer is None:
+            self.timer = self.intake.world.later(self.policy.timeout, self._overdue)
+
+    def _set_aside(self, seq: int) -> None:
+        if not self.aside:
+            self.aside = True
+            self.intake.world.dispatch.aside(seq)
+
+    def _park(self, seq: int, why: tuple[str, str]) -> None:
+        """Keep it for a person; who waits for a verdict hears of it."""
+        self._set_aside(seq)
+        world = self.intake.world
+        world.writer.conclude(endings.parked(self.signal, seq, world.clock, why))
+        self._fail(answer.KEPT)
+
+    def _repeats(self, seq: int, known: list[Earlier]) -> None:
+        """Others came before it under the same identity."""
+        if self.policy.answering.when != "journaled":
+            self._promise()
+            self._set_aside(seq)
+            task = asyncio.ensure_future(self._look(seq, known))
             self.intake.looking.add(task)
             task.add_done_callback(self.intake.looking.discard)
-        return True
-
-    async def _wait_for(self, seq: int, first: SignalId) -> None:
-        """Answer as the earlier one ended; after a refusal or an error this one runs anew."""
-        world = self.intake.world
-        limit = world.clock.monotonic() + self.policy.timeout
-        state = SignalState.WAITING
-        while world.clock.monotonic() < limit and state is SignalState.WAITING:
-            try:
-                state = await world.state_of(first)
-            except JournalError:
-                state = SignalState.WAITING
-            if state is SignalState.WAITING:
-                await asyncio.sleep(_LOOK_AGAIN)
-        if state in (SignalState.DONE, SignalState.FILTERED, SignalState.WAITING):
-            if state is SignalState.WAITING:
-                self._fail("the same message is still being processed")
-            self._duplicate(seq, first)
             return
-        waiter = self if self.open else None
-        run = Run(self.signal, seq, set(self.agents), self.envelope, waiter)
-        world.dispatch.offer(run)
+        digest, digests = self.signal.sha256, [one.sha256 for one in known]
+        kin = repeats.kinship(self.policy.duplicates, digest, digests)
+        first = max((n for n, one in enumerate(digests) if one == digest), default=0)
+        self._take_as(seq, kin, known[first].signal)
 
-    def _duplicate(self, seq: int, first: SignalId) -> None:
-        """Tell the sender what it was told before, and conclude without running anything."""
-        self._tell(self._accepted(first))
-        self.intake.world.writer.conclude(duplicate(self.signal, seq, self.intake.world.clock))
+    async def _look(self, seq: int, known: list[Earlier]) -> None:
+        """End as the earlier one ended; after a refusal or an error this one runs anew."""
+        world, rules = self.intake.world, self.policy.duplicates
+        limit = world.clock.monotonic() + self.policy.timeout
+        while (states := await self._states(known)) is None or (
+            found := repeats.resolve(rules, self.signal.sha256, states)
+        ) is None:
+            if world.clock.monotonic() >= limit:
+                self._fail("the same message is still being processed")
+                world.writer.conclude(endings.duplicate(self.signal, seq, world.clock))
+                return
+            await asyncio.sleep(_LOOK_AGAIN)
+        kin, first = found
+        self._take_as(seq, kin, known[first].signal)
+
+    async def _states(self, known: list[Earlier]) -> list[tuple[bytes, SignalState]] | None:
+        world, deep = self.intake.world, self.policy.answering.when == "delivered"
+        try:
+            return [(one.sha256, await world.state_of(one.signal, deep)) for one in known]
+        except JournalError:
+            return None
+
+    def _take_as(self, seq: int, kin: Kinship, first: SignalId) -> None:
+        """first: the one that it repeats, if it does."""
+        world, changed = self.intake.world, self.policy.duplicates.changed
+        if kin is Kinship.SAME:
+            self._set_aside(seq)
+            self._tell(self._accepted(first))
+            world.writer.conclude(endings.duplicate(self.signal, seq, world.clock))
+        elif kin is Kinship.CHANGED and changed == "refuse":
+            self._set_aside(seq)
+            self._refuse(answer.CHANGED)
+            world.writer.conclude(endings.refused(self.signal, seq, world.clock, "changed"))
+        elif kin is Kinship.CHANGED and changed == "park":
+            self._promise()
+            self._park(seq, endings.CHANGED)
+        else:
+            if kin is Kinship.CHANGED:
+                self._flag()
+            self._go_on(seq)
+
+    def _flag(self) -> None:
+        """Say that it is changed; agents may ask for that."""
+        self.envelope = routing.changed(self.envelope)
+        with suppress(MessageError):
+            context = Context(self.routed.view, self.envelope)
+            self.agents = self.intake.world.dispatch.matching(context)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        rules, header = self.policy.answering, self.routed.header
+        self._tell(answer.refused(rules, header, self.signal.id, refusal))
 
     def _overdue(self) -> None:
-        self.timer = None
         self._fail("no verdict in time; the message is kept and work goes on")
 
     def _fail(self, text: str) -> None:
@@ -297,50 +363,16 @@ class Entry:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+            self.intake.world.forget(self.signal.id)
         if arrival is not None:
             self.intake.owed -= 1
             self.intake.pressed(self.intake)
-            self.intake.world.metrics.acknowledged(
-                self.intake.name, receipt.code or receipt.told
-            )
+            code = receipt.code or ("closed" if receipt.close else "silent")
+            self.intake.world.metrics.acknowledged(self.intake.name, code)
             arrival.answer(receipt)
 
 
-def duplicate(signal: Signal, seq: int, clock: Clock) -> Conclusion:
-    """The end of a Signal that repeats an earlier one: nothing runs twice (A13)."""
-    row = SessionRow(1, "", "", "duplicate", clock.time_ns())
-    return Conclusion(signal.id, signal.origin, seq, row, _nothing, state=SignalState.DUPLICATE)
-
-
-def unmatched(signal: Signal, seq: int, clock: Clock, park: bool = True) -> Conclusion:
-    """The end of a Signal that no agent answers: parked, or dropped and counted."""
-    now = clock.time_ns()
-    row = SessionRow(1, "", "", "fault" if park else "drop", now, "unmatched")
-    if not park:
-        return Conclusion(
-            signal.id, signal.origin, seq, row, _nothing, state=SignalState.FILTERED
-        )
-    parked = ParkedRow(
-        signal.id,
-        "signal",
-        1,
-        seq,
-        signal.origin,
-        now,
-        lane=signal.order_key,
-        code="unmatched",
-        reason="no agent answers it",
-    )
-    return Conclusion(
-        signal.id,
-        signal.origin,
-        seq,
-        row,
-        _nothing,
-        parked=parked,
-        state=SignalState.PARKED,
-    )
-
-
-def _nothing(seq: int) -> None:
-    """There is nobody to tell."""
+def counted(policy: Policy, signal: Signal, earlier: tuple[Earlier, ...]) -> list[Earlier]:
+    """Those before it that still count for its channel, newest first."""
+    since = ids.millis(signal.id) - policy.duplicates.window * 1000
+    return [one for one in earlier if ids.millis(one.signal) >= since]

@@ -55,7 +55,12 @@ class Lanes:
             lane.blocked = True
 
     def offer(self, delivery: Delivery) -> None:
-        """Take a new Delivery if there is room and none before it is still in the journal."""
+        """Take a new Delivery if there is room and none before it is still in the journal.
+
+        The journal shows one as soon as it is committed: it may have been read by now.
+        """
+        if delivery.seq <= self.cursor:
+            return
         if self.behind or self.count >= WINDOW:
             self.behind = self.missed = True
         else:

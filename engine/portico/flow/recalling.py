@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from msgspec.structs import replace
+
 from portico.clock import Clock
 from portico.errors import JournalError, MessageError
-from portico.flow import intake
+from portico.flow import endings, intake
 from portico.flow.intake import Dispatch, Policy
-from portico.flow.runs import Run, Waiter
+from portico.flow.runs import STATE, Run, Waiter
 from portico.ids import IdMaker
-from portico.journal.contract import Earlier, Recovered, Writer
+from portico.journal.contract import Conclusion, Earlier, Recovered, Writer
 from portico.language.context import Context
 from portico.model.signal import Signal
-from portico.model.verdict import Emission
-from portico.policy import routing
+from portico.model.verdict import Emission, Kind
+from portico.policy import repeats, routing
+from portico.policy.repeats import Kinship
 from portico.policy.routing import Routed, Rules
 
 
@@ -33,64 +36,88 @@ class Recaller:
         """The Run of a waiting Signal; None when it ended here, as a repeat or unmatched."""
         signal = recovered.signal
         policy = self.policy(signal.origin)
-        if self._repeats(recovered, policy):
-            self.writer.conclude(intake.duplicate(signal, recovered.seq, self.clock))
+        kin = _kinship(recovered, policy)
+        if policy is not None and (end := self._end(recovered, kin, policy.duplicates.changed)):
+            self.writer.conclude(end)
             return None
-        _, envelope, agents = self._read(
-            signal.origin, signal.received, signal.content, signal.peer, policy
+        routed, envelope, agents = self._read(signal, policy)
+        if kin is Kinship.CHANGED:
+            envelope = routing.changed(envelope)
+            agents = self._matching(routed, envelope)
+        run = Run(
+            signal,
+            recovered.seq,
+            agents - set(recovered.agents),
+            envelope,
+            waiter,
+            len(recovered.agents),
+            recovered.deliveries,
         )
-        agents -= set(recovered.agents)
-        if not agents:
-            park = policy is None or policy.unmatched == "park"
-            self.writer.conclude(
-                intake.unmatched(
-                    signal, recovered.seq, self.clock, park and not recovered.agents
-                )
-            )
-            return None
-        sessions = len(recovered.agents)
-        return Run(
-            signal, recovered.seq, agents, envelope, waiter, sessions, recovered.deliveries
-        )
+        run.kinds |= {STATE[Kind(verdict)] for verdict in recovered.verdicts}
+        if run.todo:
+            return run
+        self.writer.conclude(endings.unanswered(run, self.clock))
+        return None
+
+    def _end(self, recovered: Recovered, kin: Kinship, changed: str) -> Conclusion | None:
+        """The end of a repeat whose own conclusion was lost in a crash."""
+        signal, seq = recovered.signal, recovered.seq
+        if kin is Kinship.SAME:
+            return endings.duplicate(signal, seq, self.clock)
+        if kin is Kinship.CHANGED and changed == "refuse":
+            return endings.refused(signal, seq, self.clock, "changed")
+        if kin is Kinship.CHANGED and changed == "park":
+            return endings.parked(signal, seq, self.clock, endings.CHANGED)
+        return None
 
     def emitted(self, parent: Signal, emission: Emission) -> "Emitted":
         """What an agent emits, on its way into the journal."""
         content = parent.content if emission.content is None else emission.content
         key = parent.order_key if emission.order_key is None else emission.order_key
         origin = f"signal:{emission.signal}"
-        routed, envelope, agents = self._read(origin, self.clock.time_ns(), content, "", None)
-        signal = Signal(
+        drafted = Signal(
             self.ids.next(),
             origin,
-            envelope["received"],
+            self.clock.time_ns(),
             content,
             sha256(content).digest(),
+            order_key=key,
+            parent=parent.id,
+        )
+        routed, envelope, agents = self._read(drafted, None)
+        signal = replace(
+            drafted,
             type=routed.type,
             control_id=routed.control_id,
             patient=routed.patient,
-            order_key=key,
-            parent=parent.id,
             ended="" if agents else "unmatched",
         )
         return Emitted(self, signal, agents, envelope)
 
     def _read(
-        self, origin: str, received: int, content: bytes, peer: str, policy: Policy | None
+        self, signal: Signal, policy: Policy | None
     ) -> tuple[Routed, dict[str, Any], set[str]]:
-        rules = policy.rules if policy else Rules(origin, "auto")
-        routed = routing.route(rules, content, peer, 0)
-        envelope = routing.envelope(routed, origin, received, peer, len(content))
-        try:
-            agents = set(self.dispatch.matching(Context(routed.view, envelope)))
-        except MessageError:
-            agents = set()
-        return routed, envelope, agents
+        rules = policy.rules if policy else Rules(signal.origin, "auto")
+        routed = routing.route(rules, signal.content, signal.peer, 0)
+        envelope = routing.envelope(
+            routed, signal.origin, signal.received, signal.peer, len(signal.content)
+        )
+        return routed, envelope, self._matching(routed, envelope)
 
-    def _repeats(self, recovered: Recovered, policy: Policy | None) -> bool:
-        """A repeat whose conclusion was lost in a crash. One that had a session is none."""
-        if policy is None or policy.same != "answer" or recovered.agents:
-            return False
-        return any(one.sha256 == recovered.signal.sha256 for one in recovered.earlier)
+    def _matching(self, routed: Routed, envelope: dict[str, Any]) -> set[str]:
+        try:
+            return set(self.dispatch.matching(Context(routed.view, envelope)))
+        except MessageError:
+            return set()
+
+
+def _kinship(recovered: Recovered, policy: Policy | None) -> Kinship:
+    """What it is to those before it; one that an agent has concluded was judged before."""
+    if policy is None or recovered.agents:
+        return Kinship.NEW
+    signal = recovered.signal
+    earlier = intake.counted(policy, signal, recovered.earlier)
+    return repeats.kinship(policy.duplicates, signal.sha256, [one.sha256 for one in earlier])
 
 
 class Emitted:

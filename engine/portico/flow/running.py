@@ -6,7 +6,7 @@ committed.
 """
 
 import asyncio
-from collections import deque
+from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +20,8 @@ from portico.clock import Clock
 from portico.events.delivering import SessionFaulted, SessionRetried
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
-from portico.flow.runs import Ending, Run
+from portico.flow import endings
+from portico.flow.runs import STATE, Ending, Run
 from portico.ids import SignalId
 from portico.journal.contract import Conclusion, Owed, ParkedRow, Pending, SessionRow, Writer
 from portico.model.delivery import Delivery
@@ -31,13 +32,8 @@ from portico.policy import retry
 from portico.workers.backlog import Outcome
 
 CRASHES = 3  # a Signal that kills its worker is parked after this many tries
-
-_STATE = {
-    Kind.DELIVER: SignalState.DONE,
-    Kind.DROP: SignalState.FILTERED,
-    Kind.REFUSE: SignalState.REFUSED,
-    Kind.FAULT: SignalState.PARKED,
-}
+MOST_DELIVERIES = 30_000  # of one Signal; the journal numbers them in 16 bits
+_LOOK_AGAIN = 0.1  # seconds until a group whose last items are still out is looked at again
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,8 @@ class Submitter(Protocol):
     def submit(
         self, agent: str, item: Item, group: str, done: Callable[[Outcome], None]
     ) -> None:
-        """Outcome.result None: not run, because one before it in its group goes first."""
+        """Outcome.result None: not run, because one before it in its group goes first, or
+        because the pool stops. Raises KeyError when no such agent is active."""
         ...
 
 
@@ -99,10 +96,16 @@ class Try:
 
 @dataclass(slots=True)
 class Line:
-    """One agent: its terms, and the groups that wait for a retry or a person."""
+    """One agent: its terms, the groups that wait for a retry or a person, each in the
+    journal's order, and how many of each group the pool has.
+
+    Items behind one that failed come back from the pool one by one, the last of them perhaps
+    after the retry is due; a group goes on once all are back, so that none is overtaken.
+    """
 
     terms: Terms
-    kept: dict[str, deque[Try]] = field(default_factory=dict)
+    kept: dict[str, list[Try]] = field(default_factory=dict)
+    out: dict[str, int] = field(default_factory=dict)
 
 
 class Running:
@@ -111,17 +114,26 @@ class Running:
     def __init__(self, world: World) -> None:
         self._world = world
         self._lines: dict[str, Line] = {}
+        self._stopped = False
 
     def adopt(self, agents: dict[str, Terms]) -> None:
         """Take the agents of a site; those that stay keep what waits."""
         for name, terms in agents.items():
             line = self._lines.setdefault(name, Line(terms))
             line.terms = terms
+        for name in self._lines.keys() - agents.keys():
+            kept, self._lines[name].kept = self._lines[name].kept, {}
+            for attempt in (one for group in kept.values() for one in group):
+                self._leave(attempt)
 
     def hold(self, origin: str, agent: str, key: str) -> None:
         """Keep an order key for a person: what comes waits behind the parked Signal."""
-        if agent in self._lines:
-            self._lines[agent].kept.setdefault(_group(origin, key), deque())
+        if agent in self._lines and key:
+            self._lines[agent].kept.setdefault(_group(origin, key), [])
+
+    def stop(self) -> None:
+        """Submit nothing more: what comes back stays in the journal."""
+        self._stopped = True
 
     def start(self, run: Run) -> None:
         """Run every agent that has not concluded yet."""
@@ -130,22 +142,34 @@ class Running:
             self._submit(Try(agent, run, group))
 
     def _submit(self, attempt: Try) -> None:
-        kept = self._lines[attempt.agent].kept
-        if attempt.group in kept:
-            kept[attempt.group].append(attempt)
+        line, group = self._lines[attempt.agent], attempt.group
+        if group in line.kept:
+            insort(line.kept[group], attempt, key=_place)
+            return
+        if self._stopped:
             return
         signal = attempt.run.signal
         item = Item(
             signal.id, signal.content, attempt.run.envelope, signal.order_key, attempt.number
         )
         done = partial(self._done, attempt)
-        self._world.pool.submit(attempt.agent, item, attempt.group, done)
+        try:
+            self._world.pool.submit(attempt.agent, item, group, done)
+        except KeyError:
+            self._leave(attempt)
+            return
+        if group:
+            line.out[group] = line.out.get(group, 0) + 1
 
     def _done(self, attempt: Try, outcome: Outcome) -> None:
+        self._count_back(attempt)
         result = outcome.result
         if result is None:
             self._submit(attempt)
             return
+        if len(result.outputs) > MOST_DELIVERIES - attempt.run.deliveries:
+            text = f"more than {MOST_DELIVERIES} deliveries"
+            result = SessionResult(Kind.FAULT, failure=Failure("step.permanent", text))
         failure = result.failure
         if result.kind is Kind.FAULT and failure is not None:
             if self._may_pass(attempt, failure):
@@ -153,6 +177,23 @@ class Running:
                 return
             result = self._give_up(attempt, result, failure)
         self._conclude(attempt, result, outcome.version)
+
+    def _count_back(self, attempt: Try) -> None:
+        if attempt.group:
+            out = self._lines[attempt.agent].out
+            left = out[attempt.group] - 1
+            if left:
+                out[attempt.group] = left
+            else:
+                del out[attempt.group]
+
+    def _leave(self, attempt: Try) -> None:
+        """Its agent has left the site: other agents may end the Run, or nobody."""
+        run = attempt.run
+        run.todo.discard(attempt.agent)
+        if not run.todo:
+            stored = partial(self._stored, run, (), (), True)
+            self._world.writer.conclude(endings.unanswered(run, self._world.clock, stored))
 
     def _may_pass(self, attempt: Try, failure: Failure) -> bool:
         if failure.code == "step.crashed":
@@ -173,13 +214,17 @@ class Running:
         )
         attempt.number += 1
         if attempt.group:
-            line.kept.setdefault(attempt.group, deque()).appendleft(attempt)
+            insort(line.kept.setdefault(attempt.group, []), attempt, key=_place)
             self._world.later(wait, partial(self._again, attempt.agent, attempt.group))
         else:
             self._world.later(wait, partial(self._submit, attempt))
 
     def _again(self, agent: str, group: str) -> None:
-        for attempt in self._lines[agent].kept.pop(group, ()):
+        line = self._lines[agent]
+        if group in line.out:
+            self._world.later(_LOOK_AGAIN, partial(self._again, agent, group))
+            return
+        for attempt in line.kept.pop(group, ()):
             self._submit(attempt)
 
     def _give_up(self, attempt: Try, result: SessionResult, failure: Failure) -> SessionResult:
@@ -198,13 +243,10 @@ class Running:
         run.sessions += 1
         run.todo.discard(attempt.agent)
         now = self._world.clock.time_ns()
-        late = result.kind is Kind.REFUSE and (run.waiter is None or not run.waiter.open)
-        state = SignalState.PARKED if late else _STATE[result.kind]
-        run.kinds.add(state)
         if result.refusal is not None:
             run.refuse(result.refusal)
-        parked = None
-        if state is SignalState.PARKED:
+        last, parked = not run.todo, None
+        if self._judge(run, result, last) is SignalState.PARKED:
             parked = self._parked(attempt, result, now)
         owed = self._owed(run, result.outputs)
         self._world.metrics.session(attempt.agent, result.kind, result.micros)
@@ -224,23 +266,36 @@ class Running:
                     result.micros,
                     _detail(result),
                 ),
-                partial(self._stored, run, owed, result.outputs, not run.todo),
+                partial(self._stored, run, owed, result.outputs, last),
                 owed,
                 tuple(self._world.emitted(run.signal, e) for e in result.emissions),
                 parked,
-                None if run.todo else run.state(),
+                run.state() if last else None,
             )
         )
 
+    def _judge(self, run: Run, result: SessionResult, last: bool) -> SignalState:
+        """What this session makes of its Signal. A refusal that no sender can be told any
+        more, at once or at the last, is a person's matter."""
+        state = STATE[result.kind]
+        if state is SignalState.REFUSED and not run.awaited:
+            state = SignalState.PARKED
+        run.kinds.add(state)
+        if last and run.state() is SignalState.REFUSED and not run.awaited:
+            state = SignalState.PARKED
+            run.kinds.add(state)
+        return state
+
     def _parked(self, attempt: Try, result: SessionResult, now: int) -> ParkedRow:
-        run, refusal = attempt.run, result.refusal or Refusal()
+        run = attempt.run
+        refusal = result.refusal or run.refusal or Refusal(text="refused, too late to say")
         why = result.failure or Failure("step.refused", refusal.text, result.step)
         run.failure = why
         self._world.emit(
             SessionFaulted(attempt.agent, why.code, why.step, why.at, ids.text(run.signal.id))
         )
         if result.hold and attempt.group:
-            self._lines[attempt.agent].kept.setdefault(attempt.group, deque())
+            self._lines[attempt.agent].kept.setdefault(attempt.group, [])
         return ParkedRow(
             run.signal.id,
             "signal",
@@ -312,6 +367,10 @@ class Running:
                     signal.received,
                 )
             )
+
+
+def _place(attempt: Try) -> int:
+    return attempt.run.seq
 
 
 def _group(origin: str, key: str) -> str:

@@ -6,7 +6,14 @@ from msgspec import Struct
 
 from portico.model.signal import Signal
 from portico.model.states import SignalState
-from portico.model.verdict import Failure, Refusal
+from portico.model.verdict import Failure, Kind, Refusal
+
+STATE = {
+    Kind.DELIVER: SignalState.DONE,
+    Kind.DROP: SignalState.FILTERED,
+    Kind.REFUSE: SignalState.REFUSED,
+    Kind.FAULT: SignalState.PARKED,
+}
 
 
 class Ending(Struct, frozen=True):
@@ -38,8 +45,9 @@ class Waiter(Protocol):
 class Run:
     """One Signal in flight.
 
-    seq: its place in the journal. todo: agents that have not concluded. sessions, deliveries:
-    the numbers given so far. waiter: who still owes its sender an answer.
+    seq: its place in the journal. todo: agents that have not concluded; kinds: what the others
+    made of it. sessions, deliveries: the numbers given so far. waiter: who still owes its
+    sender an answer.
     """
 
     __slots__ = (
@@ -71,6 +79,11 @@ class Run:
         self.kinds: set[SignalState] = set()
         self.refusal: Refusal | None = None
         self.failure: Failure | None = None
+
+    @property
+    def awaited(self) -> bool:
+        """Its sender still waits for the end."""
+        return self.waiter is not None and self.waiter.open
 
     def state(self) -> SignalState:
         """What the Signal is once every agent has concluded: the gravest of their verdicts."""

@@ -145,9 +145,9 @@ class Writer(Protocol):
 
 
 class Recovered(Struct, frozen=True):
-    """A waiting Signal read back. agents: those that have concluded it ('' is the channel).
-
-    deliveries: how many it has had. earlier: journaled before it with the same repeat key.
+    """A waiting Signal read back. agents: those that have concluded it; verdicts: theirs, each
+    once. deliveries: how many it has had. earlier: journaled before it with the same repeat
+    key, newest first.
     """
 
     seq: int
@@ -155,3 +155,4 @@ class Recovered(Struct, frozen=True):
     agents: tuple[str, ...]
     deliveries: int
     earlier: tuple[Earlier, ...]
+    verdicts: tuple[str, ...] = ()

@@ -79,16 +79,21 @@ class Reader:
         """(origin, agent, order key) that wait for a person."""
         return [tuple(row) for row in await self._rows("held_keys", ())]
 
-    async def state_of(self, signal: SignalId) -> SignalState:
-        """What became of a Signal; WAITING while nobody knows yet."""
-        rows = await self._rows("state", (UUID(bytes=signal),))
+    async def state_of(self, signal: SignalId, delivered: bool = False) -> SignalState:
+        """What became of a Signal; WAITING while nobody knows yet.
+
+        delivered: it waits, too, while a Delivery of it is queued, and is parked with one.
+        """
+        rows = await self._rows("state", (UUID(bytes=signal), delivered))
         if not rows:
             return SignalState.DISCARDED
-        waits, parked, verdicts, ended = rows[0]
+        waits, parked, verdicts, ended, owes = rows[0]
         if waits:
             return SignalState.WAITING
         if parked:
             return SignalState.PARKED
+        if owes:
+            return SignalState.WAITING
         if ended:
             refused = ended.startswith("refused:")
             return SignalState.REFUSED if refused else SignalState.FILTERED
@@ -142,7 +147,7 @@ def _recovered(row: TupleRow, earlier: tuple[Earlier, ...]) -> Recovered:
         tuple(row[13].split()),
         SignalId(row[14].bytes) if row[14] else None,
     )
-    return Recovered(row[0], signal, tuple(row[15]), row[16], earlier)
+    return Recovered(row[0], signal, tuple(row[15]), row[16], earlier, tuple(row[17]))
 
 
 def _delivery(destination: str, row: TupleRow) -> Delivery:

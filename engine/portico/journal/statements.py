@@ -1,7 +1,7 @@
 """Every statement of the hot path, named, with its purpose. Parameters are binary arrays."""
 
 FENCE = "fence"  # raise PF001 unless the lease is still ours; leave this flush's number
-REPEATS = "repeats"  # accepted Signals with the same repeat key inside the window
+REPEATS = "repeats"  # taken Signals with the same repeat key inside the window
 ACCEPT = "accept"  # Signals with their bodies, and that they wait
 CONCLUDE = "conclude"  # sessions, Deliveries with new bodies, queue; Signals that wait no more
 MARK = "mark"  # attempts, and what leaves the queue
@@ -17,7 +17,10 @@ HOT: dict[str, str] = {
         cross join lateral (
             select id, sha256 from signal
             where repeat_key = r.key and repeat_key <> 0 and id >= $2::uuid
-                and ended not like 'refused:%'
+                and ended not like 'refused:%' and not exists (
+                    select from session e where e.signal = signal.id and e.number = 1
+                        and e.agent = '' and e.verdict in ('duplicate', 'refuse')
+                )
             order by id desc limit 8
         ) as s
         """,
@@ -104,13 +107,14 @@ READ: dict[str, str] = {
         select w.seq, s.id, s.origin, s.received, b.content, s.sha256, s.peer, s.type,
             s.control_id, s.sender, s.patient, s.order_key, s.repeat_key, s.flags, s.parent,
             array(select agent from session e where e.signal = s.id),
-            (select count(*) from delivery d where d.signal = s.id)
+            (select count(*) from delivery d where d.signal = s.id),
+            array(select distinct verdict from session e where e.signal = s.id)
         from (select seq, signal from waiting where seq > %s order by seq limit %s) w
         join signal s on s.id = w.signal
         join body b on b.signal = w.signal and b.part = 0
         order by w.seq
         """,
-    # Accepted Signals with the same repeat key as these, journaled before them.
+    # Accepted Signals with the same repeat key as these, journaled before them; as REPEATS.
     "earlier": """
         select me.id, s.id, s.sha256
         from unnest(%s::uuid[]) as r (id)
@@ -118,7 +122,10 @@ READ: dict[str, str] = {
         cross join lateral (
             select id, sha256 from signal
             where repeat_key = me.repeat_key and repeat_key <> 0 and id >= %s and seq < me.seq
-                and ended not like 'refused:%%'
+                and ended not like 'refused:%%' and not exists (
+                    select from session e where e.signal = signal.id and e.number = 1
+                        and e.agent = '' and e.verdict in ('duplicate', 'refuse')
+                )
             order by id desc limit 8
         ) as s
         """,
@@ -156,12 +163,20 @@ READ: dict[str, str] = {
     "held_keys": """
         select distinct name, agent, lane from parked where kind = 'signal' and hold
         """,
-    # What became of one Signal, as far as rows tell.
+    # What became of one Signal, as far as rows tell; with true, of its Deliveries too.
     "state": """
         select exists (select from waiting w where w.seq = s.seq),
-            exists (select from parked p where p.signal = s.id and p.kind = 'signal'),
-            array(select verdict from session e where e.signal = s.id), s.ended
-        from signal s where s.id = %s
+            exists (
+                select from parked p where p.signal = s.id and (p.kind = 'signal' or c.deep)
+            ),
+            array(select verdict from session e where e.signal = s.id), s.ended,
+            c.deep and exists (
+                select from delivery d
+                join queued q on q.destination = d.destination and q.seq = d.seq
+                where d.signal = s.id
+            )
+        from (values (%s::uuid, %s::boolean)) as c (id, deep)
+        join signal s on s.id = c.id
         """,
     # The books.
     "tally": "select scope, name, state, n from tally",

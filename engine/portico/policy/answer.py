@@ -4,6 +4,7 @@ Source: HL7 v2.5.1 chapter 2.9; SITE reference, `acknowledge`.
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from portico import ids
 from portico.errors import MessageError
@@ -20,6 +21,7 @@ CLOSE = Receipt(Told.SILENT, close=True)
 
 # What senders are told wherever no agent takes a message, or one could not be processed.
 UNMATCHED = Refusal("AR", "200", "no agent takes this type of message", "MSH-9")
+CHANGED = Refusal("AE", "205", "another message came under this control id", "MSH-10")
 KEPT = "the message is kept, but could not be processed"
 
 _OUTCOMES = {"AA": Outcome.SUCCESS, "AE": Outcome.ERROR, "AR": Outcome.REJECT}
@@ -50,8 +52,10 @@ def unacceptable(
     """Intake could not take it. Without an MSH nothing can be answered: the peer is closed."""
     if header is None:
         return Receipt(Told.REFUSED, close=True)
-    error = ack.error_of(fault)
-    return _receipt(rules, header, signal, Told.REFUSED, "AE", "", error)
+    receipt = _receipt(rules, header, signal, Told.REFUSED, "AE", "", ack.error_of(fault))
+    if len(receipt.replies) < 2:
+        return receipt
+    return replace(receipt, replies=receipt.replies[:1])  # it never reached the other phase
 
 
 def refused(
@@ -96,7 +100,8 @@ def _receipt(
         for phase, one in enumerate(answers)
         if one is not None
     )
-    return Receipt(told, replies, code=code if replies else "")
+    said = next((str(one) for one in answers if one is not None), "")
+    return Receipt(told, replies, code=said)
 
 
 def _control_id(signal: SignalId, phase: int) -> str:

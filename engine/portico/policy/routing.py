@@ -16,6 +16,8 @@ from portico.language.context import Context
 from portico.language.place import Hl7Place, Place
 
 PATIENT = Hl7Place("PID-3.1")
+_SEARCHED = 200  # characters of a field that search knows; an index entry ends at 2.7 kB
+
 WORDS = ("sender", "connection", "channel", "none")
 
 
@@ -83,6 +85,11 @@ def envelope(
     }
 
 
+def changed(envelope: dict[str, Any]) -> dict[str, Any]:
+    """The same, of a Signal that differs from an earlier one under the same identity."""
+    return {**envelope, "flags": (*envelope["flags"], "changed")}
+
+
 def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Routed:
     view = MessageView(content, rules.charset, rules.on_charset_error)
     header = view.header
@@ -105,7 +112,7 @@ def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Rout
         header.type,
         control_id,
         sender,
-        patient if isinstance(patient, str) else "",
+        patient[:_SEARCHED] if isinstance(patient, str) else "",
         order_key,
         repeat_key,
         flags,

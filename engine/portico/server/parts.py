@@ -74,7 +74,12 @@ class House:
         self.ids = IdMaker(base.clock, os.urandom)
         self.dispatcher = Dispatcher(
             DispatchWorld(
-                self._waiting, self._recall, self._run, base.loop.call_later, base.emit
+                self._waiting,
+                self._recall,
+                self._run,
+                base.loop.call_later,
+                base.emit,
+                journal.writer.first,
             ),
             Matcher({}),
         )
@@ -93,7 +98,7 @@ class House:
                 self.recaller.emitted,
                 self._queue,
                 terms.lane_namer(lambda: self.site.destinations),
-                self._ended,
+                self.dispatcher.ended,
             )
         )
 
@@ -102,7 +107,7 @@ class House:
         self.site = site
         self.policies.clear()
         self.policies |= {name: terms.policy_of(one) for name, one in site.channels.items()}
-        windows = [policy.repeats for policy in self.policies.values()]
+        windows = [policy.duplicates.window for policy in self.policies.values()]
         self.journal.writer.window = max(windows, default=0.0)
         self.dispatcher.matcher = Matcher(
             {name: agent.on for name, agent in site.agents.items()}
@@ -132,6 +137,7 @@ class House:
             base.emit,
             base.metrics,
             self.journal.reader.state_of,
+            self._forget,
         )
         taken = Intake(self.policies[name], world, self._pressed)
         build = self._listener_builder(taken)
@@ -158,16 +164,6 @@ class House:
         outbox = Outbox(name, adapter, terms.delivery_terms(spec), world, held)
         self.outboxes[name] = outbox
         return outbox
-
-    def hold(self) -> None:
-        """Read nothing more from any source."""
-        for channel in self.channels.values():
-            channel.hold()
-
-    def release(self) -> None:
-        """Read again."""
-        for channel in self.channels.values():
-            channel.release()
 
     def _listener_builder(self, taken: Intake) -> Callable[[Origin], Listener]:
         base, root = self.base, self.site.root
@@ -197,14 +193,14 @@ class House:
         return self.recaller.recall(recovered, waiter)
 
     def _run(self, run: Run) -> None:
-        if run.waiter is not None:
+        if run.waiter is not None and run.waiter.open:
             self.waiters[run.signal.id] = run.waiter
         self.running.start(run)
 
-    def _ended(self, run: Run) -> None:
-        self.dispatcher.ended(run)
-        if run.waiter is not None and not run.deliveries:
-            self.waiters.pop(run.signal.id, None)
+    def _forget(self, signal: SignalId) -> None:
+        """Its sender has been told: nobody waits for its end any more."""
+        self.waiters.pop(signal, None)
+        self.dispatcher.forget(signal)
 
     def _queue(self, delivery: Delivery) -> None:
         outbox = self.outboxes.get(delivery.destination)
@@ -215,5 +211,3 @@ class House:
         waiter = self.waiters.get(delivery.signal)
         if waiter is not None:
             waiter.settled(outcome)
-            if not waiter.open:
-                del self.waiters[delivery.signal]

@@ -7,15 +7,15 @@ from portico import ids
 from portico.flow import delivering, intake, running
 from portico.flow.channels import Origin
 from portico.ids import SignalId
-from portico.policy import retry
-from portico.policy.answer import Answering
-from portico.policy.routing import Rules
+from portico.policy import repeats, retry, settings
 from portico.spec.agent import Agent
-from portico.spec.channel import Channel, Duplicates
+from portico.spec.channel import Channel
 from portico.spec.destination import Destination
 from portico.spec.rules import OnError
 from portico.spec.site import Config
 from portico.workers import staff
+
+_LONGEST = 100 * 365 * 86_400.0  # seconds; `forever` has no place in the ids of a window
 
 
 def origin_of(channel: Channel) -> Origin:
@@ -26,23 +26,12 @@ def origin_of(channel: Channel) -> Origin:
 
 def policy_of(channel: Channel) -> intake.Policy:
     """What its intake decides by."""
-    repeats, told = channel.duplicates, channel.acknowledge
-    wanted = repeats.same == "answer" or repeats.changed != "process"
+    known = channel.duplicates
     return intake.Policy(
-        Rules(
-            channel.name,
-            channel.content,
-            channel.charset.name,
-            channel.charset.on_error,
-            channel.order_by,
-            repeats.key if wanted else None,
-            repeats.key == Duplicates().key,
-        ),
-        Answering(told.when, told.mode, told.on_error, told.on_refuse, told.text),
-        told.timeout,
-        repeats.window,
-        repeats.same,
-        repeats.changed,
+        settings.rules_of(channel),
+        settings.answering_of(channel),
+        channel.acknowledge.timeout,
+        repeats.Rules(min(known.window, _LONGEST), known.same, known.changed),
         channel.unmatched,
     )
 
