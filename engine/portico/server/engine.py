@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 
 from portico.api.shapes import Finding, Reloaded, Status
 from portico.check.site import Site, examine
-from portico.errors import ConfigError
+from portico.errors import ConfigError, JournalError
 from portico.events.site import EngineReady, SiteRefused, SiteSwapped
 from portico.ids import SignalId
 from portico.journal.found import Page, Query, Record, Row
@@ -20,7 +19,8 @@ from portico.workers.pool import Pool
 from portico.workers.staff import Proof
 
 DRAIN = 20.0  # seconds that a stop may take for what is under way
-_SWAP = 5.0
+_SWAP = 5.0  # seconds for what is under way in a source or destination that is swapped
+_READ_AGAIN = 1.0
 
 
 class Engine:
@@ -80,7 +80,10 @@ class Engine:
         self.state = "draining"
         house = self.house
         await asyncio.gather(*(one.stop(DRAIN / 2) for one in house.channels.values()))
+        for channel in house.channels.values():
+            channel.intake.stop()
         house.dispatcher.pause()
+        house.running.stop()
         await house.pool.stop(DRAIN / 4)
         await asyncio.gather(*(one.pause(DRAIN / 4) for one in house.outboxes.values()))
         await asyncio.gather(*(one.adapter.stop(1.0) for one in house.outboxes.values()))
@@ -155,10 +158,17 @@ class Engine:
 
     async def _open_outbox(self, name: str) -> None:
         house = self.house
-        held = await house.journal.reader.held_lanes(name)
-        outbox = house.new_outbox(name, held)
+        outbox = house.new_outbox(name, await self._held_lanes(name))
         await outbox.adapter.start()
         outbox.start()
+
+    async def _held_lanes(self, name: str) -> frozenset[str]:
+        """Lanes of a destination that wait for a person, as soon as the journal can say."""
+        while True:
+            try:
+                return await self.house.journal.reader.held_lanes(name)
+            except JournalError:
+                await asyncio.sleep(_READ_AGAIN)
 
     async def _swap(self, site: Site) -> None:
         """Follow the new site; sockets stay open where they can."""
@@ -167,6 +177,9 @@ class Engine:
         self._site = site
         for name in before.channels.keys() - site.channels.keys():
             await house.channels.pop(name).stop(_SWAP)
+        for name in before.destinations.keys() - site.destinations.keys():
+            await house.outboxes[name].stop(_SWAP)
+            del house.outboxes[name]
         for name in site.destinations:
             await self._swap_outbox(name, before)
         for name in site.channels:
@@ -184,8 +197,7 @@ class Engine:
         if outbox is None:
             await self._open_outbox(name)
         elif before.destinations.get(name) != spec and not outbox.adapter.adopt(spec):
-            await outbox.pause(_SWAP)
-            await outbox.adapter.stop(_SWAP)
+            await outbox.stop(_SWAP)
             await self._open_outbox(name)
 
 
@@ -199,8 +211,3 @@ def _difference(before: Site, after: Site) -> tuple[tuple[str, ...], ...]:
         tuple(sorted(changed)),
         tuple(sorted(old.keys() - new.keys())),
     )
-
-
-def data_folder(site: Site) -> Path:
-    """Where this engine keeps its data: absolute, or below the site."""
-    return site.root / site.config.data

@@ -37,6 +37,7 @@ class Storage:
         self._embedded: Embedded | None = None
         self._journal: Journal | None = None
         self._house: House | None = None
+        self._closing = False
         self.up = False
 
     @property
@@ -108,6 +109,7 @@ class Storage:
 
     async def close(self, grace: float) -> bool:
         """Store what waits, then stop what is ours. False when not all could be stored."""
+        self._closing = True
         stored = True
         if self._journal is not None:
             stored = await self._journal.close(grace)
@@ -123,7 +125,7 @@ class Storage:
             self._house.books.update(books)
 
     def _down(self, error: JournalError) -> None:
-        if self.up or self._house is None:
+        if not self._closing and (self.up or self._house is None):
             self._base.emit(JournalLost(error.code, str(error)))
         self.up = False
 
