@@ -31,7 +31,7 @@ wal_level = minimal
 max_wal_senders = 0
 # Bounds the recovery after a kill, measured at full load on two cores: 256 MB take 1.4 s,
 # 512 MB 2.5 s, 1 GB 6.2 s. Since history is only appended, rarer checkpoints gain nothing.
-max_wal_size = 256MB
+max_wal_size = 512MB
 min_wal_size = 256MB
 checkpoint_timeout = 15min
 

@@ -62,6 +62,10 @@ class Framing(Protocol):
         """The bytes that tell the sender; empty for silence. Raises WireError."""
         ...
 
+    def more(self, receipt: Receipt) -> bytes:
+        """The bytes of a further answer to the same message. Raises WireError."""
+        ...
+
 
 class House(Protocol):
     """What a connection needs of its listener."""
@@ -118,6 +122,10 @@ class Arrived:
         if owed and owed[0] is self:
             self._connection.house.ripe(self._connection)
 
+    def say(self, receipt: Receipt) -> None:
+        """The answer of the second phase, now; harmless when the sender has gone."""
+        self._connection.say(receipt)
+
 
 @implementer(IHalfCloseableProtocol)
 class Connection(StreamProtocol):
@@ -132,7 +140,9 @@ class Connection(StreamProtocol):
         self.decoder = house.framing.decoder()
         self.owed: deque[Arrived] = deque()
         self.closing = ""
+        self.gone = False  # nothing more can be told
         self.reading = True
+        self.promised = 0  # second answers that are still to come
         self.touched = house.now
         self._waiting: deque[bytes] = deque()  # frames read, not yet handed up
         self._bare: Any = None  # the pending call of _settle
@@ -183,6 +193,7 @@ class Connection(StreamProtocol):
         while owed and (receipt := owed[0].receipt) is not None and not told:
             owed.popleft()
             told = receipt.close
+            self.promised += receipt.more
             try:
                 pieces.append(self.house.framing.answer(receipt))
             except WireError as error:
@@ -196,6 +207,23 @@ class Connection(StreamProtocol):
             self._offer()
         if not self.reading or self._outlet.pulling:
             self.pace()
+            self._close_when_told()
+
+    def say(self, receipt: Receipt) -> None:
+        """Write a further answer at once, if there still is somebody to hear it."""
+        self.promised -= 1
+        if self.gone:
+            return
+        try:
+            if more := self.house.framing.more(receipt):
+                self._outlet.write(more)
+        except WireError as error:
+            self._cannot_say(error)
+            self._end("told")
+            return
+        if receipt.close:
+            self._end("told")
+        else:
             self._close_when_told()
 
     def pace(self) -> None:
@@ -235,6 +263,7 @@ class Connection(StreamProtocol):
     def abort(self, why: str) -> None:
         """Close now; bytes not yet written are dropped."""
         self.closing = why
+        self.gone = True
         self.owed.clear()
         self._waiting.clear()
         self.transport.abortConnection()
@@ -251,6 +280,7 @@ class Connection(StreamProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Twisted: it is over. Answers that come later reach nobody."""
         self.closing = self.closing or "peer"
+        self.gone = True
         self.owed.clear()
         self._waiting.clear()
         if self._bare is not None:
@@ -280,11 +310,12 @@ class Connection(StreamProtocol):
         house.emit(AnswerUnsendable(house.channel, self.peer, error.code, str(error)))
 
     def _close_when_told(self) -> None:
-        if self.closing and not self.owed and not self._waiting:
+        if self.closing and not (self.owed or self._waiting or self.promised):
             self._end(self.closing)
 
     def _end(self, why: str) -> None:
         self.closing = self.closing or why
+        self.gone = True
         self.owed.clear()
         self._waiting.clear()
         self.transport.loseConnection()

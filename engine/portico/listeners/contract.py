@@ -34,6 +34,10 @@ class Arrival(Protocol):
         """Tell the sender. Called exactly once; harmless when the sender has gone."""
         ...
 
+    def say(self, receipt: Receipt) -> None:
+        """Tell what `answer` promised with `more`. Waits for no other message's turn."""
+        ...
+
 
 Receive = Callable[[Arrival], None]
 

@@ -37,6 +37,10 @@ class Release1:
         """Each reply as a frame. Raises FrameBroken when a reply holds the end mark."""
         return b"".join([mllp.encode(reply) for reply in receipt.replies])
 
+    def more(self, receipt: Receipt) -> bytes:
+        """The same: an answer of the second phase is a frame like any other (R3)."""
+        return b"".join([mllp.encode(reply) for reply in receipt.replies])
+
 
 class _Release2Decoder(MllpDecoder):
     """Drops the commit blocks for our own answers."""

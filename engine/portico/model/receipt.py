@@ -18,10 +18,12 @@ class Receipt(Struct, frozen=True, gc=False):
     """The answer for one arrival.
 
     replies: rendered answers in the order they go out (an HL7 ACK each); may be empty.
-    close: close the connection after the replies. code: `AA`, `AR`, ... or empty.
+    close: close the connection after the replies. code: `AA`, `AR`, ... or empty. more: the
+    application's answer follows the accept answer, by `Arrival.say`.
     """
 
     told: Told
     replies: tuple[bytes, ...] = ()
     close: bool = False
     code: str = ""
+    more: bool = False

@@ -25,7 +25,7 @@ class Output(Struct, frozen=True, gc=False):
 
 
 class Emission(Struct, frozen=True, gc=False):
-    """A Signal for other agents. content None: the Signal's own bytes. order_key None: the session's."""
+    """A Signal for other agents. None: the Signal's own bytes, the session's order key."""
 
     signal: str
     content: bytes | None = None
