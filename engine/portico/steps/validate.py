@@ -4,18 +4,26 @@ Its `on_error` is `refuse`, so the sender is told the place (ERR-2) and the code
 Source of the codes: HL7 table 0357.
 """
 
+import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from portico.errors import RuleBroken
+from portico.errors import ConfigError, ContentInvalid, RuleBroken, StepTimeout
+from portico.hl7 import structure
+from portico.hl7.structure import Finding
+from portico.hl7.view import MessageView
 from portico.language import dates, test
 from portico.language.place import Hl7Place, Place, Value
 from portico.spec import fields
-from portico.spec.fields import Later, Options
+from portico.spec.fields import Later, Options, Switch, Text
 from portico.spec.rules import PlaceField, PlacesField, TestField
+from portico.steps import deadline, profile
+from portico.steps.body import Hl7Body
 from portico.steps.contract import Build, End, StepType
+from portico.steps.deadline import Expired
 from portico.steps.state import RunState
 
 _MISSING = "101"  # required field missing
@@ -26,20 +34,27 @@ Rule = Callable[[RunState], None]
 
 
 class ValidateOptions(Options):
-    """require: valued, under `[*]` all. values: a test each. formats: of what is there."""
+    """require: valued, under `[*]` all. values: a test each. formats: of what is there.
+
+    profile: a message profile of HL7 in XML, below the site's folder. structure: whether it is
+    checked by the tables of the message's own version.
+    """
 
     require: PlacesField = ()
     values: dict[PlaceField, TestField] = Field(default_factory=dict)
     formats: dict[PlaceField, Literal["date", "time", "number"]] = Field(default_factory=dict)
     schema_: Annotated[Any, Later("validate.schema")] = Field(default=None, alias="schema")
-    profile: Annotated[Any, Later("validate.profile")] = None
-    structure: Annotated[str, Later("validate.structure", "no")] = "no"
+    profile: Text | None = None
+    structure: Switch = False
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not (self.require or self.values or self.formats):
+        rules = (self.require, self.values, self.formats, self.profile, self.structure)
+        if not any(rules):
             raise fields.wrong(
-                "config.validate", "validate checks nothing", "add require, values or formats"
+                "config.validate",
+                "validate checks nothing",
+                "add require, values, formats, profile or structure",
             )
         return self
 
@@ -95,6 +110,48 @@ def _formatted(place: Place, kind: str) -> Rule:
     return rule
 
 
+def _structured() -> Rule:
+    # By name: hl7apy costs time and memory that only sites that ask should pay.
+    standard = importlib.import_module("portico.steps.standard")
+
+    def rule(state: RunState) -> None:
+        view = _view(state)
+        _bounded(state, lambda: structure.check(view, standard.grammar(view.header)))
+
+    return rule
+
+
+def _profiled(file: Path) -> Rule:
+    try:
+        grammar = profile.read(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"profile {file.name}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"profile {file.name}: {error}") from error
+
+    def rule(state: RunState) -> None:
+        view = _view(state)
+        _bounded(state, lambda: structure.check(view, grammar))
+
+    return rule
+
+
+def _view(state: RunState) -> MessageView:
+    if isinstance(state.body, Hl7Body):
+        return state.body.message.view
+    raise ContentInvalid(f"{state.body.kind} content has no HL7 structure")
+
+
+def _bounded(state: RunState, checked: Callable[[], list[Finding]]) -> None:
+    """Raises RuleBroken for the first finding, StepTimeout at the agent's limit."""
+    try:
+        found = deadline.call(state.left(), checked)
+    except Expired:
+        raise StepTimeout("the message is too much to check in limits.time") from None
+    if found:
+        raise RuleBroken(*found[0])
+
+
 def _broken(text: str, place: Place, code: str) -> RuleBroken:
     return RuleBroken(text, place.source if isinstance(place, Hl7Place) else "", code)
 
@@ -103,6 +160,10 @@ def _build(options: Any, build: Build) -> _Validate:
     rules = [_required(place) for place in options.require]
     rules += [_tested(place, asked) for place, asked in options.values.items()]
     rules += [_formatted(place, kind) for place, kind in options.formats.items()]
+    if options.structure:
+        rules.append(_structured())
+    if options.profile is not None:
+        rules.append(_profiled(build.root / options.profile))
     return _Validate(tuple(rules))
 
 
