@@ -1,0 +1,358 @@
+"""Twins of what flow stands on: a journal that commits on demand, time that is told."""
+
+import asyncio
+import itertools
+
+import pytest
+
+from portico.errors import JournalUnavailable
+from portico.flow import intake
+from portico.flow.dispatch import Dispatcher
+from portico.flow.dispatch import World as DispatchWorld
+from portico.flow.intake import Intake, Policy
+from portico.flow.recalling import Recaller
+from portico.flow.running import Running, Terms
+from portico.flow.running import World as RunningWorld
+from portico.ids import IdMaker
+from portico.journal.contract import Earlier, Recovered
+from portico.model.states import SignalState
+from portico.model.verdict import Failure, Kind, Output, Refusal, SessionResult
+from portico.policy.answer import Answering
+from portico.policy.repeats import Rules as Repeats
+from portico.policy.routing import Rules
+from portico.spec.channel import Duplicates
+from portico.workers.backlog import NOT_RUN, Outcome
+
+FIRST = 1 << 20
+
+
+class Time:
+    """A clock and a loop's timers that move when told to."""
+
+    def __init__(self):
+        self.now = 1_000.0
+        self._calls = []
+
+    def time_ns(self):
+        """The wall clock."""
+        return 1_773_475_200_000_000_000 + int(self.now * 1e9)
+
+    def monotonic(self):
+        """The other one."""
+        return self.now
+
+    def later(self, seconds, call):
+        """As the loop's call_later."""
+        timer = Timer(self.now + seconds, call)
+        self._calls.append(timer)
+        return timer
+
+    def pass_(self, seconds):
+        """Let that much time go by."""
+        end = self.now + seconds
+        while due := [t for t in self._calls if t.call and t.at <= end]:
+            first = min(due, key=lambda timer: timer.at)
+            self.now, call, first.call = max(self.now, first.at), first.call, None
+            call()
+        self.now = end
+
+
+class Timer:
+    """One call to come."""
+
+    def __init__(self, at, call):
+        self.at, self.call = at, call
+
+    def cancel(self):
+        """Never call it."""
+        self.call = None
+
+
+class JournalTwin:
+    """The writer and what it stored. Nothing is durable before `commit`."""
+
+    def __init__(self):
+        self.pending, self.conclusions, self.marks = [], [], []
+        self.signals, self.ends, self.marked = {}, [], []
+        self.waiting_rows = {}
+        self.parked = []
+        self.seqs = itertools.count(FIRST)
+
+    def accept(self, pending):
+        """Queue."""
+        self.pending.append(pending)
+
+    def conclude(self, conclusion):
+        """Queue."""
+        self.conclusions.append(conclusion)
+
+    def mark(self, mark, urgent):
+        """Queue."""
+        self.marks.append(mark)
+
+    def fail(self):
+        """The database is gone: what arrived fails, the rest waits."""
+        arrived, self.pending = self.pending, []
+        for pending in arrived:
+            pending.failed(JournalUnavailable("gone"))
+
+    def store(self):
+        """One flush reaches the database; gives the calls that are due."""
+        conclusions, self.conclusions = self.conclusions, []
+        arrived, self.pending = self.pending, []
+        marks, self.marks = self.marks, []
+        calls = []
+        for pending in (*arrived, *(p for c in conclusions for p in c.emitted)):
+            seq, signal = next(self.seqs), pending.signal
+            earlier = self._earlier(signal)
+            self.signals[seq] = signal
+            if not signal.ended:
+                self.waiting_rows[seq] = signal
+            calls.append(lambda p=pending, s=seq, e=earlier: p.stored(s, e))
+        for conclusion in conclusions:
+            seq = next(self.seqs)
+            for _ in conclusion.owed[1:]:
+                next(self.seqs)
+            if conclusion.state is not None:
+                del self.waiting_rows[conclusion.waiting]
+            if conclusion.parked:
+                self.parked.append(conclusion.parked)
+            self.ends.append(conclusion)
+            calls.append(lambda c=conclusion, s=seq: c.stored(s))
+        for mark in marks:
+            self.marked.append(mark)
+            calls.append(mark.stored)
+        return calls
+
+    def commit(self):
+        """Flush until nothing waits, and call everybody back."""
+        while self.pending or self.conclusions or self.marks:
+            for call in self.store():
+                call()
+
+    def states(self):
+        """What each Signal ended as, in the order of the ends."""
+        return [end.state for end in self.ends if end.state is not None]
+
+    def _earlier(self, signal):
+        own = {e.signal for e in self.ends if e.row.verdict in ("duplicate", "refuse")
+               and not e.row.agent}  # fmt: skip
+        return tuple(
+            Earlier(one.id, one.sha256)
+            for one in reversed(self.signals.values())
+            if signal.repeat_key and one.repeat_key == signal.repeat_key
+            and not one.ended.startswith("refused:") and one.id not in own
+        )  # fmt: skip
+
+    async def state_of(self, signal, deep=False):
+        """What became of a Signal."""
+        for seq, one in self.signals.items():
+            if one.id == signal and seq in self.waiting_rows:
+                return SignalState.WAITING
+        ends = [e.state for e in self.ends if e.signal == signal and e.state is not None]
+        return ends[-1] if ends else SignalState.FILTERED
+
+    async def waiting(self, after, limit):
+        """Signals that wait, as the reader gives them."""
+        rows = [(s, one) for s, one in sorted(self.waiting_rows.items()) if s > after]
+        return [self.recovered(seq, one) for seq, one in rows[:limit]]
+
+    def recovered(self, seq, signal):
+        """One of them."""
+        done = [e for e in self.ends if e.signal == signal.id]
+        earlier = [
+            Earlier(one.id, one.sha256)
+            for place, one in reversed(self.signals.items())
+            if place < seq and one.repeat_key == signal.repeat_key and signal.repeat_key
+            and not one.ended.startswith("refused:")
+        ]  # fmt: skip
+        return Recovered(
+            seq,
+            signal,
+            tuple(e.row.agent for e in done),
+            sum(len(e.owed) for e in done),
+            tuple(earlier),
+            tuple({e.row.verdict for e in done}),
+        )
+
+
+class PoolTwin:
+    """Workers that answer when told to."""
+
+    def __init__(self):
+        self.agents = set()
+        self.items = []
+
+    def submit(self, agent, item, group, done):
+        """As workers.pool."""
+        if agent not in self.agents:
+            raise KeyError(agent)
+        self.items.append((agent, item, group, done))
+
+    def answer(self, result=None, at=0):
+        """The oldest item ended so; without a result it was not run."""
+        _, item, _, done = self.items.pop(at)
+        done(NOT_RUN if result is None else Outcome(result, "v1"))
+        return item
+
+    def deliver(self, *to, at=0, emissions=()):
+        """It owes these destinations the message."""
+        outputs = tuple(Output(one) for one in to)
+        return self.answer(
+            SessionResult(Kind.DELIVER, outputs=outputs, emissions=emissions), at
+        )
+
+    def refuse(self, ack="AE", at=0):
+        """It would not have the message."""
+        return self.answer(SessionResult(Kind.REFUSE, refusal=Refusal(ack, "101", "no")), at)
+
+    def fault(self, code="step.permanent", at=0, transient=False, hold=False):
+        """It failed."""
+        failure = Failure(code, "it failed", "s1", transient=transient)
+        return self.answer(SessionResult(Kind.FAULT, failure=failure, hold=hold), at)
+
+    @property
+    def control_ids(self):
+        """MSH-10 of what is out, in order."""
+        return [item.content.split(b"|")[9].decode() for _, item, _, _ in self.items]
+
+
+class Sender:
+    """One arrival, and what its sender was told."""
+
+    def __init__(self, content, connection=1):
+        self.content, self.connection = content, connection
+        self.peer, self.received, self.file = "10.0.0.1:4000", 1_773_475_200 * 10**9, ""
+        self.told = []
+
+    def answer(self, receipt):
+        """Remember it."""
+        self.told.append(receipt)
+
+    @property
+    def code(self):
+        """The code it was told, `close` for a closed connection, None while it waits."""
+        assert len(self.told) < 2, "told twice"
+        if not self.told:
+            return None
+        return "close" if self.told[0].close else self.told[0].code
+
+
+class MetricsTwin:
+    """Counts nothing."""
+
+    def __getattr__(self, name):
+        return lambda *args, **kw: None
+
+
+class MatcherTwin:
+    """Matches what a test says."""
+
+    def __init__(self, agents):
+        self.agents = agents
+
+    def matching(self, context):
+        """The agents, by a function or always the same."""
+        return self.agents(context) if callable(self.agents) else self.agents
+
+
+class Engine:
+    """Intake, dispatch and running on a journal twin."""
+
+    def __init__(self, journal=None, agents=("a",), **settings):
+        self.journal = journal or JournalTwin()
+        self.time, self.pool, self.events, self.queued = Time(), PoolTwin(), [], []
+        self.pool.agents = {"a", "b"}
+        self.ids = IdMaker(self.time)
+        self.waiters = {}
+        self.policy = policy(**settings)
+        self.dispatcher = Dispatcher(
+            DispatchWorld(
+                self.journal.waiting, lambda r, w: self.recaller.recall(r, w), self._start,
+                self.time.later, self.events.append, FIRST if journal is None else
+                next(self.journal.seqs),
+            ),
+            MatcherTwin(agents),
+        )  # fmt: skip
+        self.recaller = Recaller(
+            {"adt": self.policy}.get, self.dispatcher, self.journal, self.ids, self.time
+        )
+        self.running = Running(
+            RunningWorld(
+                self.journal, self.pool, self.time, self.time.later, lambda: 0.5,
+                self.events.append, MetricsTwin(), self.recaller.emitted, self.queued.append,
+                lambda to, key, signal, number: key, self.dispatcher.ended,
+            )
+        )  # fmt: skip
+        self.running.adopt({"a": Terms("v1"), "b": Terms("v1")})
+        self.intake = Intake(
+            self.policy,
+            intake.World(
+                self.journal, self.dispatcher, self.ids, self.time, self.time.later,
+                self.events.append, MetricsTwin(), self.journal.state_of, self._forget,
+            ),
+            lambda taken: None,
+        )  # fmt: skip
+
+    def _start(self, run):
+        if run.waiter is not None and run.waiter.open:
+            self.waiters[run.signal.id] = run.waiter
+        self.running.start(run)
+
+    def _forget(self, signal):
+        self.waiters.pop(signal, None)
+        self.dispatcher.forget(signal)
+
+    def send(self, control_id="1", patient="7", **fields):
+        """One message arrives; it is not committed yet."""
+        sender = Sender(message(control_id, patient, **fields))
+        self.intake.receive(sender)
+        return sender
+
+    def deliver(self, delivery, outcome="delivered"):
+        """A Delivery left its queue."""
+        if waiter := self.waiters.get(delivery.signal):
+            waiter.settled(outcome)
+
+
+def message(control_id="1", patient="7", name="MUSTER", modes="", kind="ADT^A01"):
+    """An HL7 message; modes: MSH-15 and MSH-16, as `AL|NE`."""
+    head = f"MSH|^~\\&|HIS|ST|LAB|ST|2026||{kind}|{control_id}|P|2.5|||{modes}"
+    return f"{head}\rPID|||{patient}||{name}\r".encode()
+
+
+def policy(when="journaled", timeout=30.0, same="answer", changed="process", window=7 * 86400.0,
+           unmatched="drop", order_by=("sender",), **answering):  # fmt: skip
+    """A channel's settings."""
+    return Policy(
+        Rules("adt", order_by=order_by, repeat_by=Duplicates().key, standard_repeat=True),
+        Answering(when, **answering),
+        timeout,
+        Repeats(window, same, changed),
+        unmatched,
+    )
+
+
+@pytest.fixture
+async def start():
+    """Makes an engine whose dispatcher has read its journal."""
+
+    async def make(journal=None, **settings):
+        engine = Engine(journal, **settings)
+        engine.dispatcher.start()
+        await engine.dispatcher._reading
+        return engine
+
+    return make
+
+
+@pytest.fixture
+def looked(monkeypatch):
+    """Lets repeats look at those before them, until they have decided or must wait."""
+    monkeypatch.setattr(intake, "_LOOK_AGAIN", 0.0)
+
+    async def look(engine):
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    return look
