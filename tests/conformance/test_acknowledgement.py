@@ -20,9 +20,6 @@ APPLICATION = {
     "reject": {AL: "AR", ER: "AR", NE: None, SU: None, EMPTY: None},
 }
 MATRIX = tuple(itertools.product(CONDITIONS, CONDITIONS, SEX))
-TWO_PHASES = pytest.mark.xfail(
-    strict=True, reason="the accept phase does not end apart from the agents' verdict yet"
-)
 
 
 def wanted(mode: str, accept: str, application: str, outcome: str) -> list[str]:
@@ -117,7 +114,6 @@ def test_a_rule_of_the_site_rejects_with_its_code(appliance, what, code, options
     assert fields(told, b"ERR")[3].startswith(code + b"^")
 
 
-@pytest.mark.xfail(strict=True, reason="CA waits for the agents' verdict")
 def test_the_accept_answer_does_not_wait_for_the_verdict(appliance):
     """A14: CA follows the journal while the application answer waits for the delivery."""
     told = appliance.answers("held", message(accept=AL, application=AL))
