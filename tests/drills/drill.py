@@ -24,9 +24,14 @@ from portico.journal.folder import Folder
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a drill is set up. more: further lines of every destination's document."""
+    """How a drill is set up. more: further lines of every destination's document.
+
+    chained: sinks that a second agent serves. when: of the channel's `acknowledge`.
+    """
 
     sinks: tuple[str, ...] = ("lab",)
+    chained: tuple[str, ...] = ()
+    when: str = "journaled"
     connections: int = 8
     patients: int = 64
     pace: float = 0.01
@@ -64,10 +69,16 @@ class Drill:
         self.chance = random.Random(self.seed)
         self.sinks = {name: Sink(name, free_port()) for name in plan.sinks}
         targets = tuple(
-            Target(one.name, one.port, timeout=plan.timeout, more=plan.more)
+            Target(
+                one.name,
+                one.port,
+                timeout=plan.timeout,
+                more=plan.more,
+                chained=one.name in plan.chained,
+            )
             for one in self.sinks.values()
         )
-        self.site = SiteFolder(self.folder / "site", free_port(), targets)
+        self.site = SiteFolder(self.folder / "site", free_port(), targets, plan.when)
         self.appliance = self.engine("var")
         self.source = Source(
             self.site.inbound,
@@ -160,7 +171,7 @@ class Drill:
     async def verify(self) -> None:
         """Heal, then ask the oracle everything."""
         await self.heal()
-        found = oracle.answers(self.source)
+        found = oracle.answers(self.source, self.plan.when != "journaled")
         for sink in self.sinks.values():
             got = sink.received
             self.second += oracle.seconds(got)

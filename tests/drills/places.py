@@ -8,6 +8,7 @@ FORWARD = """\
 channel: adt
 source: {{type: mllp, listen: "127.0.0.1:{inbound}", connections: 500}}
 order_by: PID-3.1
+acknowledge: {{when: {when}}}
 ---
 agent: forward
 goal: Send every message on to all that ask for it
@@ -15,6 +16,15 @@ on: {{channel: adt}}
 steps:
   - python: transforms.stamp:stamp
 {sends}
+"""
+
+CHAIN = """\
+---
+agent: {name}_agent
+goal: Send on what the first agent emits
+on: {{signal: {name}_copy}}
+steps:
+  - send: {name}
 """
 
 DESTINATION = """\
@@ -42,22 +52,35 @@ def stamp(msg: Message) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A destination of the site. more: further lines of its document."""
+    """A destination of the site. more: further lines of its document.
+
+    chained: it gets its messages by a second agent, from a signal that the first one emits.
+    """
 
     name: str
     port: int
     width: int = 8
     timeout: str = "2s"
     more: str = ""
+    chained: bool = False
+
+    def step(self) -> str:
+        """The first agent's last step for it."""
+        verb = f"emit: {{signal: {self.name}_copy}}" if self.chained else f"send: {self.name}"
+        return f"  - {verb}"
 
 
 @dataclass(slots=True)
 class SiteFolder:
-    """A site folder whose files a drill may change while the engine runs."""
+    """A site folder whose files a drill may change while the engine runs.
+
+    when: at what moment the channel acknowledges.
+    """
 
     root: Path
     inbound: int
     targets: tuple[Target, ...]
+    when: str = "journaled"
     metrics: int = field(default_factory=lambda: free_port())
 
     def __post_init__(self) -> None:
@@ -74,8 +97,8 @@ class SiteFolder:
 
     def write(self, extra: str = "") -> None:
         """Write the documents as the targets say. extra: more steps or documents' text."""
-        sends = "\n".join(f"  - send: {target.name}" for target in self.targets)
-        text = FORWARD.format(inbound=self.inbound, sends=sends)
+        sends = "\n".join(target.step() for target in self.targets)
+        text = FORWARD.format(inbound=self.inbound, when=self.when, sends=sends)
         for one in self.targets:
             text += DESTINATION.format(
                 name=one.name,
@@ -84,6 +107,8 @@ class SiteFolder:
                 timeout=one.timeout,
                 more=one.more,
             )
+            if one.chained:
+                text += CHAIN.format(name=one.name)
         self.channels.write_text(text + extra)
 
 

@@ -6,6 +6,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from drills import message
@@ -90,7 +91,7 @@ class Sink:
             frame = await reader.readuntil(message.END)
             one = self._record(frame[1:-2], number)
             if one.mood in ("late", "slow"):
-                chore = asyncio.create_task(self._answer(one, writer))
+                chore = asyncio.create_task(self._answer_meanwhile(one, writer))
                 self._chores.add(chore)
                 chore.add_done_callback(self._chores.discard)
             else:
@@ -114,6 +115,10 @@ class Sink:
         )
         self.received.append(one)
         return one
+
+    async def _answer_meanwhile(self, one: Received, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):  # the engine waits for it no longer
+            await self._answer(one, writer)
 
     async def _answer(self, one: Received, writer: asyncio.StreamWriter) -> None:
         mood, aa = one.mood, message.answer("AA", one.control_id)
