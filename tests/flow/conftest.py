@@ -356,3 +356,9 @@ def looked(monkeypatch):
             await asyncio.sleep(0)
 
     return look
+
+
+@pytest.fixture
+def time():
+    """A clock and timers that move when told to."""
+    return Time()

@@ -165,7 +165,7 @@ async def test_what_nobody_answers_after_a_restart_is_parked(start):
 
 
 async def test_an_agent_that_left_leaves_the_end_to_the_others_verdicts(start):
-    """Its last agent is gone, another was done: the Signal is done, under a number of its own."""
+    """Another was done: the Signal is done, and the last session has a number of its own."""
     before = await start(agents=("a", "b"))
     before.send()
     before.journal.commit()

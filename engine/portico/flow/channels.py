@@ -84,6 +84,8 @@ class Channel:
 
     async def stop(self, grace: float) -> None:
         """Close the source; answers that are owed may still leave for `grace` seconds."""
+        if self._task is not None:
+            await self._task  # a try that is under way may just succeed
         if self._again is not None:
             self._again.cancel()
             self._again = None
