@@ -93,7 +93,7 @@ def changed(envelope: dict[str, Any]) -> dict[str, Any]:
 def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Routed:
     view = MessageView(content, rules.charset, rules.on_charset_error)
     header = view.header
-    control_id, sender = header.control_id.decode("latin-1"), _sender(header)
+    control_id, sender = header.control_id[:_SEARCHED].decode("latin-1"), _sender(header)
     try:
         _check(header, content, view.start)
         flags = _charset_flags(rules, view)

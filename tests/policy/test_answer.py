@@ -1,0 +1,94 @@
+"""From an outcome to what the sender reads (PROTOCOLS A2, A4, A10)."""
+
+import pytest
+
+from portico.errors import RequiredMissing
+from portico.hl7 import ack
+from portico.hl7.header import read
+from portico.ids import SignalId
+from portico.model.receipt import Told
+from portico.model.verdict import Refusal
+from portico.policy import answer
+from portico.policy.answer import Answering
+
+ID = SignalId(bytes.fromhex("019a3b1c0000700080000000deadbeef"))
+
+
+def header(modes=""):
+    """Of a message with MSH-15 and MSH-16."""
+    return read(f"MSH|^~\\&|HIS|ST|LAB|ST|1||ADT^A01|M1|P|2.5|||{modes}\r".encode())
+
+
+def codes(receipt):
+    """The codes of its replies."""
+    return [ack.read(reply).code for reply in receipt.replies]
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"),
+    [("", ["AA"]), ("AL|NE", ["CA"]), ("NE|AL", ["AA"]), ("AL|AL", ["CA", "AA"]),
+     ("NE|NE", []), ("ER|ER", [])],
+)  # fmt: skip
+def test_a_taken_message_is_answered_as_its_sender_asked(modes, expected):
+    """Both phases where both are asked for; what is counted is a code that leaves."""
+    receipt = answer.accepted(Answering(), header(modes), ID, "")
+
+    assert codes(receipt) == expected
+    assert receipt.code in (expected or [""])
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"),
+    [("", ["AE"]), ("AL|NE", ["CE"]), ("NE|AL", ["AE"]), ("AL|AL", ["CE"]), ("ER|ER", ["CE"]),
+     ("NE|NE", []), ("SU|ER", ["AE"])],
+)  # fmt: skip
+def test_an_unacceptable_message_gets_one_answer(modes, expected):
+    """It fails in the accept phase and never reaches the other: never both codes."""
+    fault = RequiredMissing("MSH-10 is empty", "MSH-10")
+    receipt = answer.unacceptable(Answering(), header(modes), ID, fault)
+
+    assert codes(receipt) == expected
+    assert receipt.told is Told.REFUSED
+
+
+def test_what_has_no_header_is_closed():
+    """A10: nothing can be answered, and never a silent AA."""
+    receipt = answer.unacceptable(Answering(), None, ID, RequiredMissing("no MSH", ""))
+
+    assert receipt.close
+    assert not receipt.replies
+
+
+@pytest.mark.parametrize(
+    ("asked", "channel", "code"),
+    [("AE", "AE", "AE"), ("AR", "AE", "AR"), ("AE", "AR", "AR")],
+)
+def test_the_worse_of_agent_and_channel_counts(asked, channel, code):
+    """on_refuse: AR makes every refusal one."""
+    receipt = answer.refused(Answering(on_refuse=channel), header(), ID, Refusal(asked))
+
+    assert codes(receipt) == [code]
+
+
+def test_the_same_signal_is_always_answered_alike():
+    """A repeat gets the bytes of the first answer."""
+    first = answer.accepted(Answering(), header(), ID, "stored")
+
+    assert answer.accepted(Answering(), header(), ID, "stored") == first
+
+
+def test_two_answers_of_one_message_have_two_control_ids():
+    """MSH-10 is unique."""
+    receipt = answer.accepted(Answering(), header("AL|AL"), ID, "")
+    numbers = {reply.split(b"|")[9] for reply in receipt.replies}
+
+    assert len(numbers) == 2
+
+
+@pytest.mark.parametrize(("on_error", "close"), [("AE", False), ("AR", False), ("close", True)])
+def test_our_fault_is_told_as_the_channel_says(on_error, close):
+    """Or the connection is closed."""
+    receipt = answer.failed(Answering(on_error=on_error), header(), ID, "too late")
+
+    assert receipt.close is close
+    assert codes(receipt) == ([] if close else [on_error])
