@@ -35,14 +35,10 @@ def wanted(mode: str, accept: str, application: str, outcome: str) -> list[str]:
 
 
 def cells():
-    """Every mode with every cell of the matrix; those that wait for two phases are marked."""
+    """Every mode with every cell of the matrix."""
     for mode, (accept, application, outcome) in itertools.product(MODES, MATRIX):
-        both_empty = not accept and not application
-        asked = AL if mode == "enhanced" and both_empty else accept
-        apart = mode in ("auto", "enhanced") and outcome != "success" and asked in (AL, ER, SU)
         name = f"{mode} {accept or '-'} {application or '-'} {outcome}"
-        marks = (TWO_PHASES,) if apart else ()
-        yield pytest.param(mode, accept, application, outcome, id=name, marks=marks)
+        yield pytest.param(mode, accept, application, outcome, id=name)
 
 
 @pytest.fixture(scope="module")
@@ -80,15 +76,7 @@ def test_a_message_that_fails_at_the_door_is_told_once(appliance, accept, applic
 
 
 @pytest.mark.parametrize("accept", [AL, ER])
-@pytest.mark.parametrize(
-    "application",
-    [
-        EMPTY,
-        NE,
-        SU,
-        *(pytest.param(asked, marks=TWO_PHASES) for asked in (AL, ER)),
-    ],
-)
+@pytest.mark.parametrize("application", [EMPTY, NE, SU, AL, ER])
 def test_a_type_that_nobody_takes_is_rejected_at_the_door(appliance, accept, application):
     """A3, A5: `unmatched: refuse` is CR, code 200, and no application answer after it."""
     stranger = message(accept=accept, application=application)

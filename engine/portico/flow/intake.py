@@ -167,6 +167,7 @@ class Entry:
         "agents",
         "arrival",
         "aside",
+        "committed",
         "envelope",
         "intake",
         "left",
@@ -191,6 +192,7 @@ class Entry:
         self.signal, self.routed, self.agents, self.envelope = signal, routed, agents, envelope
         self.left = 0
         self.aside = False
+        self.committed = False  # the accept answer has left; the application's is owed
         self.timer: asyncio.TimerHandle | None = None
 
     @property
@@ -244,7 +246,7 @@ class Entry:
             return answer.unacceptable(rules, header, self.signal.id, self.routed.fault)
         if self.signal.ended == "unmatched":
             return self._accepted(self.signal.id)
-        return answer.refused(rules, header, self.signal.id, answer.UNMATCHED)
+        return answer.unmatched(rules, header, self.signal.id)
 
     def _accepted(self, signal: SignalId) -> Receipt:
         rules = self.policy.answering
@@ -254,7 +256,7 @@ class Entry:
                 text = rules.text.render(Context(self.routed.view, self.envelope))
             except MessageError:  # a text that cannot be made is no reason to repeat
                 text = ""
-        return answer.accepted(rules, self.routed.header, signal, text)
+        return answer.accepted(rules, self.routed.header, signal, text, self.committed)
 
     def _go_on(self, seq: int) -> None:
         """Answer, or set a limit to the sender's wait; and run it."""
@@ -270,7 +272,15 @@ class Entry:
     def _promise(self) -> None:
         if self.policy.answering.when == "journaled":
             self._tell(self._accepted(self.signal.id))
-        elif self.arrival is not None and self.timer is None:
+            return
+        header, arrival = self.routed.header, self.arrival
+        first = answer.committed(self.policy.answering, header, self.signal.id)
+        if first is not None and first.more and arrival is not None and not self.committed:
+            self.committed = True
+            arrival.answer(first)
+        elif first is not None and not first.more:
+            self._tell(first)
+        if self.arrival is not None and self.timer is None:
             self.timer = self.intake.world.later(self.policy.timeout, self._overdue)
 
     def _set_aside(self, seq: int) -> None:
@@ -349,14 +359,14 @@ class Entry:
 
     def _refuse(self, refusal: Refusal) -> None:
         rules, header = self.policy.answering, self.routed.header
-        self._tell(answer.refused(rules, header, self.signal.id, refusal))
+        self._tell(answer.refused(rules, header, self.signal.id, refusal, self.committed))
 
     def _overdue(self) -> None:
         self._fail("no verdict in time; the message is kept and work goes on")
 
     def _fail(self, text: str) -> None:
-        header = self.routed.header
-        self._tell(answer.failed(self.policy.answering, header, self.signal.id, text))
+        rules, header = self.policy.answering, self.routed.header
+        self._tell(answer.failed(rules, header, self.signal.id, text, self.committed))
 
     def _tell(self, receipt: Receipt) -> None:
         arrival, self.arrival = self.arrival, None
@@ -369,7 +379,7 @@ class Entry:
             self.intake.pressed(self.intake)
             code = receipt.code or ("closed" if receipt.close else "silent")
             self.intake.world.metrics.acknowledged(self.intake.name, code)
-            arrival.answer(receipt)
+            (arrival.say if self.committed else arrival.answer)(receipt)
 
 
 def counted(policy: Policy, signal: Signal, earlier: tuple[Earlier, ...]) -> list[Earlier]:

@@ -104,7 +104,16 @@ class House(Protocol):
 class Arrived:
     """An Arrival that is also its place in the connection's queue of answers."""
 
-    __slots__ = ("_connection", "connection", "content", "file", "peer", "receipt", "received")
+    __slots__ = (
+        "_connection",
+        "connection",
+        "content",
+        "file",
+        "peer",
+        "receipt",
+        "received",
+        "told",
+    )
 
     def __init__(self, connection: "Connection", content: bytes, received: int) -> None:
         self._connection = connection
@@ -114,6 +123,7 @@ class Arrived:
         self.connection = connection.number
         self.file = ""
         self.receipt: Receipt | None = None
+        self.told = False  # its first answer has been written
 
     def answer(self, receipt: Receipt) -> None:
         """Tell the sender, once all before it are told; harmless when it has gone."""
@@ -123,8 +133,13 @@ class Arrived:
             self._connection.house.ripe(self._connection)
 
     def say(self, receipt: Receipt) -> None:
-        """The answer of the second phase, now; harmless when the sender has gone."""
-        self._connection.say(receipt)
+        """The answer of the second phase, now, or right after a first that still waits."""
+        first = self.receipt
+        if self.told or first is None:
+            self._connection.say(receipt)
+        else:
+            replies = first.replies + receipt.replies
+            self.receipt = Receipt(receipt.told, replies, receipt.close, receipt.code)
 
 
 @implementer(IHalfCloseableProtocol)
@@ -191,7 +206,7 @@ class Connection(StreamProtocol):
         """Write every answer whose turn has come, in one write."""
         owed, pieces, told = self.owed, [], False
         while owed and (receipt := owed[0].receipt) is not None and not told:
-            owed.popleft()
+            owed.popleft().told = True
             told = receipt.close
             self.promised += receipt.more
             try:

@@ -4,7 +4,6 @@ Source: HL7 v2.5.1 chapter 2.9; SITE reference, `acknowledge`.
 """
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from portico import ids
 from portico.errors import MessageError
@@ -41,38 +40,84 @@ class Answering(Struct, frozen=True):
     text: Template | None = None
 
 
-def accepted(rules: Answering, header: Header | None, signal: SignalId, text: str) -> Receipt:
-    """The positive answer. It is the same each time it is made for a Signal."""
-    return _receipt(rules, header, signal, Told.ACCEPTED, "AA", text, None)
+def committed(rules: Answering, header: Header | None, signal: SignalId) -> Receipt | None:
+    """The accept answer where the application's comes later; None when one answer is all.
+
+    Without `more` the sender wants no application answer: this is the last word.
+    """
+    if header is None:
+        return None
+    accept = ack.decide(header, rules.mode, Outcome.SUCCESS).accept
+    if accept is None:
+        return None
+    reply = _reply(header, signal, accept, "", None)
+    wanted = any(ack.decide(header, rules.mode, one).application for one in Outcome)
+    return Receipt(Told.ACCEPTED, (reply,), code=accept, more=wanted)
+
+
+def accepted(
+    rules: Answering, header: Header | None, signal: SignalId, text: str, late: bool = False
+) -> Receipt:
+    """The positive answer. It is the same each time it is made for a Signal.
+
+    late, here and below: the accept answer has left already.
+    """
+    return _receipt(rules, header, signal, Told.ACCEPTED, "AA", text, None, late)
 
 
 def unacceptable(
     rules: Answering, header: Header | None, signal: SignalId, fault: MessageError
 ) -> Receipt:
-    """Intake could not take it. Without an MSH nothing can be answered: the peer is closed."""
+    """Intake could not take it: the accept phase ends so, and the other never begins.
+
+    Without an MSH nothing can be answered: the peer is closed.
+    """
     if header is None:
         return Receipt(Told.REFUSED, close=True)
-    receipt = _receipt(rules, header, signal, Told.REFUSED, "AE", "", ack.error_of(fault))
-    if len(receipt.replies) < 2:
-        return receipt
-    return replace(receipt, replies=receipt.replies[:1])  # it never reached the other phase
+    return _turned_away(rules, header, signal, Outcome.ERROR, ack.error_of(fault))
+
+
+def unmatched(rules: Answering, header: Header | None, signal: SignalId) -> Receipt:
+    """No agent takes it and the channel refuses such: rejected at the door."""
+    if header is None:
+        return Receipt(Told.REFUSED)
+    error = AckError(UNMATCHED.code, UNMATCHED.location, UNMATCHED.text)
+    return _turned_away(rules, header, signal, Outcome.REJECT, error)
+
+
+def _turned_away(
+    rules: Answering, header: Header, signal: SignalId, outcome: Outcome, error: AckError
+) -> Receipt:
+    """The accept phase ends so; original mode says it with the application's code."""
+    accept, application = ack.decide(header, rules.mode, outcome)
+    code = accept or application
+    if code is None:
+        return Receipt(Told.REFUSED)
+    reply = _reply(header, signal, code, error.text, error)
+    return Receipt(Told.REFUSED, (reply,), code=code)
 
 
 def refused(
-    rules: Answering, header: Header | None, signal: SignalId, refusal: Refusal
+    rules: Answering,
+    header: Header | None,
+    signal: SignalId,
+    refusal: Refusal,
+    late: bool = False,
 ) -> Receipt:
     """An agent would not have it; the worse of its code and the channel's counts."""
     code = "AR" if "AR" in (refusal.ack, rules.on_refuse) else "AE"
     error = AckError(refusal.code, refusal.location, refusal.text)
-    return _receipt(rules, header, signal, Told.REFUSED, code, refusal.text, error)
+    return _receipt(rules, header, signal, Told.REFUSED, code, refusal.text, error, late)
 
 
-def failed(rules: Answering, header: Header | None, signal: SignalId, text: str) -> Receipt:
+def failed(
+    rules: Answering, header: Header | None, signal: SignalId, text: str, late: bool = False
+) -> Receipt:
     """Our fault, or too late: the message is kept, and the sender is told so or cut off."""
     if rules.on_error == "close":
         return Receipt(Told.FAILED, close=True)
     error = AckError("207", "", text)
-    return _receipt(rules, header, signal, Told.FAILED, rules.on_error, text, error)
+    return _receipt(rules, header, signal, Told.FAILED, rules.on_error, text, error, late)
 
 
 def _receipt(
@@ -83,28 +128,32 @@ def _receipt(
     code: str,
     text: str,
     error: AckError | None,
+    late: bool,
 ) -> Receipt:
+    """Both phases of a message that is stored: accepted, and ended with this code."""
     if header is None:
         return Receipt(told)
-    answers = ack.decide(header, rules.mode, _OUTCOMES[code])
-    at_ns = ids.millis(signal) * 1_000_000
-    replies = tuple(
-        ack.build(
-            header,
-            code=one,
-            control_id=_control_id(signal, phase),
-            at_ns=at_ns,
-            text=text,
-            error=error,
-        )
-        for phase, one in enumerate(answers)
-        if one is not None
-    )
-    said = next((str(one) for one in answers if one is not None), "")
-    return Receipt(told, replies, code=said)
+    accept, application = ack.decide(header, rules.mode, Outcome.SUCCESS)
+    if code != "AA":
+        application = ack.decide(header, rules.mode, _OUTCOMES[code]).application
+    replies = []
+    if accept is not None and not late:
+        replies.append(_reply(header, signal, accept, "", None))
+    if application is not None:
+        replies.append(_reply(header, signal, application, text, error))
+    return Receipt(told, tuple(replies), code=application or accept or "")
 
 
-def _control_id(signal: SignalId, phase: int) -> str:
-    """MSH-10 of the answer, made from the Signal's id; the accept phase begins otherwise."""
+def _reply(
+    header: Header, signal: SignalId, code: str, text: str, error: AckError | None
+) -> bytes:
+    """One answer. Its MSH-10 is made from the Signal's id; an accept answer's begins with C."""
     short = ids.short(signal)
-    return short if phase else "C" + short[1:]
+    return ack.build(
+        header,
+        code=code,
+        control_id=short if code[0] == "A" else "C" + short[1:],
+        at_ns=ids.millis(signal) * 1_000_000,
+        text=text,
+        error=error,
+    )
