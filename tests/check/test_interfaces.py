@@ -11,7 +11,7 @@ INTERFACES = {
     "01_adt_fanout": (["lab", "kitchen"], [(4, "expect")]),
     "02_oru_pdfs": (["his"], []),
     "03_vxu_registry": ([], [(3, "acknowledge.reply"), (13, "type"), (16, "auth")]),
-    "04_batch_by_sftp": (["his"], [(3, "source.type"), (10, "batch")]),
+    "04_batch_by_sftp": (["his"], [(3, "source.type")]),
     "05_orders_checked": ([], []),
     "06_json_over_https": (["his"], [(2, "source.type"), (11, "steps[1].validate.schema")]),
     "07_nightly_census": ([], [(2, "source.type"), (8, "steps[1].plugin")]),

@@ -229,7 +229,6 @@ def test_two_messages_in_a_frame_never_get_one_positive_answer(appliance, betwee
     assert told and len(positive) in (0, 2)
 
 
-@pytest.mark.xfail(strict=True, reason="a batch is not taken apart yet (B1)")
 def test_a_batch_in_a_frame_is_answered_by_a_batch(appliance):
     """B5: each message has its answer; BHS-12 names the batch."""
     one, two = message(), message()

@@ -16,12 +16,12 @@ def frames(said: bytes) -> list[bytes]:
 
 
 def fields(content: bytes, segment: bytes) -> list[bytes]:
-    """A segment's fields, cut without our view: item n is field n, for MSH too."""
+    """A segment's fields, cut without our view: item n is field n, for MSH and BHS too."""
     separator = content[3:4]
     for line in content.split(b"\r"):
         if line.startswith(segment + separator):
             cut = line.split(separator)
-            return [cut[0], separator, *cut[1:]] if segment == b"MSH" else cut
+            return [cut[0], separator, *cut[1:]] if segment[1:] in (b"SH", b"HS") else cut
     return []
 
 

@@ -76,7 +76,6 @@ def test_an_order_that_is_none_is_refused(text):
         ("order_by: {key: PID-3.1, with: MRG-1.1}", "order_by"),
         ("content: xml", "content"),
         ('content: {type: csv, separator: ";"}', "content"),
-        ("batch: {counts: lenient}", "batch"),
         ("acknowledge: {reply: result}", "acknowledge.reply"),
         ("acknowledge: {deferred: acks}", "acknowledge.deferred"),
         ("expect: {every: 10m}", "expect"),

@@ -20,7 +20,9 @@ from portico.errors import JournalError, MessageError
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow import endings
+from portico.flow.bundles import Bundle
 from portico.flow.runs import Ending, Run
+from portico.hl7.batch import is_batch
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Earlier, Writer
 from portico.language.context import Context
@@ -30,7 +32,7 @@ from portico.model.signal import Signal
 from portico.model.states import SignalState
 from portico.model.verdict import Refusal
 from portico.policy import answer, repeats, routing
-from portico.policy.answer import Answering
+from portico.policy.answer import Answering, BatchRules
 from portico.policy.repeats import Kinship
 from portico.policy.routing import Routed, Rules
 
@@ -42,7 +44,7 @@ class Policy:
     """A channel's settings as intake uses them; replaced as a whole at a reload.
 
     timeout: seconds until a sender that waits for a verdict is told that we failed.
-    unmatched: `drop park refuse`.
+    unmatched: `drop park refuse`. batch: None: several messages in one frame are refused.
     """
 
     rules: Rules
@@ -50,6 +52,7 @@ class Policy:
     timeout: float = 30.0
     duplicates: repeats.Rules = repeats.DEFAULT
     unmatched: str = "drop"
+    batch: BatchRules | None = None
 
 
 class Dispatch(Protocol):
@@ -108,22 +111,38 @@ class Intake:
         self.looking: set[asyncio.Task[None]] = set()
 
     def receive(self, arrival: Arrival) -> None:
-        """Take one message; its answer follows."""
+        """Take what arrived: one message or a batch of them; the answer follows."""
         content = arrival.content
         if not content.strip():
             arrival.answer(answer.NOTHING)
-            return
-        policy = self.policy
+        elif self.policy.batch is not None and is_batch(content):
+            self._unbundle(arrival, self.policy.batch)
+        else:
+            self._take(arrival, None)
+
+    def _unbundle(self, arrival: Arrival, rules: BatchRules) -> None:
+        limit = len(arrival.content)  # the listener's own limit held already
+        bundle = Bundle.of(arrival, rules, limit, lambda: ids.short(self.world.ids.next()))
+        for part in bundle.parts:
+            self._take(part, bundle.fault)
+        if not bundle.parts:
+            bundle.finish()
+
+    def _take(self, arrival: Arrival, fault: MessageError | None) -> None:
+        """Take one message. fault: why it cannot be taken, whatever it says."""
+        content, policy = arrival.content, self.policy
         routed = routing.route(policy.rules, content, arrival.peer, arrival.connection)
         envelope = routing.envelope(
             routed, self.name, arrival.received, arrival.peer, len(content)
         )
         agents: tuple[str, ...] = ()
-        if routed.fault is None:
+        if fault is not None:
+            routed = replace(routed, fault=fault)
+        elif routed.fault is None:
             try:
                 agents = self.world.dispatch.matching(Context(routed.view, envelope))
-            except MessageError as fault:
-                routed = replace(routed, fault=fault)
+            except MessageError as unreadable:
+                routed = replace(routed, fault=unreadable)
         signal = Signal(
             self.world.ids.next(),
             self.name,

@@ -40,6 +40,13 @@ class Answering(Struct, frozen=True):
     text: Template | None = None
 
 
+class BatchRules(Struct, frozen=True):
+    """A channel's `batch`. counts: `strict lenient`; reply: `all errors none`."""
+
+    counts: str = "strict"
+    reply: str = "all"
+
+
 def committed(rules: Answering, header: Header | None, signal: SignalId) -> Receipt | None:
     """The accept answer where the application's comes later; None when one answer is all.
 

@@ -1,6 +1,6 @@
 """A channel's document as the values that its intake decides by."""
 
-from portico.policy.answer import Answering
+from portico.policy.answer import Answering, BatchRules
 from portico.policy.routing import Rules
 from portico.spec.channel import Channel, Duplicates
 
@@ -24,3 +24,10 @@ def answering_of(channel: Channel) -> Answering:
     """How its sender is told."""
     told = channel.acknowledge
     return Answering(told.when, told.mode, told.on_error, told.on_refuse, told.text)
+
+
+def batch_of(channel: Channel) -> BatchRules | None:
+    """How several messages in one frame are taken; None: they are refused."""
+    if channel.batch.counts == "no" or channel.content != "hl7":
+        return None
+    return BatchRules(channel.batch.counts, channel.batch.reply)

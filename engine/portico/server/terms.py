@@ -33,6 +33,7 @@ def policy_of(channel: Channel) -> intake.Policy:
         channel.acknowledge.timeout,
         repeats.Rules(min(known.window, _LONGEST), known.same, known.changed),
         channel.unmatched,
+        settings.batch_of(channel),
     )
 
 

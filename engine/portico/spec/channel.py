@@ -160,6 +160,14 @@ class Duplicates(Options):
     changed: Literal["process", "park", "refuse"] = "process"
 
 
+class Batch(Options):
+    """FHS/BHS envelopes and several messages in one: a Signal each. counts `no`: refused."""
+
+    short = "counts"
+    counts: Literal["strict", "lenient", "no"] = "strict"
+    reply: Literal["all", "errors", "none"] = "all"
+
+
 class Acknowledge(Options):
     """When the sender is answered, and how. timeout: seconds."""
 
@@ -195,7 +203,7 @@ class Channel(Options):
     ]
     content: Content = "hl7"
     charset: Charset = Charset()
-    batch: Annotated[str, Later("batches", "no")] = "no"
+    batch: Batch = Batch()
     order_by: OrderBy = ("sender",)
     unmatched: Literal["drop", "park", "refuse"] = "drop"
     duplicates: Duplicates = Duplicates()
