@@ -23,10 +23,12 @@ def sections():
 
 
 def options(name):
-    """The options of a command as it is called."""
+    """The options of a command as it is called, or of all commands of a group."""
+    command = main.load(name)
     return {
         max(parameter.opts, key=len)
-        for parameter in main.load(name).params
+        for one in getattr(command, "commands", {name: command}).values()
+        for parameter in one.params
         if parameter.opts[0].startswith("--")
     }
 
@@ -34,8 +36,12 @@ def options(name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_says_what_the_command_says_of_itself(name):
     """`portico --help` is made without loading a command, so its words stand twice."""
-    module, _, function = COMMANDS[name].where.partition(":")
-    docstring = getattr(importlib.import_module(module), function).__doc__
+    module, _, attribute = COMMANDS[name].where.partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if isinstance(found, dict):
+        assert all(function.__doc__ for function in found.values())
+        return
+    docstring = found.__doc__
 
     assert docstring.splitlines()[0] == COMMANDS[name].summary
 

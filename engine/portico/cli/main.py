@@ -40,10 +40,17 @@ class Commands(TyperGroup):
 
 def load(name: str) -> Any:
     """The command of that name."""
-    module, _, function = COMMANDS[name].where.partition(":")
-    single = typer.Typer(add_completion=False)
-    single.command(name)(fenced(getattr(importlib.import_module(module), function)))
-    return typer.main.get_command(single)
+    return typer.main.get_command(made(name))
+
+
+def made(name: str) -> typer.Typer:
+    """The command of that name, or the group of its commands, for typer."""
+    module, _, attribute = COMMANDS[name].where.partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    held = typer.Typer(add_completion=False, no_args_is_help=True, help=COMMANDS[name].summary)
+    for called, function in (found if isinstance(found, dict) else {name: found}).items():
+        held.command(called)(fenced(function))
+    return held
 
 
 def fenced(command: Callable[..., int]) -> Callable[..., None]:

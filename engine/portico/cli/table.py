@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """where: `module:function`. summary: the first line of that function's docstring."""
+    """where: `module:function`; summary: the first line of that function's docstring. Or a
+    `module:mapping` of names to functions, which are its commands.
+    """
 
     where: str
     panel: str
@@ -43,6 +45,11 @@ COMMANDS: dict[str, Command] = {
     "signals": Command("portico.cli.journal:signals", MESSAGES, "List Signals, newest first."),
     "show": Command(
         "portico.cli.journal:show", MESSAGES, "Show one Signal with all it caused."
+    ),
+    "hl7": Command(
+        "portico.cli.hl7:COMMANDS",
+        MESSAGES,
+        "Show, compare, check, convert or de-identify messages in files.",
     ),
     "send": Command(
         "portico.cli.peers:send", PEERS, "Send messages to an MLLP peer and print its answers."
