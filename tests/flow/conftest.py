@@ -6,10 +6,11 @@ import itertools
 import pytest
 
 from portico.errors import JournalUnavailable
-from portico.flow import intake
+from portico.flow import entries
 from portico.flow.dispatch import Dispatcher
 from portico.flow.dispatch import World as DispatchWorld
-from portico.flow.intake import Intake, Policy
+from portico.flow.entries import Policy
+from portico.flow.intake import Intake
 from portico.flow.recalling import Recaller
 from portico.flow.running import Running, Terms
 from portico.flow.running import World as RunningWorld
@@ -287,7 +288,7 @@ class Engine:
         self.running.adopt({"a": Terms("v1"), "b": Terms("v1")})
         self.intake = Intake(
             self.policy,
-            intake.World(
+            entries.World(
                 self.journal, self.dispatcher, self.ids, self.time, self.time.later,
                 self.events.append, MetricsTwin(), self.journal.state_of, self._forget,
             ),
@@ -349,7 +350,7 @@ async def start():
 @pytest.fixture
 def looked(monkeypatch):
     """Lets repeats look at those before them, until they have decided or must wait."""
-    monkeypatch.setattr(intake, "_LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(entries, "_LOOK_AGAIN", 0.0)
 
     async def look(engine):
         for _ in range(20):

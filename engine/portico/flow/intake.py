@@ -1,97 +1,22 @@
-"""Intake: bytes in, journal, Receipt out. The one place where an answer is timed.
-
-Promise P1: a positive Receipt leaves only from `stored`, after the commit. Promise P7: when
-the journal cannot store there is no answer; the connection is closed, because some senders
-drop a message on AE, and the peer's repeat is recognised.
-"""
+"""Intake: bytes in, and an Entry for each message on its way into the journal."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Protocol
 
 from msgspec.structs import replace
 
 from portico import ids
-from portico.clock import Clock
-from portico.errors import JournalError, MessageError
-from portico.events.emit import Emit
-from portico.events.metrics import Metrics
-from portico.flow import endings
+from portico.errors import MessageError
 from portico.flow.bundles import Bundle
-from portico.flow.runs import Ending, Run
+from portico.flow.entries import Entry, Policy, World
 from portico.hl7.batch import is_batch
-from portico.ids import IdMaker, SignalId
-from portico.journal.contract import Earlier, Writer
 from portico.language.context import Context
 from portico.listeners.contract import Arrival
-from portico.model.receipt import Receipt
 from portico.model.signal import Signal
-from portico.model.states import SignalState
-from portico.model.verdict import Refusal
-from portico.policy import answer, repeats, routing
-from portico.policy.answer import Answering, BatchRules
-from portico.policy.repeats import Kinship
-from portico.policy.routing import Routed, Rules
-
-_LOOK_AGAIN = 0.5  # seconds between looks at the earlier of two repeats while it is running
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A channel's settings as intake uses them; replaced as a whole at a reload.
-
-    timeout: seconds until a sender that waits for a verdict is told that we failed.
-    unmatched: `drop park refuse`. batch: None: several messages in one frame are refused.
-    """
-
-    rules: Rules
-    answering: Answering
-    timeout: float = 30.0
-    duplicates: repeats.Rules = repeats.DEFAULT
-    unmatched: str = "drop"
-    batch: BatchRules | None = None
-
-
-class Dispatch(Protocol):
-    """Where committed Signals go."""
-
-    def matching(self, context: Context) -> tuple[str, ...]:
-        """The agents that answer this Signal."""
-        ...
-
-    def offer(self, run: Run) -> None:
-        """Run it, or leave it in the journal when memory is full; it comes back then."""
-        ...
-
-    def aside(self, seq: int) -> None:
-        """The Signal at this place is its channel's matter."""
-        ...
-
-    def resume(self, run: Run) -> None:
-        """Run a Signal that was set aside."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What intake needs of the engine.
-
-    state_of: what became of an earlier Signal; with True, of its Deliveries too. forget: the
-    sender that waited for this Signal's end has been told.
-    """
-
-    writer: Writer
-    dispatch: Dispatch
-    ids: IdMaker
-    clock: Clock
-    later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
-    emit: Emit
-    metrics: Metrics
-    state_of: Callable[[SignalId, bool], Awaitable[SignalState]]
-    forget: Callable[[SignalId], None]
+from portico.policy import answer, routing
+from portico.policy.answer import BatchRules
+from portico.policy.routing import Routed
 
 
 class Intake:
@@ -164,6 +89,11 @@ class Intake:
         self.pressed(self)
         self.world.writer.accept(Entry(self, policy, arrival, signal, routed, agents, envelope))
 
+    def told(self) -> None:
+        """One more answer has been given."""
+        self.owed -= 1
+        self.pressed(self)
+
     def stop(self) -> None:
         """Look after no earlier message any more; what waits for one stays in the journal."""
         for task in self.looking:
@@ -177,231 +107,3 @@ class Intake:
         return {"drop": "unmatched", "refuse": "refused:unmatched"}.get(
             self.policy.unmatched, ""
         )
-
-
-class Entry:
-    """One message between its arrival and its answer (journal Pending, Run waiter)."""
-
-    __slots__ = (
-        "agents",
-        "arrival",
-        "aside",
-        "committed",
-        "envelope",
-        "intake",
-        "left",
-        "policy",
-        "routed",
-        "signal",
-        "timer",
-    )
-
-    def __init__(
-        self,
-        intake: Intake,
-        policy: Policy,
-        arrival: Arrival,
-        signal: Signal,
-        routed: Routed,
-        agents: tuple[str, ...],
-        envelope: dict[str, Any],
-    ) -> None:
-        self.intake, self.policy = intake, policy
-        self.arrival: Arrival | None = arrival
-        self.signal, self.routed, self.agents, self.envelope = signal, routed, agents, envelope
-        self.left = 0
-        self.aside = False
-        self.committed = False  # the accept answer has left; the application's is owed
-        self.timer: asyncio.TimerHandle | None = None
-
-    @property
-    def open(self) -> bool:
-        """The sender has not been told yet."""
-        return self.arrival is not None
-
-    def stored(self, seq: int, earlier: tuple[Earlier, ...]) -> None:
-        """The commit is durable: answer, and go on."""
-        self.intake.world.metrics.received(self.intake.name)
-        if self.signal.ended:
-            self._tell(self._at_once())
-        elif earlier and (known := counted(self.policy, self.signal, earlier)):
-            self._repeats(seq, known)
-        else:
-            self._go_on(seq)
-
-    def failed(self, error: JournalError) -> None:
-        """Not stored, or nobody knows: no answer, and the connection closes (P7)."""
-        self._tell(answer.CLOSE)
-
-    def ended(self, ending: Ending) -> None:
-        """All agents have concluded (Run waiter)."""
-        if ending.state is SignalState.REFUSED:
-            self._refuse(ending.refusal or Refusal(text="refused"))
-        elif ending.state is SignalState.PARKED:
-            self._fail(answer.KEPT)
-        elif self.policy.answering.when == "processed":
-            self._tell(self._accepted(self.signal.id))
-        else:
-            self._count(ending.deliveries)
-
-    def settled(self, outcome: str) -> None:
-        """One of its Deliveries has left its queue (Run waiter, `delivered`)."""
-        if outcome == "delivered":
-            self._count(-1)
-        else:
-            self._fail("a destination did not take it")
-
-    def _count(self, change: int) -> None:
-        """Deliveries that are out; below nought while an agent whose Deliveries have settled
-        waits for another to conclude."""
-        self.left += change
-        if not self.left:
-            self._tell(self._accepted(self.signal.id))
-
-    def _at_once(self) -> Receipt:
-        """The answer to what ended at intake."""
-        rules, header = self.policy.answering, self.routed.header
-        if self.routed.fault is not None:
-            return answer.unacceptable(rules, header, self.signal.id, self.routed.fault)
-        if self.signal.ended == "unmatched":
-            return self._accepted(self.signal.id)
-        return answer.unmatched(rules, header, self.signal.id)
-
-    def _accepted(self, signal: SignalId) -> Receipt:
-        rules = self.policy.answering
-        text = ""
-        if rules.text is not None:
-            try:
-                text = rules.text.render(Context(self.routed.view, self.envelope))
-            except MessageError:  # a text that cannot be made is no reason to repeat
-                text = ""
-        return answer.accepted(rules, self.routed.header, signal, text, self.committed)
-
-    def _go_on(self, seq: int) -> None:
-        """Answer, or set a limit to the sender's wait; and run it."""
-        self._promise()
-        if not self.agents:
-            self._park(seq, endings.NOBODY)
-            return
-        waiter = None if self.policy.answering.when == "journaled" else self
-        run = Run(self.signal, seq, set(self.agents), self.envelope, waiter)
-        dispatch = self.intake.world.dispatch
-        (dispatch.resume if self.aside else dispatch.offer)(run)
-
-    def _promise(self) -> None:
-        if self.policy.answering.when == "journaled":
-            self._tell(self._accepted(self.signal.id))
-            return
-        header, arrival = self.routed.header, self.arrival
-        first = answer.committed(self.policy.answering, header, self.signal.id)
-        if first is not None and first.more and arrival is not None and not self.committed:
-            self.committed = True
-            arrival.answer(first)
-        elif first is not None and not first.more:
-            self._tell(first)
-        if self.arrival is not None and self.timer is None:
-            self.timer = self.intake.world.later(self.policy.timeout, self._overdue)
-
-    def _set_aside(self, seq: int) -> None:
-        if not self.aside:
-            self.aside = True
-            self.intake.world.dispatch.aside(seq)
-
-    def _park(self, seq: int, why: tuple[str, str]) -> None:
-        """Keep it for a person; who waits for a verdict hears of it."""
-        self._set_aside(seq)
-        world = self.intake.world
-        world.writer.conclude(endings.parked(self.signal, seq, world.clock, why))
-        self._fail(answer.KEPT)
-
-    def _repeats(self, seq: int, known: list[Earlier]) -> None:
-        """Others came before it under the same identity."""
-        if self.policy.answering.when != "journaled":
-            self._promise()
-            self._set_aside(seq)
-            task = asyncio.ensure_future(self._look(seq, known))
-            self.intake.looking.add(task)
-            task.add_done_callback(self.intake.looking.discard)
-            return
-        digest, digests = self.signal.sha256, [one.sha256 for one in known]
-        kin = repeats.kinship(self.policy.duplicates, digest, digests)
-        first = max((n for n, one in enumerate(digests) if one == digest), default=0)
-        self._take_as(seq, kin, known[first].signal)
-
-    async def _look(self, seq: int, known: list[Earlier]) -> None:
-        """End as the earlier one ended; after a refusal or an error this one runs anew."""
-        world, rules = self.intake.world, self.policy.duplicates
-        limit = world.clock.monotonic() + self.policy.timeout
-        while (states := await self._states(known)) is None or (
-            found := repeats.resolve(rules, self.signal.sha256, states)
-        ) is None:
-            if world.clock.monotonic() >= limit:
-                self._fail("the same message is still being processed")
-                world.writer.conclude(endings.duplicate(self.signal, seq, world.clock))
-                return
-            await asyncio.sleep(_LOOK_AGAIN)
-        kin, first = found
-        self._take_as(seq, kin, known[first].signal)
-
-    async def _states(self, known: list[Earlier]) -> list[tuple[bytes, SignalState]] | None:
-        world, deep = self.intake.world, self.policy.answering.when == "delivered"
-        try:
-            return [(one.sha256, await world.state_of(one.signal, deep)) for one in known]
-        except JournalError:
-            return None
-
-    def _take_as(self, seq: int, kin: Kinship, first: SignalId) -> None:
-        """first: the one that it repeats, if it does."""
-        world, changed = self.intake.world, self.policy.duplicates.changed
-        if kin is Kinship.SAME:
-            self._set_aside(seq)
-            self._tell(self._accepted(first))
-            world.writer.conclude(endings.duplicate(self.signal, seq, world.clock))
-        elif kin is Kinship.CHANGED and changed == "refuse":
-            self._set_aside(seq)
-            self._refuse(answer.CHANGED)
-            world.writer.conclude(endings.refused(self.signal, seq, world.clock, "changed"))
-        elif kin is Kinship.CHANGED and changed == "park":
-            self._promise()
-            self._park(seq, endings.CHANGED)
-        else:
-            if kin is Kinship.CHANGED:
-                self._flag()
-            self._go_on(seq)
-
-    def _flag(self) -> None:
-        """Say that it is changed; agents may ask for that."""
-        self.envelope = routing.changed(self.envelope)
-        with suppress(MessageError):
-            context = Context(self.routed.view, self.envelope)
-            self.agents = self.intake.world.dispatch.matching(context)
-
-    def _refuse(self, refusal: Refusal) -> None:
-        rules, header = self.policy.answering, self.routed.header
-        self._tell(answer.refused(rules, header, self.signal.id, refusal, self.committed))
-
-    def _overdue(self) -> None:
-        self._fail("no verdict in time; the message is kept and work goes on")
-
-    def _fail(self, text: str) -> None:
-        rules, header = self.policy.answering, self.routed.header
-        self._tell(answer.failed(rules, header, self.signal.id, text, self.committed))
-
-    def _tell(self, receipt: Receipt) -> None:
-        arrival, self.arrival = self.arrival, None
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-            self.intake.world.forget(self.signal.id)
-        if arrival is not None:
-            self.intake.owed -= 1
-            self.intake.pressed(self.intake)
-            code = receipt.code or ("closed" if receipt.close else "silent")
-            self.intake.world.metrics.acknowledged(self.intake.name, code)
-            (arrival.say if self.committed else arrival.answer)(receipt)
-
-
-def counted(policy: Policy, signal: Signal, earlier: tuple[Earlier, ...]) -> list[Earlier]:
-    """Those before it that still count for its channel, newest first."""
-    since = ids.millis(signal.id) - policy.duplicates.window * 1000
-    return [one for one in earlier if ids.millis(one.signal) >= since]

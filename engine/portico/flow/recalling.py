@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from portico.clock import Clock
 from portico.errors import JournalError, MessageError
-from portico.flow import endings, intake
-from portico.flow.intake import Dispatch, Policy
+from portico.flow import endings, entries
+from portico.flow.entries import Dispatch, Policy
 from portico.flow.runs import STATE, Run, Waiter
 from portico.ids import IdMaker
 from portico.journal.contract import Conclusion, Earlier, Recovered, Writer
@@ -116,7 +116,7 @@ def _kinship(recovered: Recovered, policy: Policy | None) -> Kinship:
     if policy is None or recovered.agents:
         return Kinship.NEW
     signal = recovered.signal
-    earlier = intake.counted(policy, signal, recovered.earlier)
+    earlier = entries.counted(policy, signal, recovered.earlier)
     return repeats.kinship(policy.duplicates, signal.sha256, [one.sha256 for one in earlier])
 
 

@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from msgspec import json
-
 from portico import ids
 from portico.agents.item import Item
 from portico.clock import Clock
 from portico.events.delivering import SessionFaulted, SessionRetried
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
-from portico.flow import endings
+from portico.flow import endings, rows
 from portico.flow.runs import STATE, Ending, Run
 from portico.ids import SignalId
 from portico.journal.contract import Conclusion, Owed, ParkedRow, Pending, SessionRow, Writer
@@ -248,7 +246,7 @@ class Running:
         last, parked = not run.todo, None
         if self._judge(run, result, last) is SignalState.PARKED:
             parked = self._parked(attempt, result, now)
-        owed = self._owed(run, result.outputs)
+        owed = rows.owed(run, result.outputs, self._world.lane)
         self._world.metrics.session(attempt.agent, result.kind, result.micros)
         self._world.writer.conclude(
             Conclusion(
@@ -264,7 +262,7 @@ class Running:
                     result.step,
                     result.failure.code if result.failure else "",
                     result.micros,
-                    _detail(result),
+                    rows.detail(result),
                 ),
                 partial(self._stored, run, owed, result.outputs, last),
                 owed,
@@ -296,48 +294,7 @@ class Running:
         )
         if result.hold and attempt.group:
             self._lines[attempt.agent].kept.setdefault(attempt.group, [])
-        return ParkedRow(
-            run.signal.id,
-            "signal",
-            run.sessions,
-            run.seq,
-            run.signal.origin,
-            now,
-            agent=attempt.agent,
-            lane=run.signal.order_key,
-            hold=result.hold,
-            code=why.code,
-            reason=why.text,
-            step=why.step,
-            at=why.at,
-            location=why.location,
-            tries=attempt.number,
-        )
-
-    def _owed(self, run: Run, outputs: tuple[Output, ...]) -> tuple[Owed, ...]:
-        """Numbers, lanes and bodies; bytes that an earlier output has are stored once."""
-        owed, parts = [], {run.signal.content: 0}
-        for output in outputs:
-            run.deliveries += 1
-            number = run.deliveries
-            content = output.content
-            part = 0 if content is None else parts.get(content, number)
-            new = content is not None and part == number
-            if content is not None and new:
-                parts[content] = number
-            key = run.signal.order_key if output.order_key is None else output.order_key
-            owed.append(
-                Owed(
-                    number,
-                    output.destination,
-                    self._world.lane(output.destination, key, run.signal.id, number),
-                    part,
-                    content if new else None,
-                    output.control_id,
-                    output.file,
-                )
-            )
-        return tuple(owed)
+        return rows.parked(run, attempt.agent, attempt.number, result.hold, why, now)
 
     def _stored(
         self,
@@ -353,20 +310,8 @@ class Running:
             self._world.ended(run)
             if run.waiter is not None:
                 run.waiter.ended(Ending(run.state(), run.refusal, run.failure, run.deliveries))
-        for offset, (one, output) in enumerate(zip(owed, outputs, strict=True)):
-            self._world.queue(
-                Delivery(
-                    signal.id,
-                    one.number,
-                    seq + offset,
-                    one.destination,
-                    one.lane,
-                    signal.content if output.content is None else output.content,
-                    one.control_id,
-                    one.file,
-                    signal.received,
-                )
-            )
+        for delivery in rows.deliveries(signal, owed, outputs, seq):
+            self._world.queue(delivery)
 
 
 def _place(attempt: Try) -> int:
@@ -376,14 +321,3 @@ def _place(attempt: Try) -> int:
 def _group(origin: str, key: str) -> str:
     """What runs in order: a channel's Signals of one key; empty for no order."""
     return f"{origin}\n{key}" if key else ""
-
-
-def _detail(result: SessionResult) -> bytes:
-    """What `show` tells of a session; empty parts are left out."""
-    parts = {
-        "runs": result.runs,
-        "refusal": result.refusal,
-        "failure": result.failure,
-        "logs": result.logs,
-    }
-    return json.encode({name: part for name, part in parts.items() if part})

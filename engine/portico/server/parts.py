@@ -15,7 +15,7 @@ from portico.clock import Clock
 from portico.destinations import contract as outbound
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
-from portico.flow import delivering, intake, running
+from portico.flow import delivering, entries, running
 from portico.flow.channels import Channel, Origin
 from portico.flow.delivering import Outbox
 from portico.flow.dispatch import Dispatcher
@@ -65,7 +65,7 @@ class House:
     running: Running = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     recaller: Recaller = field(init=False)
-    policies: dict[str, intake.Policy] = field(default_factory=dict)
+    policies: dict[str, entries.Policy] = field(default_factory=dict)
     waiters: dict[SignalId, Waiter] = field(default_factory=dict)
     ids: IdMaker = field(init=False)
 
@@ -128,7 +128,7 @@ class House:
     def new_channel(self, name: str) -> Channel:
         """A channel of the site, not started."""
         base = self.base
-        world = intake.World(
+        world = entries.World(
             self.journal.writer,
             self.dispatcher,
             self.ids,

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from portico import ids
-from portico.flow import delivering, intake, running
+from portico.flow import delivering, entries, running
 from portico.flow.channels import Origin
 from portico.ids import SignalId
 from portico.policy import repeats, retry, settings
@@ -24,10 +24,10 @@ def origin_of(channel: Channel) -> Origin:
     return Origin(channel.source.type, str(getattr(options, "listen", "")), options)
 
 
-def policy_of(channel: Channel) -> intake.Policy:
+def policy_of(channel: Channel) -> entries.Policy:
     """What its intake decides by."""
     known = channel.duplicates
-    return intake.Policy(
+    return entries.Policy(
         settings.rules_of(channel),
         settings.answering_of(channel),
         channel.acknowledge.timeout,
