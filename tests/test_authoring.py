@@ -23,8 +23,8 @@ def msg():
 def test_its_names_are_pinned():
     """A transform written today imports the same names tomorrow."""
     assert set(authoring.__all__) == {
-        "DELETED", "Deleted", "Message", "MessageError", "Permanent", "Segment", "Table",
-        "Transient", "log", "table",
+        "DELETED", "DateTime", "Deleted", "Message", "MessageError", "Permanent", "Segment",
+        "Table", "Transient", "log", "table",
     }  # fmt: skip
     assert all(getattr(authoring, name) is not None for name in authoring.__all__)
 

@@ -27,6 +27,7 @@ does.
 """
 
 from portico.errors import MessageError, Permanent, Transient
+from portico.hl7.datetimes import DateTime
 from portico.hl7.message import Message
 from portico.hl7.reading import DELETED, Deleted
 from portico.hl7.view import Segment
@@ -35,6 +36,7 @@ from portico.steps.ambient import log, table
 
 __all__ = [
     "DELETED",
+    "DateTime",
     "Deleted",
     "Message",
     "MessageError",

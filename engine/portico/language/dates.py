@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
 
 from portico.clock import moment
+from portico.hl7.datetimes import DateTime
 
 _OFFSET = r"(?P<zone>Z|[+-]\d\d:?\d\d)?"
 _HL7 = re.compile(
@@ -34,17 +34,7 @@ _NAMES = ("year", "month", "day", "hour", "minute", "second")
 _PLACES = {"Y": 0, "m": 1, "d": 2, "H": 3, "M": 4, "S": 5}
 
 
-class Date(NamedTuple):
-    """parts: year to second, as many as were written, at least the year. rest: digits behind
-    the second's point. zone: minutes east of UTC, None when not written.
-    """
-
-    parts: tuple[int, ...]
-    rest: str = ""
-    zone: int | None = None
-
-
-def read(text: str) -> Date | None:
+def read(text: str) -> DateTime | None:
     """The date of a text, None when it is not one (the 30th of February is not one)."""
     match = _HL7.fullmatch(text) or _ISO.fullmatch(text)
     if match is None:
@@ -54,13 +44,13 @@ def read(text: str) -> Date | None:
         datetime(*parts, *(1, 1)[len(parts) - 1 :], tzinfo=UTC)  # type: ignore[arg-type,misc]
     except ValueError:
         return None
-    return Date(parts, match["rest"] or "", _minutes(match["zone"]))
+    return DateTime(parts, match["rest"] or "", _minutes(match["zone"]))
 
 
-def of_nanoseconds(ns: int) -> Date:
+def of_nanoseconds(ns: int) -> DateTime:
     """The date of nanoseconds since 1970, in UTC, to the millisecond."""
     at = moment(ns)
-    return Date(at.timetuple()[:6], f"{at.microsecond // 1000:03d}", 0)
+    return DateTime(at.timetuple()[:6], f"{at.microsecond // 1000:03d}", 0)
 
 
 def is_time(text: str) -> bool:
@@ -69,7 +59,7 @@ def is_time(text: str) -> bool:
     return _TIME.fullmatch(text) is not None or (date is not None and len(date.parts) > 3)
 
 
-def compare(one: Date, other: Date) -> int:
+def compare(one: DateTime, other: DateTime) -> int:
     """-1, 0 or 1, to the precision that both have. Zones count when both are written."""
     one, other = (_in_utc(one), _in_utc(other)) if _zoned(one, other) else (one, other)
     size = min(len(one.parts), len(other.parts))
@@ -80,7 +70,7 @@ def compare(one: Date, other: Date) -> int:
     return (left > right) - (left < right)
 
 
-def iso(date: Date) -> str:
+def iso(date: DateTime) -> str:
     """`2026-11-20T19:37:39.123Z`, as far as it goes."""
     parts = [f"{part:02d}" for part in date.parts]
     parts[0] = f"{date.parts[0]:04d}"
@@ -89,7 +79,7 @@ def iso(date: Date) -> str:
 
 
 @lru_cache(maxsize=512)
-def formatter(layout: str) -> Callable[[Date], str]:
+def formatter(layout: str) -> Callable[[DateTime], str]:
     """A function that writes dates by `%Y%m%d%H%M%S`, `%f` (microseconds), `%z` (`+0100`).
 
     Raises ValueError for any other directive. The function raises ValueError when the date
@@ -101,13 +91,13 @@ def formatter(layout: str) -> Callable[[Date], str]:
                 f"'%{match[1]}' is not known in dates; %Y %m %d %H %M %S %f %z are"
             )
 
-    def write(date: Date) -> str:
+    def write(date: DateTime) -> str:
         return _DIRECTIVE.sub(lambda match: _directive(date, match[1]), layout)
 
     return write
 
 
-def _directive(date: Date, letter: str) -> str:
+def _directive(date: DateTime, letter: str) -> str:
     if letter in _PLACES:
         place = _PLACES[letter]
         if place >= len(date.parts):
@@ -118,7 +108,7 @@ def _directive(date: Date, letter: str) -> str:
     return "%" if letter == "%" else _zone_text(date, "", "+0000")
 
 
-def _zone_text(date: Date, between: str, utc: str) -> str:
+def _zone_text(date: DateTime, between: str, utc: str) -> str:
     if date.zone is None:
         return ""
     if date.zone == 0:
@@ -137,12 +127,12 @@ def _minutes(zone: str | None) -> int | None:
     return -total if zone.startswith("-") else total
 
 
-def _zoned(one: Date, other: Date) -> bool:
+def _zoned(one: DateTime, other: DateTime) -> bool:
     both = one.zone is not None and other.zone is not None
     return both and min(len(one.parts), len(other.parts)) > 3
 
 
-def _in_utc(date: Date) -> Date:
+def _in_utc(date: DateTime) -> DateTime:
     local = datetime(*date.parts, tzinfo=UTC)  # type: ignore[arg-type,misc]
     at = local - timedelta(minutes=date.zone or 0)
-    return Date(at.timetuple()[: len(date.parts)], date.rest, 0)
+    return DateTime(at.timetuple()[: len(date.parts)], date.rest, 0)

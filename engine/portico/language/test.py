@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import re2
 
 from portico.errors import PathInvalid
+from portico.hl7.datetimes import DateTime
 from portico.hl7.reading import DELETED
 from portico.language import dates
 from portico.language.context import Context
@@ -251,7 +252,7 @@ def _by_number(value: Value, bound: Decimal, holds: Callable[[Any, Any], bool]) 
     return isinstance(value, str) and is_number(value) and holds(Decimal(value), bound)
 
 
-def _by_date(value: Value, bound: dates.Date, holds: Callable[[Any, Any], bool]) -> bool:
+def _by_date(value: Value, bound: DateTime, holds: Callable[[Any, Any], bool]) -> bool:
     date = dates.read(value) if isinstance(value, str) else None
     return date is not None and holds(dates.compare(date, bound), 0)
 
