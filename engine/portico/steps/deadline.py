@@ -6,6 +6,7 @@ The pool's kill stands behind it for code that cannot be interrupted.
 import signal
 import threading
 from collections.abc import Callable
+from functools import cache
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -24,12 +25,18 @@ def call(seconds: float, function: Callable[..., T], *args: Any, **named: Any) -
     """
     if threading.current_thread() is not threading.main_thread():
         return function(*args, **named)
-    signal.signal(signal.SIGALRM, _expire)
+    _install()
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         return function(*args, **named)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@cache
+def _install() -> None:
+    """Once a process: it costs as much as a field's edit."""
+    signal.signal(signal.SIGALRM, _expire)
 
 
 def _expire(number: int, frame: FrameType | None) -> None:

@@ -99,6 +99,7 @@ class _Child:
             self._runner = self._loader(message)
             gc.collect()
             gc.freeze()
+            gc.set_threshold(20_000, 20, 20)  # a message's values hardly ever form cycles
         except BaseException as error:  # noqa: BLE001  the fence of a load: site code raises anything
             self._connection.sendall(
                 protocol.encode(LoadFailed(f"{type(error).__name__}: {error}"[:_TEXT_LIMIT]))
