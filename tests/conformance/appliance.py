@@ -9,24 +9,26 @@ from pathlib import Path
 
 from conformance.words import END, START, frames
 
-WHEN = {
-    "auto": "{when: processed, mode: auto}",
-    "original": "{when: processed, mode: original}",
-    "enhanced": "{when: processed, mode: enhanced}",
-    "none": "{when: processed, mode: none}",
-    "journaled": "{when: journaled}",
-    "told": "{when: journaled, text: 'Kept for {PID-5.1}'}",
-    "choosy": "{when: journaled}",
-    "held": "{when: delivered, timeout: 300ms}",
-    "to_python": "{when: delivered, timeout: 20s}",
-    "to_node": "{when: delivered, timeout: 20s}",
+CHANNELS = {
+    "auto": "acknowledge: {when: processed, mode: auto}",
+    "original": "acknowledge: {when: processed, mode: original}",
+    "enhanced": "acknowledge: {when: processed, mode: enhanced}",
+    "none": "acknowledge: {when: processed, mode: none}",
+    "journaled": "acknowledge: {when: journaled}",
+    "told": "acknowledge: {text: 'Kept for {PID-5.1}'}",
+    "choosy": "unmatched: refuse",
+    "errors": "batch: {counts: lenient, reply: errors}",
+    "single": "batch: no",
+    "held": "acknowledge: {when: delivered, timeout: 300ms}",
+    "to_python": "acknowledge: {when: delivered, timeout: 20s}",
+    "to_node": "acknowledge: {when: delivered, timeout: 20s}",
 }
+SENDING = ("held", "to_python", "to_node")
 CHANNEL = """\
 channel: {name}
 source: {{type: mllp, listen: "127.0.0.1:{port}"}}
 order_by: none
-unmatched: {unmatched}
-acknowledge: {acknowledge}
+{options}
 ---
 """
 AGENTS = """\
@@ -45,7 +47,7 @@ steps:
 ---
 agent: keep
 goal: Do nothing more with what is journaled
-on: {channel: [journaled, told]}
+on: {channel: [journaled, told, errors, single]}
 steps: [{filter: {keep: {MSH-9: {exists: yes}}}}]
 ---
 agent: choose
@@ -79,35 +81,18 @@ def free_ports(count: int) -> list[int]:
 
 
 class Appliance:
-    """`portico run` on a site of this room. ports: by channel; peers: where it sends to."""
+    """`portico run` on a site with these documents. ports: of its channels, by name."""
 
-    def __init__(self, folder: Path) -> None:
-        sending = ("held", "to_python", "to_node")
-        ports = iter(free_ports(len(WHEN) + len(sending) + 1))
-        self.ports = {name: next(ports) for name in WHEN}
-        self.peers = {name: next(ports) for name in sending}
+    def __init__(self, folder: Path, documents: str, ports: dict[str, int]) -> None:
+        self.ports = ports
         self.site, self.log = folder / "site", folder / "log"
         (self.site / "channels").mkdir(parents=True)
         (self.site / "config").mkdir()
-        (self.site / "channels/all.yaml").write_text(self._documents())
+        (self.site / "channels/all.yaml").write_text(documents)
         self._environment = {
             **{name: text for name, text in os.environ.items() if name[:8] != "PORTICO_"},
-            "PORTICO_METRICS": f"127.0.0.1:{next(ports)}",
-            "PORTICO_DATA": str(folder / "var"),
+            "PORTICO_METRICS": f"127.0.0.1:{free_ports(1)[0]}",
         }
-
-    def _documents(self) -> str:
-        text = "".join(
-            CHANNEL.format(
-                name=name,
-                port=self.ports[name],
-                acknowledge=acknowledge,
-                unmatched="refuse" if name == "choosy" else "drop",
-            )
-            for name, acknowledge in WHEN.items()
-        )
-        senders = "".join(SENDER.format(name=name, port=n) for name, n in self.peers.items())
-        return text + AGENTS + senders
 
     def start(self) -> None:
         """Until every channel listens."""
@@ -148,3 +133,18 @@ class Appliance:
     def answers(self, channel: str, *contents: bytes) -> list[bytes]:
         """The frames that come back."""
         return frames(self.raw(channel, b"".join(START + one + END for one in contents)))
+
+
+class Whole(Appliance):
+    """With every channel of this room. peers: the ports that it sends to, by channel."""
+
+    def __init__(self, folder: Path) -> None:
+        numbers = iter(free_ports(len(CHANNELS) + len(SENDING)))
+        ports = {name: next(numbers) for name in CHANNELS}
+        self.peers = {name: next(numbers) for name in SENDING}
+        channels = "".join(
+            CHANNEL.format(name=name, port=ports[name], options=options)
+            for name, options in CHANNELS.items()
+        )
+        senders = "".join(SENDER.format(name=name, port=n) for name, n in self.peers.items())
+        super().__init__(folder, channels + AGENTS + senders, ports)

@@ -464,3 +464,19 @@ async def test_python_hl7_acknowledges(sending):
     for i in range(3):
         assert (await sender.send(delivery(message(f"id{i}")))).code == "AA"
     server.close()
+
+
+async def test_a_half_open_peer_is_found_within_the_probe_interval(sending, peer):
+    """M6: the kernel's keep-alive on the lines that rest, and the limit on unread bytes."""
+    sender = await sending(peer.address, probe="20s")
+    await sender.send()
+    [line] = sender.destination._lines
+    handle = line.transport.getHandle()
+
+    def option(name: int) -> int:
+        return handle.getsockopt(socket.IPPROTO_TCP, name)
+
+    assert handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    probes = option(socket.TCP_KEEPINTVL) * option(socket.TCP_KEEPCNT)
+    assert option(socket.TCP_KEEPIDLE) + probes <= 20
+    assert option(socket.TCP_USER_TIMEOUT) == 20_000
