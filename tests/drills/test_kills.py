@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc"
 
 
 async def test_engine_killed_eight_times_loses_nothing(ground, seed, record):
-    """P1, P3, P4: kill -9 of the engine; the journal is read while it is dead."""
+    """P1, P3, P4, M8: kill -9 of the engine; the journal is read while it is dead."""
     async with Drill(ground, seed, Plan(pace=0.004)) as drill:
         await drill.load()
         for number in range(8):

@@ -44,7 +44,7 @@ def test_an_exact_code_goes_before_the_longest_beginning():
 
 
 def test_waits_double_up_to_the_most():
-    """1 2 4 8 8; the spread is a tenth either way; ten thousand tries overflow nothing."""
+    """M6: 1 2 4 8 8; the spread is a tenth either way; ten thousand tries overflow nothing."""
     assert [retry.delay(1, 8, n, 0.5) for n in range(1, 6)] == [1, 2, 4, 8, 8]
     assert retry.delay(1, 8, 10_000, 0.0) == pytest.approx(7.2)
     assert retry.delay(1, 8, 10_000, 1.0) == pytest.approx(8.8)
