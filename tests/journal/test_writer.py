@@ -1,4 +1,4 @@
-"""The group commit on a real PostgreSQL: what is told was stored, and what was stored is told."""
+"""The group commit on a real PostgreSQL: told means stored, and stored means told."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -304,7 +304,7 @@ async def test_a_row_at_fault_is_found_and_the_others_are_stored(journal, journa
 async def test_a_lost_connection_fails_what_arrives_and_stores_the_rest_later(
     journal, journal_url, heard
 ):
-    """P7 and P8: no answer while the journal is away; a conclusion is stored once it is back."""
+    """P7, P8: no answer while the journal is away; a conclusion is stored when it is back."""
     signal = a_signal()
     ((seq, _),) = await store(journal, signal)
     await rows(
@@ -356,7 +356,7 @@ async def test_an_engine_takes_its_own_old_lease_at_once(journal_url, heard):
 
 
 async def test_what_waits_is_read_back_in_order_with_what_it_has_had(journal):
-    """After a restart the work is what the journal says: sessions had, Deliveries had, repeats."""
+    """After a restart the work is what the journal says, with all that a Signal has had."""
     one, two = a_signal(b"1", repeat_key=5), a_signal(b"2", repeat_key=5, patient="p")
     (first, _), (second, _) = await store(journal, one, two)
     await conclude(journal, one, first, state=None, owed=(Owed(1, "lab", "k", 0),))

@@ -28,12 +28,11 @@ _EPOCH_2000_MICROS = 946_684_800_000_000
 
 def blobs(values: Sequence[bytes], oid: int = BYTEA) -> bytes:
     """An array of byte strings: 16 bytes each for UUID, UTF-8 for JSON and TEXT."""
-    parts = [_HEAD.pack(1, 0, oid, len(values), 1)]
-    for value in values:
-        size = len(value)
-        parts.append(_SHORT[size] if size < 4096 else pack("!i", size))
-        parts.append(value)
-    return b"".join(parts)
+    try:
+        cells = [piece for value in values for piece in (_SHORT[len(value)], value)]
+    except IndexError:
+        cells = [piece for value in values for piece in (pack("!i", len(value)), value)]
+    return _HEAD.pack(1, 0, oid, len(values), 1) + b"".join(cells)
 
 
 def uuids(values: Sequence[bytes]) -> bytes:
@@ -51,7 +50,13 @@ def maybe_uuids(values: Sequence[bytes | None]) -> bytes:
 
 def texts(values: Sequence[str]) -> bytes:
     """An array of texts; what PostgreSQL cannot hold (NUL, lone surrogates) becomes U+FFFD."""
-    return blobs([_storable(value) for value in values], TEXT)
+    try:
+        cells = [value.encode() for value in values]
+    except UnicodeEncodeError:
+        return blobs([_storable(value) for value in values], TEXT)
+    if b"\0" in b"".join(cells):
+        cells = [_storable(value) for value in values]
+    return blobs(cells, TEXT)
 
 
 def _storable(value: str) -> bytes:
