@@ -1,0 +1,234 @@
+"""Real engines in processes of their own, and peers on real sockets."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from portico.hl7 import ack
+from portico.hl7.header import read
+from portico.wire.mllp import MllpDecoder, encode
+
+ADT = "MSH|^~\\&|HIS|ST|LAB|ST|2026||{kind}|{control_id}|P|2.5\rPID|||{patient}||MUSTER\r"
+
+
+def free_port():
+    """A port that nobody has at the moment."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+def until(holds, seconds=20.0):
+    """Look again until it holds; gives what it gave. Fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.02)
+    return found
+
+
+def message(control_id="1", patient="7", kind="ADT^A01"):
+    """An HL7 message."""
+    return ADT.format(control_id=control_id, patient=patient, kind=kind).encode()
+
+
+class Client:
+    """One MLLP connection."""
+
+    def __init__(self, port):
+        self._socket = socket.create_connection(("127.0.0.1", port), 10)
+        self._socket.settimeout(20)
+        self._decoder = MllpDecoder(1 << 20)
+        self._answers = []
+
+    def send(self, content, raw=False):
+        """A frame, or bytes as they are."""
+        self._socket.sendall(content if raw else encode(content))
+
+    def answer(self):
+        """The next answer; b"" when the connection ends instead."""
+        while not self._answers:
+            try:
+                data = self._socket.recv(65536)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                return b""
+            self._answers += self._decoder.feed(data)
+        return self._answers.pop(0)
+
+    def ask(self, content):
+        """MSA-1 of the answer, or `close`."""
+        self.send(content)
+        answer = self.answer()
+        found = re.search(rb"MSA.(\w+)", answer)
+        return found[1].decode() if found else "close"
+
+    def close(self):
+        """Hang up."""
+        self._socket.close()
+
+
+class Sink:
+    """An MLLP peer that says AA and remembers, in a thread."""
+
+    def __init__(self, port=None):
+        self.port = port or free_port()
+        self.got = []
+        self._open = True
+        self._listening = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while self._open:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        decoder = MllpDecoder(1 << 20)
+        while data := connection.recv(65536):
+            for frame in decoder.feed(data):
+                header = read(frame)
+                self.got.append(header.control_id.decode("latin-1"))
+                told = ack.build(header, code="AA", control_id="9", at_ns=0)
+                connection.sendall(encode(told))
+
+    def close(self):
+        """Listen no more."""
+        self._open = False
+        self._listening.close()
+
+
+class Appliance:
+    """`portico run` on a site of its own, in a folder with a space."""
+
+    def __init__(self, folder, documents, journal=None, wrap=(), **variables):
+        self.site, self.log = folder / "a site", folder / "log"
+        self.metrics_port = free_port()
+        self._wrap = wrap
+        kept = {name: text for name, text in os.environ.items() if name[:8] != "PORTICO_"}
+        own = {"PORTICO_METRICS": f"127.0.0.1:{self.metrics_port}", **variables}
+        if journal:
+            own["PORTICO_JOURNAL_URL"] = journal
+        self.environ = {**kept, **own}
+        for name in ("channels", "config", "transforms"):
+            (self.site / name).mkdir(parents=True)
+        (self.site / "transforms/__init__.py").touch()
+        self.write(documents)
+        self.process = None
+
+    def write(self, documents):
+        """The site's documents."""
+        (self.site / "channels/all.yaml").write_text(documents)
+
+    def start(self, ready=True):
+        """Run it; waits for `ready`."""
+        self.process = subprocess.Popen(
+            [*self._wrap, sys.executable, "-m", "portico", "run", "--site", str(self.site)],
+            env=self.environ,
+            cwd=self.site,
+            stdout=subprocess.PIPE,
+            stderr=self.log.open("ab"),
+        )
+        if ready:
+            assert self.process.stdout.readline() == b"ready\n", self.log.read_text()
+        return self
+
+    def end(self, number=signal.SIGTERM):
+        """Its exit code after that signal."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def reload(self):
+        """SIGHUP."""
+        self.process.send_signal(signal.SIGHUP)
+
+    def said(self, event):
+        """How often the log tells this event."""
+        return self.log.read_text().count(f"event={event} ")
+
+    def metrics(self):
+        """All samples, by name with labels."""
+        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as page:
+            lines = page.read().decode().splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
+    def status(self):
+        """`portico status --json`."""
+        command = [sys.executable, "-m", "portico", "status", "--json", "--site", self.site]
+        done = subprocess.run(command, env=self.environ, capture_output=True, check=True)
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def folders(memory_folder):
+    """Makes folders that every user may pass."""
+
+    def make():
+        top = Path(tempfile.mkdtemp(prefix="server-", dir=memory_folder))
+        top.chmod(0o755)
+        return top
+
+    return make
+
+
+@pytest.fixture
+def appliance(folders):
+    """Makes appliances, not started; those that still run are killed after the test."""
+    made = []
+
+    def make(documents, **settings):
+        made.append(Appliance(folders(), documents, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one.process is not None and one.process.poll() is None:
+            one.process.kill()
+            one.process.wait(10)
+        shutil.rmtree(one.site.parent, ignore_errors=True)
+
+
+@pytest.fixture
+def url(journal_url):
+    """The same database as PORTICO_JOURNAL_URL wants it."""
+    return url_of(journal_url)
+
+
+def url_of(conninfo, **changes):
+    """A conninfo as a URL."""
+    parts = {**conninfo_to_dict(conninfo), **changes}
+    name = parts.pop("dbname")
+    user, password = parts.pop("user"), parts.pop("password", "")
+    query = urllib.parse.urlencode(parts)
+    return f"postgresql://{user}:{urllib.parse.quote(password)}@/{name}?{query}"
+
+
+@pytest.fixture(scope="session")
+def server():
+    """What this folder's tests are made of."""
+    return SimpleNamespace(
+        Appliance=Appliance, Client=Client, Sink=Sink, free_port=free_port, until=until,
+        message=message, encode=encode, url_of=url_of,
+    )  # fmt: skip
