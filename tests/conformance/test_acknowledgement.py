@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import time
 
 import pytest
 
@@ -245,6 +246,22 @@ def test_the_same_message_again_gets_the_same_answer(appliance):
     first = appliance.say("journaled", content)
 
     assert first and appliance.say("journaled", content) == first
+
+
+@pytest.mark.xfail(strict=True, reason="looking for a repeat costs more with each duplicate")
+def test_a_sender_that_repeats_one_message_for_ever_slows_nobody(appliance):
+    """A13, P6: the two-thousandth repeat costs about as much as a new message."""
+    one = message()
+    appliance.answers("journaled", *[one] * 2000)
+
+    def seconds(*contents: bytes) -> float:
+        begun = time.perf_counter()
+        assert len(appliance.answers("journaled", *contents)) == len(contents)
+        return time.perf_counter() - begun
+
+    fresh_ones = min(seconds(*(message() for _ in range(500))) for _ in range(2))
+    repeats = min(seconds(*[one] * 500) for _ in range(2))
+    assert repeats < 5 * fresh_ones
 
 
 def test_after_a_refusal_the_same_message_runs_anew(appliance):
