@@ -73,7 +73,7 @@ def test_a_finding_reads_as_the_style_asks(site):
 
 def test_load_site_raises_every_error_and_no_warning(site):
     """SiteInvalid holds what keeps the engine from starting."""
-    site.write({"channels/a.yaml": "order_by: none\n" + CHANNEL + "start: maybe\n"})
+    site.write({"channels/a.yaml": "order_by: none\n" + CHANNEL + "unmatched: maybe\n"})
 
     with pytest.raises(SiteInvalid) as raised:
         load_site(site.root, {})

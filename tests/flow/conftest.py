@@ -282,7 +282,8 @@ class Engine:
             RunningWorld(
                 self.journal, self.pool, self.time, self.time.later, lambda: 0.5,
                 self.events.append, MetricsTwin(), self.recaller.emitted, self.queued.append,
-                lambda to, key, signal, number: key, self.dispatcher.ended,
+                lambda to, key, signal, number: key, lambda run, output, number: output.file,
+                self.dispatcher.ended,
             )
         )  # fmt: skip
         self.running.adopt({"a": Terms("v1"), "b": Terms("v1")})

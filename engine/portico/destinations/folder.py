@@ -13,8 +13,10 @@ from typing import Any, Literal
 from portico import ids
 from portico.destinations import placing
 from portico.destinations.contract import DestinationType, Done, Surroundings
+from portico.language.template import Template
 from portico.model.delivery import Answered, Attempt, Delivery
 from portico.spec.fields import Options
+from portico.spec.rules import TemplateField
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -27,7 +29,7 @@ class FolderTarget(Options):
     """
 
     path: str
-    file: str = "{received:%Y%m%d%H%M%S}-{id}.hl7"
+    file: TemplateField = Template.parse("{received:%Y%m%d%H%M%S}-{id}.hl7")
     exists: Literal["fail", "number", "replace"] = "number"
 
 

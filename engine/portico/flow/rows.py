@@ -12,12 +12,13 @@ from portico.model.signal import Signal
 from portico.model.verdict import Failure, Output, SessionResult
 
 Lane = Callable[[str, str, SignalId, int], str]
+Name = Callable[[Run, Output, int], str]
 
 
-def owed(run: Run, outputs: tuple[Output, ...], lane: Lane) -> tuple[Owed, ...]:
-    """Numbers, lanes and bodies; bytes that an earlier output has are stored once.
+def owed(run: Run, outputs: tuple[Output, ...], lane: Lane, name: Name) -> tuple[Owed, ...]:
+    """Numbers, lanes, names and bodies; bytes that an earlier output has are stored once.
 
-    lane: of (destination, order key, Signal, Delivery).
+    lane: of (destination, order key, Signal, Delivery). name: of the file, empty for none.
     """
     made, parts = [], {run.signal.content: 0}
     for output in outputs:
@@ -33,7 +34,7 @@ def owed(run: Run, outputs: tuple[Output, ...], lane: Lane) -> tuple[Owed, ...]:
                 part,
                 content if part == number else None,
                 output.control_id,
-                output.file,
+                name(run, output, number),
             )
         )
     return tuple(made)

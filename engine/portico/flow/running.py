@@ -20,7 +20,6 @@ from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow import endings, rows
 from portico.flow.runs import STATE, Ending, Run
-from portico.ids import SignalId
 from portico.journal.contract import Conclusion, Owed, ParkedRow, Pending, SessionRow, Writer
 from portico.model.delivery import Delivery
 from portico.model.signal import Signal
@@ -65,7 +64,8 @@ class World:
     """What running needs of the engine.
 
     emitted: makes a Pending of what an agent emits. queue: takes a committed Delivery. lane:
-    the lane of (destination, order key, Signal, Delivery). ended: a Run has left memory.
+    the lane of (destination, order key, Signal, Delivery).
+    name: of a Delivery's file. ended: a Run has left memory.
     """
 
     writer: Writer
@@ -77,7 +77,8 @@ class World:
     metrics: Metrics
     emitted: Callable[[Signal, Emission], Pending]
     queue: Callable[[Delivery], None]
-    lane: Callable[[str, str, SignalId, int], str]
+    lane: rows.Lane
+    name: rows.Name
     ended: Callable[[Run], None]
 
 
@@ -246,7 +247,7 @@ class Running:
         last, parked = not run.todo, None
         if self._judge(run, result, last) is SignalState.PARKED:
             parked = self._parked(attempt, result, now)
-        owed = rows.owed(run, result.outputs, self._world.lane)
+        owed = rows.owed(run, result.outputs, self._world.lane, self._world.name)
         self._world.metrics.session(attempt.agent, result.kind, result.micros)
         self._world.writer.conclude(
             Conclusion(

@@ -98,6 +98,7 @@ class House:
                 self.recaller.emitted,
                 self._queue,
                 terms.lane_namer(lambda: self.site.destinations),
+                terms.file_namer(lambda: self.site.destinations),
                 self.dispatcher.ended,
             )
         )

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from portico import ids
 from portico.flow import delivering, entries, running
 from portico.flow.channels import Origin
+from portico.flow.runs import Run
 from portico.ids import SignalId
-from portico.policy import repeats, retry, settings
+from portico.model.verdict import Output
+from portico.policy import naming, repeats, retry, settings
 from portico.spec.agent import Agent
 from portico.spec.channel import Channel
 from portico.spec.destination import Destination
@@ -61,6 +63,22 @@ def lane_namer(
         return key if order == "key" and key else ids.delivery_text(signal, number)
 
     return lane
+
+
+def file_namer(
+    destinations: Callable[[], Mapping[str, Destination]],
+) -> Callable[[Run, Output, int], str]:
+    """What a Delivery's file is called: as its `send` says, else as its destination does."""
+
+    def name(run: Run, output: Output, number: int) -> str:
+        spec = destinations().get(output.destination)
+        made = getattr(spec.options, "file", None) if spec else None
+        if output.file or made is None:
+            return output.file
+        content = run.signal.content if output.content is None else output.content
+        return naming.file_name(made, content, run.envelope, run.signal.id, number)
+
+    return name
 
 
 def run_terms(agent: Agent, version: str) -> running.Terms:

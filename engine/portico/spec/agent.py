@@ -80,7 +80,7 @@ class Agent(Options):
     summary: Text = ""
     owner: Text = ""
     was: Annotated[str | None, Later("renaming with `was`")] = None
-    start: Literal["running", "paused"] = "running"
+    start: Annotated[str, Later("starting paused", "running")] = "running"
     goal: Text
     on: ConditionField
     steps: Annotated[Any, PlainValidator(_raw), WithJsonSchema({"type": ["array", "object"]})]

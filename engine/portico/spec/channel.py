@@ -195,7 +195,7 @@ class Channel(Options):
     summary: Text = ""
     owner: Text = ""
     was: Annotated[str | None, Later("renaming with `was`")] = None
-    start: Literal["running", "paused"] = "running"
+    start: Annotated[str, Later("starting paused", "running")] = "running"
     source: Annotated[
         Source,
         PlainValidator(source_of),

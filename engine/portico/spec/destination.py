@@ -74,7 +74,7 @@ class Destination(Options):
     summary: Text = ""
     owner: Text = ""
     was: Annotated[str | None, Later("renaming with `was`")] = None
-    start: Literal["running", "paused"] = "running"
+    start: Annotated[str, Later("starting paused", "running")] = "running"
     timeout: Duration = 30.0
     connect: Duration = 10.0
     idle: Duration = 3600.0

@@ -216,7 +216,9 @@ def name(text: str) -> str:
         return text
     near = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_") or "name"
     near = near if near[0].isalpha() else f"n_{near}"
-    raise ValueError(f"{text!r} is not a name (a-z, 0-9 and _, a letter first); try {near[:63]!r}")
+    raise ValueError(
+        f"{text!r} is not a name (a-z, 0-9 and _, a letter first); try {near[:63]!r}"
+    )
 
 
 def _listed(value: Any) -> Any:
