@@ -248,7 +248,6 @@ def test_the_same_message_again_gets_the_same_answer(appliance):
     assert first and appliance.say("journaled", content) == first
 
 
-@pytest.mark.xfail(strict=True, reason="looking for a repeat costs more with each duplicate")
 def test_a_sender_that_repeats_one_message_for_ever_slows_nobody(appliance):
     """A13, P6: the two-thousandth repeat costs about as much as a new message."""
     one = message()

@@ -1,7 +1,7 @@
 """The group commit on a real PostgreSQL: told means stored, and stored means told."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -37,22 +37,29 @@ class Heard:
     up: int = 0
     fenced: int = 0
     rejected: list[str] = field(default_factory=list)
+    broken: list[Exception] = field(default_factory=list)
     waiting: int = 0
     items: list[int] = field(default_factory=list)
+    when_down: Callable[[], None] = lambda: None
 
     def told(self) -> Told:
         """The hooks that fill it."""
         return Told(
             Hooks(
                 lambda items, seconds, books: self.items.append(items),
-                self.down.append,
+                self._down,
                 self._up,
                 self._fenced,
                 self.rejected.append,
+                self.broken.append,
             ),
             self._waiting,
             lambda done: None,
         )
+
+    def _down(self, error: JournalError) -> None:
+        self.down.append(error)
+        self.when_down()
 
     def _up(self) -> None:
         self.up += 1
@@ -69,6 +76,7 @@ class Inbound:
 
     def __init__(self, signal: Signal) -> None:
         self.signal = signal
+        self.known: tuple[Earlier, ...] = ()
         self.result: asyncio.Future = asyncio.get_running_loop().create_future()
         self.calls: list[str] = []
 
@@ -307,15 +315,14 @@ async def test_a_lost_connection_fails_what_arrives_and_stores_the_rest_later(
     """P7, P8: no answer while the journal is away; a conclusion is stored when it is back."""
     signal = a_signal()
     ((seq, _),) = await store(journal, signal)
+    lost = Inbound(a_signal())
+    heard.when_down = lambda: journal.writer.accept(lost)
     await rows(
         journal_url,
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where application_name = 'portico writer' and datname = current_database()",
     )
-    while journal.writer.open:
-        await asyncio.sleep(0.01)
-    lost = Inbound(a_signal())
-    journal.writer.accept(lost)
+    await asyncio.wait([lost.result])
     await conclude(journal, signal, seq)
 
     with pytest.raises(JournalError):
@@ -369,3 +376,19 @@ async def test_what_waits_is_read_back_in_order_with_what_it_has_had(journal):
     ]
     assert back[1].earlier == (Earlier(one.id, one.sha256),)
     assert back[1].signal == two or back[1].signal.received == two.received // 1000 * 1000
+
+
+async def test_a_callback_that_fails_takes_no_other_with_it(journal, heard):
+    """A fault of ours in one message's way is reported, and its flush goes on (P6, P10)."""
+
+    class Broken(Inbound):
+        def stored(self, seq: int, earlier: tuple[Earlier, ...]) -> None:
+            raise LookupError
+
+    good = Inbound(a_signal())
+    for pending in (Broken(a_signal()), good):
+        journal.writer.accept(pending)
+
+    await good.result
+    assert [type(fault) for fault in heard.broken] == [LookupError]
+    await store(journal, a_signal())

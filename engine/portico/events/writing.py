@@ -54,3 +54,16 @@ class RowRejected(Event):
     labels: ClassVar[tuple[str, ...]] = ("code",)
 
     code: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFailed(Event):
+    """A fault of ours after a commit: what it was about stays in the journal and is taken up
+    again at the next start. code: the exception's type; at: where it was raised.
+    """
+
+    level: ClassVar[str] = "error"
+    labels: ClassVar[tuple[str, ...]] = ("code",)
+
+    code: str
+    at: str

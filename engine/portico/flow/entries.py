@@ -17,6 +17,7 @@ from portico.errors import JournalError, MessageError
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow import endings
+from portico.flow.repeated import Repeated
 from portico.flow.runs import Ending, Run
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Earlier, Writer
@@ -92,11 +93,12 @@ class World:
 class Desk(Protocol):
     """What an Entry needs of its channel's intake.
 
-    looking: the tasks that look after earlier messages.
+    looking: the tasks that look after earlier messages; repeated: what they found.
     """
 
     world: World
     name: str
+    repeated: Repeated
     looking: set[asyncio.Task[None]]
 
     def told(self) -> None:
@@ -114,6 +116,7 @@ class Entry:
         "committed",
         "envelope",
         "intake",
+        "known",
         "left",
         "policy",
         "routed",
@@ -135,6 +138,7 @@ class Entry:
         self.arrival: Arrival | None = arrival
         self.signal, self.routed, self.agents, self.envelope = signal, routed, agents, envelope
         self.left = 0
+        self.known = intake.repeated.of(signal)
         self.aside = False
         self.committed = False  # the accept answer has left; the application's is owed
         self.timer: asyncio.TimerHandle | None = None
@@ -204,6 +208,8 @@ class Entry:
 
     def _go_on(self, seq: int) -> None:
         """Answer, or set a limit to the sender's wait; and run it."""
+        if self.known:
+            self.intake.repeated.drop(self.signal)
         self._promise()
         if not self.agents:
             self._park(seq, endings.NOBODY)
@@ -279,6 +285,7 @@ class Entry:
         """first: the one that it repeats, if it does."""
         world, changed = self.intake.world, self.policy.duplicates.changed
         if kin is Kinship.SAME:
+            self.intake.repeated.add(self.signal, first)
             self._set_aside(seq)
             self._tell(self._accepted(first))
             world.writer.conclude(endings.duplicate(self.signal, seq, world.clock))

@@ -10,6 +10,7 @@ from portico import ids
 from portico.errors import MessageError
 from portico.flow.bundles import Bundle
 from portico.flow.entries import Entry, Policy, World
+from portico.flow.repeated import Repeated
 from portico.hl7.batch import is_batch
 from portico.language.context import Context
 from portico.listeners.contract import Arrival
@@ -33,6 +34,7 @@ class Intake:
         self.pressed = pressed
         self.name = policy.rules.origin
         self.owed = 0
+        self.repeated = Repeated()
         self.looking: set[asyncio.Task[None]] = set()
 
     def receive(self, arrival: Arrival) -> None:

@@ -123,7 +123,7 @@ def _kinship(recovered: Recovered, policy: Policy | None) -> Kinship:
 class Emitted:
     """An emitted Signal between its session's commit and its run (journal Pending)."""
 
-    __slots__ = ("_agents", "_envelope", "_recaller", "signal")
+    __slots__ = ("_agents", "_envelope", "_recaller", "known", "signal")
 
     def __init__(
         self,
@@ -134,6 +134,7 @@ class Emitted:
     ) -> None:
         self._recaller = recaller
         self.signal = signal
+        self.known: tuple[Earlier, ...] = ()
         self._agents = agents
         self._envelope = envelope
 

@@ -46,7 +46,8 @@ class Batch:
         seq = self.number << SEQ_SHIFT
         inbound = self.inbound()
         if inbound:
-            if keys := [p.signal.repeat_key for p in inbound if p.signal.repeat_key]:
+            asked = (p.signal.repeat_key for p in inbound if not p.known)
+            if keys := [key for key in asked if key]:
                 out.append((statements.REPEATS, [columns.int8s(keys), window]))
             out.append((statements.ACCEPT, self._accepts(inbound, seq)))
         if self.conclusions:
@@ -59,8 +60,8 @@ class Batch:
         out.append((statements.NEXT, []))
         return out
 
-    def tell(self, rows: Rows) -> None:
-        """Call everybody back, in the journal's order."""
+    def tell(self, rows: Rows) -> list[Exception]:
+        """Call everybody back, in the journal's order. Returns what went wrong in callbacks."""
         found = _earlier(rows)
 
         def earlier(signal: Signal) -> tuple[Earlier, ...]:
@@ -72,22 +73,35 @@ class Batch:
                 found[key] = (Earlier(signal.id, signal.sha256), *before)
             return before
 
-        self._tell(earlier)
+        return self._tell(earlier)
 
-    def tell_late(self, found: dict[bytes, tuple[Earlier, ...]]) -> None:
+    def tell_late(self, found: dict[bytes, tuple[Earlier, ...]]) -> list[Exception]:
         """The same for a flush whose own answer was lost; repeats by the Signal's id."""
-        self._tell(lambda signal: found.get(signal.id, ()))
+        return self._tell(lambda signal: found.get(signal.id, ()))
 
-    def _tell(self, earlier: Callable[[Signal], tuple[Earlier, ...]]) -> None:
+    def _tell(self, earlier: Callable[[Signal], tuple[Earlier, ...]]) -> list[Exception]:
+        """The fence of each callback: what one does wrong is no other's loss."""
+        faults: list[Exception] = []
         seq = self.number << SEQ_SHIFT
         for pending in self.inbound():
-            pending.stored(seq, earlier(pending.signal))
+            try:
+                before = earlier(pending.signal)
+                pending.stored(seq, pending.known or before)
+            except Exception as fault:  # noqa: BLE001
+                faults.append(fault)
             seq += 1
         for conclusion in self.conclusions:
-            conclusion.stored(seq)
+            try:
+                conclusion.stored(seq)
+            except Exception as fault:  # noqa: BLE001
+                faults.append(fault)
             seq += len(conclusion.owed)
         for mark in self.marks:
-            mark.stored()
+            try:
+                mark.stored()
+            except Exception as fault:  # noqa: BLE001
+                faults.append(fault)
+        return faults
 
     def inbound(self) -> list[Pending]:
         """What arrived, then what the sessions of this batch emit."""

@@ -26,9 +26,13 @@ class Earlier(Struct, frozen=True, gc=False):
 
 
 class Pending(Protocol):
-    """A Signal on its way into the journal."""
+    """A Signal on its way into the journal.
+
+    known: what it repeats, where that is known: the journal is then not asked for it.
+    """
 
     signal: Signal
+    known: tuple[Earlier, ...]
 
     def stored(self, seq: int, earlier: tuple[Earlier, ...]) -> None:
         """It is durable, at this place of the journal's order."""

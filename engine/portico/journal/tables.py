@@ -56,7 +56,7 @@ signal = Table(
     Index("signal_by_origin", "origin", "id"),
     Index("signal_by_control_id", "control_id"),
     Index("signal_by_patient", "patient", postgresql_where=text("patient <> ''")),
-    Index("signal_by_repeat_key", "repeat_key", postgresql_where=text("repeat_key <> 0")),
+    Index("signal_by_repeat_key", "repeat_key", "id", postgresql_where=text("repeat_key <> 0")),
     postgresql_partition_by="RANGE (id)",
 )
 

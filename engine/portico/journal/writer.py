@@ -50,6 +50,7 @@ class Hooks:
     flushed: items, seconds and changes of the books of each flush. down/up: the journal
     cannot/can be written. fenced: the lease is lost, the engine must end. rejected: the
     database refused one item for good; its Signal or Delivery stays where the journal has it.
+    broken: a callback of ours failed; what it was about stays in the journal.
     """
 
     flushed: Callable[[int, float, Books], None]
@@ -57,6 +58,7 @@ class Hooks:
     up: Callable[[], None]
     fenced: Callable[[], None]
     rejected: Callable[[str], None]
+    broken: Callable[[Exception], None]
 
 
 class GroupCommit:
@@ -216,7 +218,7 @@ class GroupCommit:
             number = rows[statements.NEXT][0][0]
             assert number is not None
             self._number = int.from_bytes(number, "big")
-            batch.tell(rows)
+            self._report(batch.tell(rows))
             self._next()
         elif isinstance(error, JournalFenced):
             self._fail(batch.arrived, error)
@@ -227,6 +229,10 @@ class GroupCommit:
         else:
             self._doubt = batch
             self._fail(batch.arrived, error or JournalUnavailable("no answer"))
+
+    def _report(self, faults: list[Exception]) -> None:
+        for fault in faults:
+            self._hooks.broken(fault)
 
     def _next(self) -> None:
         if self._arrived or self._conclusions or self._marks:
@@ -299,7 +305,7 @@ class GroupCommit:
             found = await opened.repeats(keyed) if keyed else {}
             self._doubt = None
             self._hooks.flushed(batch.size, 0.0, batch.books)
-            batch.tell_late(found)
+            self._report(batch.tell_late(found))
         else:
             self._doubt = None
             self._put_back(batch)

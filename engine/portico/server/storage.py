@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from portico.check.site import Site
 from portico.errors import JournalError
 from portico.events.writing import (
+    CallbackFailed,
     JournalBack,
     JournalLost,
     JournalMigrated,
@@ -81,7 +83,7 @@ class Storage:
             self._base.emit(LeaseLost())
             lost()
 
-        hooks = Hooks(self._flushed, self._down, self._up, fenced, self._rejected)
+        hooks = Hooks(self._flushed, self._down, self._up, fenced, self._rejected, self._broken)
         told = Told(
             hooks,
             lambda: self._base.emit(LeaseAwaited()),
@@ -133,6 +135,11 @@ class Storage:
         if not self.up and self._house is not None:
             self._base.emit(JournalBack())
         self.up = True
+
+    def _broken(self, fault: Exception) -> None:
+        frame = traceback.extract_tb(fault.__traceback__)[-1]
+        at = f"{Path(frame.filename).name}:{frame.lineno}"
+        self._base.emit(CallbackFailed(type(fault).__name__, at))
 
     def _rejected(self, sqlstate: str) -> None:
         self._base.emit(RowRejected(sqlstate))

@@ -174,7 +174,7 @@ def _signal() -> None:
     op.create_index(
         "signal_by_repeat_key",
         "signal",
-        ["repeat_key"],
+        ["repeat_key", "id"],
         unique=False,
         postgresql_where=sa.text("repeat_key <> 0"),
     )
