@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import psycopg
@@ -230,3 +231,14 @@ def test_the_oldest_postgresql_does(server, appliance, folders):
         database.send_signal(signal.SIGINT)
         database.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_second_sigterm_does_not_turn_the_end_into_a_death(server, appliance):
+    """However often it is told, an engine that drained has ended with 0."""
+    one = appliance(documents({"adt": server.free_port()})).start()
+
+    while one.process.poll() is None:
+        one.process.send_signal(signal.SIGTERM)
+        time.sleep(0.005)
+
+    assert one.process.returncode == 0

@@ -27,6 +27,7 @@ from portico.server.parts import Base
 from portico.workers.nursery import Nursery
 
 OK, FAILED = 0, 1
+_HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run(root: Path, environ: Mapping[str, str] = os.environ) -> int:
@@ -99,6 +100,10 @@ class _Service:
             await engine.storage.close(0)
             return FAILED
         finally:
+            # The end is decided: a second SIGTERM must not turn it into a death by signal.
+            for number in _HEARD:
+                self._loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
             self._stall.stop()
             await self._cancel()
             await self._nursery.stop()
