@@ -69,7 +69,6 @@ def test_the_text_form_goes_round(raw):
     signal = SignalId(raw)
     assert ids.parse(ids.text(signal)) == signal
     assert len(ids.text(signal)) == 36
-    assert ids.session_text(signal, 1) == f"{ids.text(signal)}/s1"
     assert ids.delivery_text(signal, 12) == f"{ids.text(signal)}/d12"
 
 

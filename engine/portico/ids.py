@@ -2,7 +2,7 @@
 
 A Signal's id is a UUIDv7 (RFC 9562, section 5.7) kept as its 16 bytes. What belongs to a
 Signal is numbered below it, so that one id finds everything: `019a...-...` is the Signal,
-`019a...-.../s1` its first Session, `019a...-.../d2` its second Delivery.
+`019a...-.../d2` its second Delivery.
 """
 
 import os
@@ -56,11 +56,6 @@ def text(signal: SignalId) -> str:
 def parse(form: str) -> SignalId:
     """The id of a text form. Raises ValueError."""
     return SignalId(UUID(form).bytes)
-
-
-def session_text(signal: SignalId, number: int) -> str:
-    """A Session's id: the Signal's, `/s`, its number from 1."""
-    return f"{text(signal)}/s{number}"
 
 
 def delivery_text(signal: SignalId, number: int) -> str:

@@ -28,7 +28,6 @@ from portico.model.verdict import Emission, Failure, Kind, Output, Refusal, Sess
 from portico.policy import retry
 from portico.workers.backlog import Outcome
 
-CRASHES = 3  # a Signal that kills its worker is parked after this many tries
 MOST_DELIVERIES = 30_000  # of one Signal; the journal numbers them in 16 bits
 _LOOK_AGAIN = 0.1  # seconds until a group whose last items are still out is looked at again
 
@@ -195,8 +194,6 @@ class Running:
             self._world.writer.conclude(endings.unanswered(run, self._world.clock, stored))
 
     def _may_pass(self, attempt: Try, failure: Failure) -> bool:
-        if failure.code == "step.crashed":
-            return attempt.number < CRASHES
         if not failure.transient:
             return False
         now = self._world.clock.monotonic()
