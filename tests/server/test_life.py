@@ -68,6 +68,7 @@ def test_a_destination_that_leaves_keeps_its_queue(server, appliance, url):
     one = appliance(documents({"adt": adt}, his=his), journal=url).start()
     client = server.Client(adt)
     assert client.ask(server.message("kept")) == "AA"
+    server.until(lambda: one.status()["destinations"]["his"]["owed"] == 1)
     whole = (one.site / "channels/all.yaml").read_text()
     one.write(documents({"adt": adt}, steps=FILES).replace("his", "other"))
     one.reload()
