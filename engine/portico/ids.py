@@ -50,7 +50,8 @@ class IdMaker:
 
 def text(signal: SignalId) -> str:
     """The form people and programs see: `019a3b1c-...`, 36 characters."""
-    return str(UUID(bytes=signal))
+    digits = signal.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def parse(form: str) -> SignalId:

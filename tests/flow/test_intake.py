@@ -2,7 +2,11 @@
 
 import pytest
 
+from flow.conftest import Sender
+from portico.flow.entries import Policy
 from portico.model.states import SignalState as State
+from portico.policy.answer import Answering
+from portico.policy.routing import Rules
 
 
 async def test_a_positive_answer_waits_for_the_commit(start):
@@ -372,3 +376,25 @@ async def test_the_debt_of_answers_is_told_as_it_grows_and_shrinks(start):
     engine.journal.commit()
 
     assert debts == [1, 2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "told"),
+    [
+        ("json", b'{"mrn": 7}', "accepted"),
+        ("json", b"{", "refused"),
+        ("json", b"  ", "silent"),
+        ("bytes", b"\xff\x00", "accepted"),
+        ("bytes", b"\n", "accepted"),
+        ("bytes", b"", "silent"),
+    ],
+)
+async def test_other_content_is_taken_and_told(start, kind, content, told):
+    """JSON and bytes as HL7: journaled, answered in words that any protocol can say."""
+    engine = await start()
+    engine.intake.policy = Policy(Rules("adt", kind), Answering())
+    sender = Sender(content)
+    engine.intake.receive(sender)
+    engine.journal.commit()
+
+    assert sender.told[0].told == told

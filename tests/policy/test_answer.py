@@ -2,7 +2,8 @@
 
 import pytest
 
-from portico.errors import RequiredMissing
+from portico import ids
+from portico.errors import ContentInvalid, RequiredMissing
 from portico.hl7 import ack
 from portico.hl7.header import read
 from portico.ids import SignalId
@@ -92,3 +93,45 @@ def test_our_fault_is_told_as_the_channel_says(on_error, close):
 
     assert receipt.close is close
     assert codes(receipt) == ([] if close else [on_error])
+
+
+def test_other_content_is_told_in_plain_words():
+    """No header: a code, a text, a place, and the body that the channel's text makes."""
+    fault = ContentInvalid("not JSON", "/mrn")
+    taken = answer.accepted(Answering(), None, ID, "stored, thank you")
+    wrong = answer.unacceptable(Answering(), None, ID, fault)
+    refused = answer.refused(
+        Answering(), None, ID, Refusal("AR", "103", "no such ward", "/ward")
+    )
+    late = answer.failed(Answering(), None, ID, "too late")
+
+    assert (taken.replies, taken.code) == ((b"stored, thank you",), "accepted")
+    assert (wrong.code, wrong.text, wrong.location) == (fault.code, "not JSON", "/mrn")
+    assert (refused.told, refused.code, refused.text) == (Told.REFUSED, "103", "no such ward")
+    assert refused.location == "/ward"
+    assert (late.told, late.code, late.text) == (Told.FAILED, "failed", "too late")
+    assert not (wrong.replies or refused.replies or late.replies)
+
+
+@pytest.mark.parametrize("header", [None, header(), header("AL|AL")])
+def test_every_answer_names_its_signal(header):
+    """Whatever was told, the sender can name the message to us."""
+    told = [
+        answer.accepted(Answering(), header, ID, ""),
+        answer.unmatched(Answering(), header, ID),
+        answer.unacceptable(Answering(), header, ID, RequiredMissing("no", "MSH-9")),
+        answer.refused(Answering(), header, ID, Refusal()),
+        answer.failed(Answering(on_error="close"), header, ID, "too late"),
+    ]
+
+    assert {receipt.signal for receipt in told} == {ids.text(ID)}
+
+
+def test_a_bare_answer_is_the_text_alone():
+    """A source with its own `reply` says nothing in HL7's words, whatever the content."""
+    rules = Answering(bare=True)
+
+    assert answer.accepted(rules, header("AL|AL"), ID, "OK").replies == (b"OK",)
+    assert answer.committed(rules, header("AL|AL"), ID) is None
+    assert answer.refused(rules, header(), ID, Refusal()).replies == ()
+    assert answer.unmatched(rules, header(), ID).replies == ()

@@ -6,6 +6,8 @@ Source: HL7 v2.5.1 chapter 2.10.3 (batch protocol); SITE reference, `batch`.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from portico.errors import BatchInvalid, MessageError
 from portico.hl7 import batch
 from portico.hl7.batch import BatchEvent, Member, Reply
@@ -36,7 +38,7 @@ class Part:
     def say(self, receipt: Receipt) -> None:
         """The second answer, beside the first."""
         replies = self.first + receipt.replies
-        self._bundle.answered(self, Receipt(receipt.told, replies, receipt.close, receipt.code))
+        self._bundle.answered(self, replace(receipt, replies=replies))
 
 
 @dataclass(slots=True)
@@ -89,14 +91,14 @@ class Bundle:
         if empty_and_wrong or any(receipt.close for receipt in receipts):
             self.arrival.answer(Receipt(Told.SILENT, close=True))
             return
-        told = Told.ACCEPTED
-        if any(receipt.told is not Told.ACCEPTED for receipt in receipts):
-            told = Told.REFUSED
+        worst = next((one for one in receipts if one.told is not Told.ACCEPTED), None)
+        told = Told.ACCEPTED if worst is None else worst.told
+        text = "" if worst is None else worst.text
         if self.reply is not None:
             replies: tuple[bytes, ...] = (self._batch(self.reply, receipts),)
         else:
             replies = tuple(reply for receipt in receipts for reply in receipt.replies)
-        self.arrival.answer(Receipt(told, replies, code="batch"))
+        self.arrival.answer(Receipt(told, replies, code="batch", text=text))
 
     def _batch(self, reply: Reply, receipts: list[Receipt]) -> bytes:
         pieces, answers = [], iter(receipts)

@@ -200,10 +200,8 @@ class Entry:
         rules = self.policy.answering
         text = ""
         if rules.text is not None:
-            try:
+            with suppress(MessageError):  # a text that cannot be made is no reason to repeat
                 text = rules.text.render(Context(self.routed.view, self.envelope))
-            except MessageError:  # a text that cannot be made is no reason to repeat
-                text = ""
         return answer.accepted(rules, self.routed.header, signal, text, self.committed)
 
     def _go_on(self, seq: int) -> None:

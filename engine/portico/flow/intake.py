@@ -40,7 +40,8 @@ class Intake:
     def receive(self, arrival: Arrival) -> None:
         """Take what arrived: one message or a batch of them; the answer follows."""
         content = arrival.content
-        if not content.strip():
+        blank = not content if self.policy.rules.content == "bytes" else not content.strip()
+        if blank:
             arrival.answer(answer.NOTHING)
         elif self.policy.batch is not None and is_batch(content):
             self._unbundle(arrival, self.policy.batch)

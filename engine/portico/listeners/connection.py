@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from msgspec.structs import replace
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol as StreamProtocol
 from twisted.internet.protocol import connectionDone
@@ -138,8 +139,7 @@ class Arrived:
         if self.told or first is None:
             self._connection.say(receipt)
         else:
-            replies = first.replies + receipt.replies
-            self.receipt = Receipt(receipt.told, replies, receipt.close, receipt.code)
+            self.receipt = replace(receipt, replies=first.replies + receipt.replies)
 
 
 @implementer(IHalfCloseableProtocol)

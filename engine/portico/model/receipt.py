@@ -17,9 +17,15 @@ class Told(StrEnum):
 class Receipt(Struct, frozen=True, gc=False):
     """The answer for one arrival.
 
-    replies: rendered answers in the order they go out (an HL7 ACK each); may be empty.
-    close: close the connection after the replies. code: `AA`, `AR`, ... or empty. more: the
-    application's answer follows the accept answer, by `Arrival.say`.
+    replies: rendered answers in the order they go out (an HL7 ACK each, or the body that a
+    positive answer to other content has); may be empty. close: close the connection after the
+    replies; where a protocol has a status of its own, that is told first. code: `AA`, `AR`, ...
+    for HL7; else the refusal's code, `accepted`, `failed` or `empty`; empty for silence. more:
+    the application's answer follows the accept answer, by `Arrival.say`.
+
+    text: one line for the sender, what was wrong, of all that is not positive; a site's
+    template may have put the message's own values into it, so it is nothing for a log.
+    location: the place in the content that a refusal names. signal: the Signal's id as text.
     """
 
     told: Told
@@ -27,3 +33,6 @@ class Receipt(Struct, frozen=True, gc=False):
     close: bool = False
     code: str = ""
     more: bool = False
+    text: str = ""
+    location: str = ""
+    signal: str = ""

@@ -4,6 +4,7 @@ Source: HL7 v2.5.1 chapter 2.9; SITE reference, `acknowledge`.
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from portico import ids
 from portico.errors import MessageError
@@ -15,8 +16,8 @@ from portico.language.template import Template
 from portico.model.receipt import Receipt, Told
 from portico.model.verdict import Refusal
 
-NOTHING = Receipt(Told.SILENT)
-CLOSE = Receipt(Told.SILENT, close=True)
+NOTHING = Receipt(Told.SILENT, code="empty", text="there is no content")
+CLOSE = Receipt(Told.SILENT, close=True, text="it could not be stored")
 
 # What senders are told wherever no agent takes a message, or one could not be processed.
 UNMATCHED = Refusal("AR", "200", "no agent takes this type of message", "MSH-9")
@@ -30,7 +31,8 @@ class Answering(Struct, frozen=True):
     """A channel's `acknowledge`.
 
     when: `journaled processed delivered`. mode: see hl7.ack.Mode. on_error: `AE AR close`, our
-    fault. on_refuse: `AE` or `AR`, an agent's refusal. text: MSA-3 of a positive answer.
+    fault. on_refuse: `AE` or `AR`, an agent's refusal. text: MSA-3 of a positive answer, or
+    its body where the content is not HL7; bare: the body whatever the content is.
     """
 
     when: str = "journaled"
@@ -38,6 +40,7 @@ class Answering(Struct, frozen=True):
     on_error: str = "AE"
     on_refuse: str = "AE"
     text: Template | None = None
+    bare: bool = False
 
 
 class BatchRules(Struct, frozen=True):
@@ -52,14 +55,14 @@ def committed(rules: Answering, header: Header | None, signal: SignalId) -> Rece
 
     Without `more` the sender wants no application answer: this is the last word.
     """
-    if header is None:
+    if header is None or rules.bare:
         return None
     accept = ack.decide(header, rules.mode, Outcome.SUCCESS).accept
     if accept is None:
         return None
     reply = _reply(header, signal, accept, "", None)
     wanted = any(ack.decide(header, rules.mode, one).application for one in Outcome)
-    return Receipt(Told.ACCEPTED, (reply,), code=accept, more=wanted)
+    return Receipt(Told.ACCEPTED, (reply,), code=accept, more=wanted, signal=ids.text(signal))
 
 
 def accepted(
@@ -69,7 +72,11 @@ def accepted(
 
     late, here and below: the accept answer has left already.
     """
-    return _receipt(rules, header, signal, Told.ACCEPTED, "AA", text, None, late)
+    if header is None or rules.bare:
+        body = (text.encode(),) if text else ()
+        return Receipt(Told.ACCEPTED, body, code="accepted", signal=ids.text(signal))
+    replies, code = _phases(rules, header, signal, "AA", text, None, late)
+    return Receipt(Told.ACCEPTED, replies, code=code, signal=ids.text(signal))
 
 
 def unacceptable(
@@ -77,18 +84,19 @@ def unacceptable(
 ) -> Receipt:
     """Intake could not take it: the accept phase ends so, and the other never begins.
 
-    Without an MSH nothing can be answered: the peer is closed.
+    Without an MSH nothing can be answered in HL7's words: the peer is closed.
     """
+    error = ack.error_of(fault)
     if header is None:
-        return Receipt(Told.REFUSED, close=True)
-    return _turned_away(rules, header, signal, Outcome.ERROR, ack.error_of(fault))
+        return _unsaid(Told.REFUSED, signal, fault.code, error, close=True)
+    return _turned_away(rules, header, signal, Outcome.ERROR, error)
 
 
 def unmatched(rules: Answering, header: Header | None, signal: SignalId) -> Receipt:
     """No agent takes it and the channel refuses such: rejected at the door."""
-    if header is None:
-        return Receipt(Told.REFUSED)
     error = AckError(UNMATCHED.code, UNMATCHED.location, UNMATCHED.text)
+    if header is None:
+        return _unsaid(Told.REFUSED, signal, error.code, AckError(error.code, "", error.text))
     return _turned_away(rules, header, signal, Outcome.REJECT, error)
 
 
@@ -98,10 +106,10 @@ def _turned_away(
     """The accept phase ends so; original mode says it with the application's code."""
     accept, application = ack.decide(header, rules.mode, outcome)
     code = accept or application
-    if code is None:
-        return Receipt(Told.REFUSED)
+    if code is None or rules.bare:
+        return _unsaid(Told.REFUSED, signal, "", error)
     reply = _reply(header, signal, code, error.text, error)
-    return Receipt(Told.REFUSED, (reply,), code=code)
+    return replace(_unsaid(Told.REFUSED, signal, code, error), replies=(reply,))
 
 
 def refused(
@@ -114,32 +122,61 @@ def refused(
     """An agent would not have it; the worse of its code and the channel's counts."""
     code = "AR" if "AR" in (refusal.ack, rules.on_refuse) else "AE"
     error = AckError(refusal.code, refusal.location, refusal.text)
-    return _receipt(rules, header, signal, Told.REFUSED, code, refusal.text, error, late)
+    if header is None or rules.bare:
+        return _unsaid(Told.REFUSED, signal, refusal.code, error)
+    return _ended(rules, header, signal, Told.REFUSED, code, error, late)
 
 
 def failed(
     rules: Answering, header: Header | None, signal: SignalId, text: str, late: bool = False
 ) -> Receipt:
     """Our fault, or too late: the message is kept, and the sender is told so or cut off."""
-    if rules.on_error == "close":
-        return Receipt(Told.FAILED, close=True)
     error = AckError("207", "", text)
-    return _receipt(rules, header, signal, Told.FAILED, rules.on_error, text, error, late)
+    if rules.on_error == "close":
+        return _unsaid(Told.FAILED, signal, "", error, close=True)
+    if header is None or rules.bare:
+        return _unsaid(Told.FAILED, signal, "failed", error)
+    return _ended(rules, header, signal, Told.FAILED, rules.on_error, error, late)
 
 
-def _receipt(
+def _unsaid(
+    told: Told, signal: SignalId, code: str, error: AckError, close: bool = False
+) -> Receipt:
+    """What is not positive, before any reply is written."""
+    return Receipt(
+        told,
+        close=close,
+        code=code,
+        text=error.text,
+        location=error.location,
+        signal=ids.text(signal),
+    )
+
+
+def _ended(
     rules: Answering,
-    header: Header | None,
+    header: Header,
     signal: SignalId,
     told: Told,
+    code: str,
+    error: AckError,
+    late: bool,
+) -> Receipt:
+    replies, said = _phases(rules, header, signal, code, error.text, error, late)
+    return replace(_unsaid(told, signal, said, error), replies=replies)
+
+
+def _phases(
+    rules: Answering,
+    header: Header,
+    signal: SignalId,
     code: str,
     text: str,
     error: AckError | None,
     late: bool,
-) -> Receipt:
-    """Both phases of a message that is stored: accepted, and ended with this code."""
-    if header is None:
-        return Receipt(told)
+) -> tuple[tuple[bytes, ...], str]:
+    """Both phases of a message that is stored: accepted, and ended with this code. The answers
+    and the code that counts."""
     accept, application = ack.decide(header, rules.mode, Outcome.SUCCESS)
     if code != "AA":
         application = ack.decide(header, rules.mode, _OUTCOMES[code]).application
@@ -148,7 +185,7 @@ def _receipt(
         replies.append(_reply(header, signal, accept, "", None))
     if application is not None:
         replies.append(_reply(header, signal, application, text, error))
-    return Receipt(told, tuple(replies), code=application or accept or "")
+    return tuple(replies), application or accept or ""
 
 
 def _reply(

@@ -11,8 +11,10 @@ from msgspec import Struct
 from portico.errors import MessageError, NotHl7, RequiredMissing
 from portico.hl7.header import Header
 from portico.hl7.view import MessageView
-from portico.language.content import View, open_content, sniff
+from portico.language import order
+from portico.language.content import JsonView, View, open_content, sniff
 from portico.language.context import Context
+from portico.language.order import Beside
 from portico.language.place import Hl7Place, Place
 
 PATIENT = Hl7Place("PID-3.1")
@@ -25,7 +27,7 @@ class Rules(Struct, frozen=True):
     """A channel's settings, as far as reading goes.
 
     content: `hl7 json bytes`, or `auto` by the first bytes. order_by: the words above or
-    places, the first valued one counts. repeat_by: places whose values together name a
+    places, the first valued one counts; beside: other keys of the message. repeat_by: places whose values together name a
     message, None when repeats are processed like any other; standard_repeat: they are MSH-3,
     MSH-4 and MSH-10, which are read without a path. on_charset_error: `refuse`, `replace` or
     the character set to fall back to.
@@ -38,6 +40,7 @@ class Rules(Struct, frozen=True):
     order_by: tuple[str | Place, ...] = ("sender",)
     repeat_by: tuple[Place, ...] | None = None
     standard_repeat: bool = False
+    beside: Beside | None = None
 
 
 class Routed(Struct, frozen=True):
@@ -105,6 +108,9 @@ def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Rout
                 view, {"channel": rules.origin, "type": header.type, "peer": peer}
             )
             order_key = _order_key(rules, context, sender, connection)
+        if rules.beside is not None and _meets(rules.beside, header.type):
+            context = Context(view, {"channel": rules.origin, "type": header.type, "peer": peer})
+            order_key = order.widened(order_key, rules.beside, header.type, context)
         repeat_key = _repeat_key(rules, view, header)
     except MessageError as fault:
         return Routed(header.type, control_id, sender, header=header, view=view, fault=fault)
@@ -122,11 +128,16 @@ def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Rout
 
 
 def _route_other(rules: Rules, kind: str, view: View, peer: str, connection: int) -> Routed:
+    if isinstance(view, JsonView):
+        _ = view.value  # read at the door: what is not JSON is refused there, as bad HL7 is
     context = Context(view, {"channel": rules.origin, "peer": peer})
+    order_key = _order_key(rules, context, peer.rpartition(":")[0], connection)
+    if rules.beside is not None and rules.beside.places:
+        order_key = order.widened(order_key, rules.beside, "", context)
     media = {"json": "application/json"}.get(kind, "application/octet-stream")
     return Routed(
         media,
-        order_key=_order_key(rules, context, peer.rpartition(":")[0], connection),
+        order_key=order_key,
         repeat_key=_repeat_key(rules, view, None),
         view=view,
     )
@@ -155,6 +166,11 @@ def _charset_flags(rules: Rules, view: MessageView) -> tuple[str, ...]:
     if rules.on_charset_error == "refuse":
         raise fault
     return ("bad_charset",)
+
+
+def _meets(rules: Beside, kind: str) -> bool:
+    """Whether a message of this type may belong to more lanes than one."""
+    return bool(rules.places) or kind in order.MEETINGS
 
 
 def _order_key(rules: Rules, context: Context, sender: str, connection: int) -> str:

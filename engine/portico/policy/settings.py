@@ -1,5 +1,6 @@
 """A channel's document as the values that its intake decides by."""
 
+from portico.language import order
 from portico.policy.answer import Answering, BatchRules
 from portico.policy.routing import Rules
 from portico.spec.channel import Channel, Duplicates
@@ -14,16 +15,19 @@ def rules_of(channel: Channel) -> Rules:
         channel.content,
         channel.charset.name,
         channel.charset.on_error,
-        channel.order_by,
+        channel.order_by.keys,
         repeats.key if wanted else None,
         repeats.key == Duplicates().key,
+        order.beside(channel.order_by),
     )
 
 
 def answering_of(channel: Channel) -> Answering:
-    """How its sender is told."""
-    told = channel.acknowledge
-    return Answering(told.when, told.mode, told.on_error, told.on_refuse, told.text)
+    """How its sender is told. A source's own `reply` is the whole answer."""
+    told, reply = channel.acknowledge, getattr(channel.source.options, "reply", None)
+    return Answering(
+        told.when, told.mode, told.on_error, told.on_refuse, reply or told.text, bool(reply)
+    )
 
 
 def batch_of(channel: Channel) -> BatchRules | None:
