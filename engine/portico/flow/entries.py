@@ -8,8 +8,10 @@ drop a message on AE, and the peer's repeat is recognised.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
+
+from msgspec import structs
 
 from portico import ids
 from portico.clock import Clock
@@ -328,6 +330,14 @@ class Entry:
             code = receipt.code or ("closed" if receipt.close else "silent")
             self.intake.world.metrics.acknowledged(self.intake.name, code)
             (arrival.say if self.committed else arrival.answer)(receipt)
+
+
+def by_name(policy: Policy) -> Policy:
+    """The same for a message that is known by a name of its source's: one that comes again is
+    always a repeat, because the source hands up again only what it does not know to be stored.
+    """
+    known = structs.replace(policy.duplicates, same="answer", changed="process")
+    return replace(policy, duplicates=known)
 
 
 def counted(policy: Policy, signal: Signal, earlier: tuple[Earlier, ...]) -> list[Earlier]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from portico import ids
 from portico.errors import MessageError
 from portico.flow.bundles import Bundle
-from portico.flow.entries import Entry, Policy, World
+from portico.flow.entries import Entry, Policy, World, by_name
 from portico.flow.repeated import Repeated
 from portico.hl7.batch import is_batch
 from portico.language.context import Context
@@ -40,13 +40,22 @@ class Intake:
     def receive(self, arrival: Arrival) -> None:
         """Take what arrived: one message or a batch of them; the answer follows."""
         content = arrival.content
-        blank = not content if self.policy.rules.content == "bytes" else not content.strip()
-        if blank:
+        if self._blank(content):
             arrival.answer(answer.NOTHING)
         elif self.policy.batch is not None and is_batch(content):
             self._unbundle(arrival, self.policy.batch)
         else:
             self._take(arrival, None)
+
+    def once(self, arrival: Arrival, identity: str, fault: MessageError | None = None) -> None:
+        """Take one message that is known by this name where its content has none of its own."""
+        if self._blank(arrival.content):
+            arrival.answer(answer.NOTHING)
+        else:
+            self._take(arrival, fault, identity)
+
+    def _blank(self, content: bytes) -> bool:
+        return not content if self.policy.rules.content == "bytes" else not content.strip()
 
     def _unbundle(self, arrival: Arrival, rules: BatchRules) -> None:
         limit = len(arrival.content)  # the listener's own limit held already
@@ -56,13 +65,16 @@ class Intake:
         if not bundle.parts:
             bundle.finish()
 
-    def _take(self, arrival: Arrival, fault: MessageError | None) -> None:
+    def _take(self, arrival: Arrival, fault: MessageError | None, identity: str = "") -> None:
         """Take one message. fault: why it cannot be taken, whatever it says."""
         content, policy = arrival.content, self.policy
         routed = routing.route(policy.rules, content, arrival.peer, arrival.connection)
         envelope = routing.envelope(
             routed, self.name, arrival.received, arrival.peer, len(content)
         )
+        if identity and not routed.repeat_key:
+            routed = replace(routed, repeat_key=routing.repeat_key_of(self.name, identity))
+            policy = by_name(policy)
         agents: tuple[str, ...] = ()
         if fault is not None:
             routed = replace(routed, fault=fault)

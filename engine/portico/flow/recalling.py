@@ -115,6 +115,8 @@ def _kinship(recovered: Recovered, policy: Policy | None) -> Kinship:
     """What it is to those before it; one that an agent has concluded was judged before."""
     if policy is None or recovered.agents:
         return Kinship.NEW
+    if policy.rules.repeat_by is None:  # it has a key all the same: its source named it
+        policy = entries.by_name(policy)
     signal = recovered.signal
     earlier = entries.counted(policy, signal, recovered.earlier)
     return repeats.kinship(policy.duplicates, signal.sha256, [one.sha256 for one in earlier])

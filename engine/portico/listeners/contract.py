@@ -5,12 +5,13 @@ nobody by itself: `Arrival.answer` is called once for every Arrival, in any orde
 same thread, perhaps before `receive` returns; the listener keeps the order its protocol wants.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from portico.clock import Clock
+from portico.errors import MessageError
 from portico.events.emit import Emit
 from portico.model.receipt import Receipt
 from portico.spec.fields import Options
@@ -71,13 +72,83 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A file that was read and left where it is. size in bytes, changed in nanoseconds."""
+
+    name: str
+    size: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One planned time of a schedule. planned: seconds since 1970 UTC.
+
+    outcome: `begun` (the schedule was seen first), `fired`, `missed` or `overlapped`.
+    """
+
+    planned: int
+    outcome: str
+
+
+class Memory(Protocol):
+    """What a channel's source remembers across restarts. Every verb may raise JournalError."""
+
+    async def mark(self) -> str:
+        """8 letters that this channel's claims bear; the same wherever its journal is used."""
+        ...
+
+    async def known(self, names: Sequence[str]) -> dict[str, Known]:
+        """Those of these files that were remembered."""
+        ...
+
+    async def remember(self, files: Sequence[Known]) -> None:
+        """They were read as they are now."""
+        ...
+
+    async def firing(self) -> Firing | None:
+        """The last planned time that was dealt with."""
+        ...
+
+    async def fired(self, firing: Firing) -> None:
+        """This planned time has been dealt with."""
+        ...
+
+
+class Fetching(Protocol):
+    """What a source that fetches has beyond `receive`. memory: the channel's own."""
+
+    memory: Memory
+
+    def once(self, arrival: Arrival, identity: str, fault: MessageError | None = None) -> None:
+        """Take one message. identity names it where its content does not: handed up again
+        under the same name it is recognised. fault: why it is refused, whatever it says.
+        """
+        ...
+
+    def cut(self, file: BinaryIO, size: int) -> Iterator[tuple[bytes, MessageError | None]]:
+        """The messages of a file, each with why it is refused, if it is; blocking. Holds one
+        message at a time. Raises MessageError when the file cannot be cut.
+        """
+        ...
+
+    def waiting(self) -> int:
+        """How many of the channel's Signals have not ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a listener may use of the world. reactor: Twisted's; root: the site's folder."""
+    """What a listener may use of the world. reactor: Twisted's; root: the site's folder;
+    environ: where secrets are looked up; fetching: for sources
+    that fetch."""
 
     reactor: Any
     clock: Clock
     emit: Emit
     root: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+    fetching: Fetching | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ def envelope(
         "type": routed.type,
         "peer": peer,
         "received": received,
+        "file": peer.rpartition("/")[2] if "/" in peer else "",
         "size": size,
         "flags": routed.flags,
     }
@@ -205,5 +206,13 @@ def _repeat_key(rules: Rules, view: View, header: Header | None) -> int:
         if not any(isinstance(value, str) for value in values):
             return 0
         named = "\x1f".join(str(value or "") for value in values).encode()
-    whole = rules.origin.encode() + b"\x1e" + named
+    return _hashed(rules.origin.encode() + b"\x1e" + named)
+
+
+def repeat_key_of(origin: str, identity: str) -> int:
+    """The same for a message that its source names: a place in a file, a planned time."""
+    return _hashed(f"{origin}\x1d{identity}".encode(errors="surrogateescape"))
+
+
+def _hashed(whole: bytes) -> int:
     return int.from_bytes(blake2b(whole, digest_size=8).digest(), "big", signed=True)
