@@ -124,6 +124,14 @@ def test_msa_2_is_msh_10_byte_for_byte(appliance, control_id):
     assert fields(told, b"MSA")[1:3] == [b"AA", control_id]
 
 
+def test_an_id_that_ends_in_half_an_end_mark_is_answered(appliance):
+    """A6: the answer is whole, because a field separator stands between `1C` and CR."""
+    control_id = fresh().encode() + b"\x1c"
+    [told] = appliance.answers("auto", message("ID").replace(b"|ID|", b"|" + control_id + b"|"))
+
+    assert fields(told, b"MSA")[1:3] == [b"AA", control_id]
+
+
 VERSIONS = ("2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8")
 
 

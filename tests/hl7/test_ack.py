@@ -14,6 +14,7 @@ from portico.errors import (
 from portico.hl7 import ack, header
 from portico.hl7.ack import AckError
 from portico.hl7.view import MessageView
+from portico.wire import mllp
 
 AT = 1_741_080_000_123_456_789  # 2025-03-04 09:20:00 UTC
 CONDITIONS = ("", "AL", "NE", "ER", "SU")
@@ -190,6 +191,20 @@ def test_the_text_is_in_the_set_that_the_answer_names(charset, text, raw):
     assert answer.endswith(b"MSA|AA|M1|" + raw + b"\r")
     named = header.read(answer).charset
     assert named == (() if charset in ("", "KLINGON") else tuple(charset.split("~")))
+
+
+@pytest.mark.parametrize("code", ["AA", "CA", "AE"])
+@pytest.mark.parametrize("version", ["2.3", "2.5.1", "2.5.1\x1c"])
+def test_an_id_that_ends_in_an_end_mark_can_be_answered(code, version):
+    """A6: MSA-2 is MSH-10 byte for byte, and no `1C 0D` stands inside the answer's frame."""
+    content = f"MSH|^~\\&|HIS|H|LAB|L|2025||ADT^A01|M1\x1c|P|{version}".encode()
+    for text in ("", "no"):
+        answer = ack.build(
+            header.read(content), code=code, control_id="A1", at_ns=AT, text=text
+        )
+
+        assert mllp.encode(answer)
+        assert ack.read(answer).control_id == b"M1\x1c"
 
 
 def test_text_for_people_cannot_shift_a_field_or_end_a_frame():

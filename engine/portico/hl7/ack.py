@@ -53,6 +53,7 @@ _CODES = {
 _ASKED = {"": Condition.NE} | {str(condition): condition for condition in Condition}
 _BOTH = (Condition.AL, Condition.AL)
 _NEITHER = (Condition.NE, Condition.NE)
+_FS = b"\x1c"  # before a CR it would be the end of an MLLP frame
 _ORIGINAL = (Condition.NE, Condition.AL)
 _ANSWERED = {
     Condition.AL: frozenset(Outcome),
@@ -82,6 +83,13 @@ def decide(header: Header, mode: str, outcome: str) -> Answers:
         code.accept if ended in _ANSWERED[accept] else None,
         code.application if ended in _ANSWERED[application] else None,
     )
+
+
+def enhanced(header: Header, mode: str) -> bool:
+    """Whether the phases are answered apart, as the sender asks or the channel says."""
+    if mode == Mode.AUTO:
+        return bool(header.accept_ack or header.application_ack)
+    return mode == Mode.ENHANCED
 
 
 def _conditions(header: Header, mode: Mode) -> tuple[Condition, Condition]:
@@ -140,14 +148,18 @@ def build(
 
     control_id: our MSH-10. at_ns: MSH-7, nanoseconds since 1970 UTC. text: for people; it
     stands in MSA-3, or for a negative code from version 2.5 on in ERR-8, where ERR tells
-    code and location too (207 when there is no `error`). Never raises on what a peer sent.
+    code and location too (207 when there is no `error`). A segment whose last byte is `1C`
+    ends with a field separator, lest it end a frame. Never raises on what a peer sent.
     """
     negative = code not in codes.POSITIVE
     stamp, ours = _timestamp(at_ns // 1_000_000_000), control_id.encode("ascii")
     if not negative and not text:
         shape = replace(header, control_id=b"", datetime="")
         before, between, after = _positive(shape, code)
-        return b"".join((before, stamp, between, ours, after, header.control_id, b"\r"))
+        named = header.control_id
+        if named.endswith(_FS):
+            named += shape.delimiters.field
+        return b"".join((before, stamp, between, ours, after, named, b"\r"))
     if negative and error is None:
         error = AckError(text=text)
     modern = _version(header.version) >= (2, 5)
@@ -161,7 +173,8 @@ def build(
     ]
     if negative and modern and error is not None:
         lines.append(_err(error, said, pen))
-    return b"\r".join((*lines, b""))
+    closed = [line + marks.field if line.endswith(_FS) else line for line in lines]
+    return b"\r".join((*closed, b""))
 
 
 class _Pen:
@@ -192,6 +205,8 @@ def _positive(shape: Header, code: str) -> tuple[bytes, bytes, bytes]:
     """A positive answer's bytes around MSH-7, MSH-10 and MSA-2: a sender's are all alike."""
     before, between, after = _around(shape, _Pen(shape))
     field = shape.delimiters.field
+    if after.endswith(_FS):
+        after += field
     return before, between, after + field.join((b"\rMSA", code.encode(), b""))
 
 
