@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from portico.journal import binaries, connect
 from portico.journal.embedded import Embedded
 from portico.journal.folder import Folder
 from portico.journal.migrate import migrate
+from portico.spec.tls import Tls
+from portico.tls import authority
+from portico.tls.authority import Issued
 
 _numbers = itertools.count(1)
 
@@ -126,3 +130,41 @@ class _database:
         ) as connection:
             identifiers = map(sql.Identifier, (self._name, *names))
             await connection.execute(sql.SQL(text).format(*identifiers))
+
+
+class Papers:
+    """Certificates of a CA of the test's own, as files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.now = datetime.now(UTC)
+        self.ca = authority.found("CA of the tests", self.now)
+        self.trust = folder / "ca.pem"
+        self.trust.write_bytes(self.ca.certificate_pem)
+
+    def issue(
+        self,
+        name: str = "server",
+        hosts: tuple[str, ...] = (),
+        ca: Issued | None = None,
+        **more: Any,
+    ) -> dict[str, str]:
+        """`certificate` and `key` of a `tls:`; for localhost unless hosts are named."""
+        hosts = hosts or ("localhost", "127.0.0.1", "::1")
+        issued = authority.issue(ca or self.ca, name, hosts, self.now, **more)
+        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        certificate.write_bytes(issued.certificate_pem)
+        key.write_bytes(issued.key_pem)
+        key.chmod(0o600)
+        return {"certificate": str(certificate), "key": f"${{file:{key}}}"}
+
+    def tls(self, name: str = "", **options: Any) -> Tls:
+        """The setting that trusts our CA and shows a new certificate of that name, if any."""
+        shown = self.issue(name) if name else {}
+        return Tls.model_validate({"trust": str(self.trust), **shown, **options})
+
+
+@pytest.fixture
+def papers(tmp_path: Path) -> Papers:
+    """What TLS needs: `papers.tls("server", clients="required")`; a client: `papers.tls()`."""
+    return Papers(tmp_path)

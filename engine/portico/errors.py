@@ -4,10 +4,12 @@ PorticoError
 ├── ConfigError            the site's files are wrong: refuse to start, name file and line
 │   ├── SecretMissing      a `${...}` reference that leads nowhere
 │   ├── TypeUnknown        no source, destination or step of that name, or not built yet
+│   ├── TlsInvalid         the files of a `tls:` cannot be used
 │   └── SiteInvalid        one or more findings of `check`, all of them at once
 ├── WireError              framing broken, no message to answer: close the connection
 │   ├── FrameTooLarge
 │   ├── FrameBroken
+│   ├── HttpBroken         an HTTP request that is refused before its content is looked at
 │   └── ListenFailed       a port or path cannot be opened: this channel alone is down
 ├── MessageError           whole but unacceptable: answer AE or AR with an ERR segment
 │   ├── NotHl7
@@ -66,6 +68,12 @@ class TypeUnknown(ConfigError):
         self.planned = planned
 
 
+class TlsInvalid(ConfigError):
+    """A certificate, key or trust file that is not there, not readable or not fitting."""
+
+    code = "config.tls"
+
+
 class SiteInvalid(ConfigError):
     """The site has findings of severity error; `findings` holds them all."""
 
@@ -96,6 +104,16 @@ class FrameBroken(WireError):
     """Bytes that the framing forbids, in strict mode."""
 
     code = "wire.frame_broken"
+
+
+class HttpBroken(WireError):
+    """An HTTP request that is refused before its content is looked at. status: the answer's."""
+
+    code = "wire.http_broken"
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class ListenFailed(WireError):

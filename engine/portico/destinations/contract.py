@@ -13,6 +13,7 @@ from portico.clock import Clock
 from portico.events.emit import Emit
 from portico.model.delivery import Attempt, Delivery
 from portico.spec.fields import Options
+from portico.tls.certificates import Certificates
 
 Done = Callable[[Attempt], None]
 
@@ -41,12 +42,16 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a destination may use of the world. reactor: Twisted's; root: the site's folder."""
+    """What a destination may use of the world. reactor: Twisted's; root: the site's folder;
+    environ: where secrets are looked up; certificates: TLS contexts.
+    """
 
     reactor: Any
     clock: Clock
     emit: Emit
     root: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+    certificates: Certificates = field(default_factory=Certificates)
 
 
 @dataclass(frozen=True, slots=True)

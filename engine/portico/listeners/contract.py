@@ -15,6 +15,7 @@ from portico.errors import MessageError
 from portico.events.emit import Emit
 from portico.model.receipt import Receipt
 from portico.spec.fields import Options
+from portico.tls.certificates import Certificates
 
 
 class Arrival(Protocol):
@@ -140,7 +141,7 @@ class Fetching(Protocol):
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a listener may use of the world. reactor: Twisted's; root: the site's folder;
-    environ: where secrets are looked up; fetching: for sources
+    environ: where secrets are looked up; certificates: TLS contexts; fetching: for sources
     that fetch."""
 
     reactor: Any
@@ -148,6 +149,7 @@ class Surroundings:
     emit: Emit
     root: Path
     environ: Mapping[str, str] = field(default_factory=dict)
+    certificates: Certificates = field(default_factory=Certificates)
     fetching: Fetching | None = None
 
 

@@ -21,7 +21,7 @@ from portico.events.emit import Event
 from portico.events.intake import ConnectionClosed, ConnectionOpened, ConnectionRefused
 from portico.listeners.connection import Connection, Framing
 from portico.listeners.contract import Receive, Surroundings
-from portico.listeners.gate import NEAR, Gate, Networks
+from portico.gate import NEAR, Gate, Networks
 from portico.spec.fields import Address, Count, Duration, HostPort, Options, Size
 
 _BACKLOG = 4096  # peers that may knock in the same instant, as after a restart

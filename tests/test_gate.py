@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from portico.listeners.gate import NEAR, Gate, Networks
+from portico.gate import NEAR, Gate, Networks
 
 NETWORKS = TypeAdapter(Networks)
 
