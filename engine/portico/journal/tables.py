@@ -179,6 +179,35 @@ lease = Table(
     Column("flushed", BigInteger, nullable=False),
 )
 
+# Files that were read and stay where they are (`after: keep`). changed: nanoseconds.
+kept = Table(
+    "kept",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("name", LargeBinary, primary_key=True),  # as the file system spells it
+    Column("size", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    _moment("seen"),
+)
+
+# A schedule's planned times (seconds since 1970 UTC) and what became of them.
+firing = Table(
+    "firing",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("planned", BigInteger, primary_key=True, autoincrement=False),
+    Column("outcome", Text, nullable=False),  # begun fired missed overlapped
+    _moment("at"),
+)
+
+# What a channel's claims in a shared folder bear, so that they are known as its own.
+mark = Table(
+    "mark",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("mark", Text, nullable=False),
+)
+
 PARTITIONED = {
     "signal": "id",
     "body": "signal",

@@ -17,7 +17,10 @@ def upgrade() -> None:
     _attempt()
     _body()
     _delivery()
+    _firing()
+    _kept()
     _lease()
+    _mark()
     _parked()
     _queued()
     _session()
@@ -71,6 +74,38 @@ def _delivery() -> None:
         sa.Column("file", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("signal", "number"),
         postgresql_partition_by="RANGE (signal)",
+    )
+
+
+def _firing() -> None:
+    op.create_table(
+        "firing",
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("planned", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "planned"),
+    )
+
+
+def _kept() -> None:
+    op.create_table(
+        "kept",
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("changed", sa.BigInteger(), nullable=False),
+        sa.Column("seen", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "name"),
+    )
+
+
+def _mark() -> None:
+    op.create_table(
+        "mark",
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("mark", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("channel"),
     )
 
 

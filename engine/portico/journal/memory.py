@@ -1,0 +1,116 @@
+"""What sources remember: files that were read and stay, planned times, the mark of claims.
+
+Rows of their own beside the stream of messages, written after the commit of what they are
+about: a crash between the two is mended by the messages' repeat keys. One connection, made
+when needed and again after it was lost.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from psycopg.rows import TupleRow
+
+from portico.clock import Clock, moment
+from portico.errors import JournalError
+from portico.journal import connect
+from portico.journal.connect import Connection
+
+_DEADLINE = 10.0
+
+# 8 letters for a channel, made once.
+_MAKE_MARK = """
+    insert into mark (channel, mark) values (%s, %s) on conflict do nothing
+    """
+_MARK = "select mark from mark where channel = %s"
+# Which of these files were read, and how they were then.
+_KNOWN = "select name, size, changed from kept where channel = %s and name = any(%s)"
+# Files that were read as they are now.
+_REMEMBER = """
+    insert into kept (channel, name, size, changed, seen)
+    select %s, name, size, changed, %s
+    from unnest(%s::bytea[], %s::bigint[], %s::bigint[]) as k (name, size, changed)
+    on conflict (channel, name) do update
+    set size = excluded.size, changed = excluded.changed, seen = excluded.seen
+    """
+# The last planned time that was dealt with.
+_FIRING = """
+    select planned, outcome from firing where channel = %s order by planned desc limit 1
+    """
+# A planned time is dealt with once; what is older than a year goes.
+_FIRED = """
+    with gone as (
+        delete from firing where channel = %(channel)s
+            and planned < %(planned)s - 366 * 86400::bigint
+    )
+    insert into firing (channel, planned, outcome, at)
+    values (%(channel)s, %(planned)s, %(outcome)s, %(at)s) on conflict do nothing
+    """
+
+
+class Memories:
+    """The memory of every channel of a journal. Every verb may raise JournalError."""
+
+    def __init__(self, conninfo: Callable[[], str], clock: Clock) -> None:
+        self._conninfo = conninfo
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._lock = asyncio.Lock()
+
+    async def mark(self, channel: str) -> str:
+        """8 letters that this channel's claims bear."""
+        rows = await self._run(_MARK, (channel,))
+        if not rows:
+            await self._run(_MAKE_MARK, (channel, secrets.token_hex(4)))
+            rows = await self._run(_MARK, (channel,))
+        return str(rows[0][0])
+
+    async def known(self, channel: str, names: Sequence[str]) -> list[tuple[str, int, int]]:
+        """(name, size, changed) of those that were remembered."""
+        rows = await self._run(_KNOWN, (channel, [os.fsencode(name) for name in names]))
+        return [(os.fsdecode(bytes(name)), size, changed) for name, size, changed in rows]
+
+    async def remember(self, channel: str, files: Sequence[tuple[str, int, int]]) -> None:
+        """They were read as they are now."""
+        last = {name: (size, changed) for name, size, changed in files}
+        await self._run(
+            _REMEMBER,
+            (
+                channel,
+                moment(self._clock.time_ns()),
+                [os.fsencode(name) for name in last],
+                [size for size, _ in last.values()],
+                [changed for _, changed in last.values()],
+            ),
+        )
+
+    async def firing(self, channel: str) -> tuple[int, str] | None:
+        """(planned, outcome) of the last; planned in seconds since 1970 UTC."""
+        rows = await self._run(_FIRING, (channel,))
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def fired(self, channel: str, planned: int, outcome: str) -> None:
+        """That time has been dealt with."""
+        at = moment(self._clock.time_ns())
+        row = {"channel": channel, "planned": planned, "outcome": outcome, "at": at}
+        await self._run(_FIRED, row)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _run(self, statement: str, parameters: Any) -> list[TupleRow]:
+        async with self._lock:
+            if self._connection is None or self._connection.closed:
+                self._connection = await connect.connect(self._conninfo())
+            try:
+                return await connect.run(
+                    self._connection, statement, parameters, deadline=_DEADLINE
+                )
+            except JournalError:
+                await self.close()
+                raise
