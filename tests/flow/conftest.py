@@ -6,10 +6,10 @@ import itertools
 import pytest
 
 from portico.errors import JournalUnavailable
-from portico.flow import entries
+from portico.flow import desk, entries
+from portico.flow.desk import Policy
 from portico.flow.dispatch import Dispatcher
 from portico.flow.dispatch import World as DispatchWorld
-from portico.flow.entries import Policy
 from portico.flow.intake import Intake
 from portico.flow.recalling import Recaller
 from portico.flow.running import Running, Terms
@@ -289,7 +289,7 @@ class Engine:
         self.running.adopt({"a": Terms("v1"), "b": Terms("v1")})
         self.intake = Intake(
             self.policy,
-            entries.World(
+            desk.World(
                 self.journal, self.dispatcher, self.ids, self.time, self.time.later,
                 self.events.append, MetricsTwin(), self.journal.state_of, self._forget,
             ),
@@ -307,7 +307,11 @@ class Engine:
 
     def send(self, control_id="1", patient="7", **fields):
         """One message arrives; it is not committed yet."""
-        sender = Sender(message(control_id, patient, **fields))
+        return self.take(message(control_id, patient, **fields))
+
+    def take(self, content):
+        """The same for any content."""
+        sender = Sender(content)
         self.intake.receive(sender)
         return sender
 

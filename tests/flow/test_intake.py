@@ -2,8 +2,8 @@
 
 import pytest
 
-from flow.conftest import Sender
-from portico.flow.entries import Policy
+from portico.flow.desk import Policy
+from portico.language.content import Content
 from portico.model.states import SignalState as State
 from portico.policy.answer import Answering
 from portico.policy.routing import Rules
@@ -392,9 +392,8 @@ async def test_the_debt_of_answers_is_told_as_it_grows_and_shrinks(start):
 async def test_other_content_is_taken_and_told(start, kind, content, told):
     """JSON and bytes as HL7: journaled, answered in words that any protocol can say."""
     engine = await start()
-    engine.intake.policy = Policy(Rules("adt", kind), Answering())
-    sender = Sender(content)
-    engine.intake.receive(sender)
+    engine.intake.policy = Policy(Rules("adt", Content(kind)), Answering())
+    sender = engine.take(content)
     engine.journal.commit()
 
     assert sender.told[0].told == told

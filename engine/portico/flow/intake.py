@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from portico import ids
 from portico.errors import MessageError
 from portico.flow.bundles import Bundle
-from portico.flow.entries import Entry, Policy, World, by_name
+from portico.flow.desk import Policy, World, by_name
+from portico.flow.entries import Entry
 from portico.flow.repeated import Repeated
 from portico.hl7.batch import is_batch
 from portico.language.context import Context
@@ -55,7 +56,7 @@ class Intake:
             self._take(arrival, fault, identity)
 
     def _blank(self, content: bytes) -> bool:
-        return not content if self.policy.rules.content == "bytes" else not content.strip()
+        return not content if self.policy.rules.content.type == "bytes" else not content.strip()
 
     def _unbundle(self, arrival: Arrival, rules: BatchRules) -> None:
         limit = len(arrival.content)  # the listener's own limit held already

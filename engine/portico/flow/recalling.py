@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from portico.clock import Clock
 from portico.errors import JournalError, MessageError
-from portico.flow import endings, entries
-from portico.flow.entries import Dispatch, Policy
+from portico.flow import desk, endings
+from portico.flow.desk import Dispatch, Policy
 from portico.flow.runs import STATE, Run, Waiter
 from portico.ids import IdMaker
 from portico.journal.contract import Conclusion, Earlier, Recovered, Writer
+from portico.language.content import AUTO
 from portico.language.context import Context
 from portico.model.signal import Signal
 from portico.model.verdict import Emission, Kind
@@ -97,7 +98,7 @@ class Recaller:
     def _read(
         self, signal: Signal, policy: Policy | None
     ) -> tuple[Routed, dict[str, Any], set[str]]:
-        rules = policy.rules if policy else Rules(signal.origin, "auto")
+        rules = policy.rules if policy else Rules(signal.origin, AUTO)
         routed = routing.route(rules, signal.content, signal.peer, 0)
         envelope = routing.envelope(
             routed, signal.origin, signal.received, signal.peer, len(signal.content)
@@ -116,9 +117,9 @@ def _kinship(recovered: Recovered, policy: Policy | None) -> Kinship:
     if policy is None or recovered.agents:
         return Kinship.NEW
     if policy.rules.repeat_by is None:  # it has a key all the same: its source named it
-        policy = entries.by_name(policy)
+        policy = desk.by_name(policy)
     signal = recovered.signal
-    earlier = entries.counted(policy, signal, recovered.earlier)
+    earlier = desk.counted(policy, signal, recovered.earlier)
     return repeats.kinship(policy.duplicates, signal.sha256, [one.sha256 for one in earlier])
 
 

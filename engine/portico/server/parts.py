@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from portico.clock import Clock
 from portico.destinations import contract as outbound
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
-from portico.flow import delivering, entries, running
+from portico.flow import delivering, desk, running
 from portico.flow.channels import Channel, Origin
 from portico.flow.delivering import Outbox
 from portico.flow.dispatch import Dispatcher
@@ -26,11 +26,13 @@ from portico.flow.running import Running
 from portico.flow.runs import Run, Waiter
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Recovered
+from portico.journal.desk import Wish
 from portico.journal.postgres import Journal
 from portico.listeners import contract as inbound
 from portico.listeners.contract import Listener
 from portico.model.delivery import Attempt, Delivery
 from portico.server import terms
+from portico.tls.certificates import Certificates
 from portico.workers.pool import Pool
 
 _HIGH, _LOW = 4096, 1024  # answers owed at which reading stops, and goes on again
@@ -45,13 +47,17 @@ class Base:
     loop: asyncio.AbstractEventLoop
     emit: Emit
     metrics: Metrics
+    environ: Mapping[str, str] = field(default_factory=dict)
+    certificates: Certificates = field(default_factory=Certificates)
 
 
 @dataclass(slots=True)
 class House:
     """All parts, and the site they follow.
 
-    books: (scope, name, state) to how many, as committed.
+    books: (scope, name, state) to how many, as committed. wishes: the operator's, by (scope,
+    name). orphans: destinations that the site does not name and that are owed something.
+    shut: why every source is to be closed.
     """
 
     base: Base
@@ -62,10 +68,13 @@ class House:
     outboxes: dict[str, Outbox] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     books: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    wishes: dict[tuple[str, str], Wish] = field(default_factory=dict)
+    orphans: set[str] = field(default_factory=set)
+    shut: set[str] = field(default_factory=set)
     running: Running = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     recaller: Recaller = field(init=False)
-    policies: dict[str, entries.Policy] = field(default_factory=dict)
+    policies: dict[str, desk.Policy] = field(default_factory=dict)
     waiters: dict[SignalId, Waiter] = field(default_factory=dict)
     ids: IdMaker = field(init=False)
 
@@ -126,10 +135,18 @@ class House:
             if name in site.destinations:
                 outbox.terms = terms.delivery_terms(site.destinations[name])
 
+    def wanted(self, scope: str, name: str) -> str:
+        """What the operator wants of it, else how its document says it starts."""
+        wish = self.wishes.get((scope, name))
+        if wish is not None:
+            return wish.wish
+        nouns = self.site.channels if scope == "channel" else self.site.destinations
+        return nouns[name].start if name in nouns else "running"
+
     def new_channel(self, name: str) -> Channel:
         """A channel of the site, not started."""
         base = self.base
-        world = entries.World(
+        world = desk.World(
             self.journal.writer,
             self.dispatcher,
             self.ids,
@@ -144,13 +161,23 @@ class House:
         build = self._listener_builder(taken)
         origin = terms.origin_of(self.site.channels[name])
         channel = Channel(taken, origin, build, base.emit, base.loop.call_later)
+        channel.shut |= self.shut
+        if self.wanted("channel", name) != "running":
+            channel.shut.add("wish")
         self.channels[name] = channel
         return channel
 
     def new_outbox(self, name: str, held: frozenset[str]) -> Outbox:
         """A destination of the site, not started."""
         base, spec = self.base, self.site.destinations[name]
-        around = outbound.Surroundings(base.reactor, base.clock, base.emit, self.site.root)
+        around = outbound.Surroundings(
+            base.reactor,
+            base.clock,
+            base.emit,
+            self.site.root,
+            base.environ,
+            base.certificates,
+        )
         adapter = catalog.destination(spec.type).build(name, spec, around)
         world = delivering.World(
             self.journal.writer,
@@ -168,7 +195,9 @@ class House:
 
     def _listener_builder(self, taken: Intake) -> Callable[[Origin], Listener]:
         base, root = self.base, self.site.root
-        around = inbound.Surroundings(base.reactor, base.clock, base.emit, root)
+        around = inbound.Surroundings(
+            base.reactor, base.clock, base.emit, root, base.environ, base.certificates
+        )
 
         def build(origin: Origin) -> Listener:
             kind = catalog.listener(origin.type)
@@ -181,10 +210,10 @@ class House:
         channel = self.channels.get(taken.name)
         if channel is None:
             return
-        if taken.owed >= _HIGH and not channel.held:
-            channel.hold()
-        elif taken.owed <= _LOW and channel.held:
-            channel.release()
+        if taken.owed >= _HIGH and not channel.holds:
+            channel.hold("answers")
+        elif taken.owed <= _LOW and channel.holds:
+            channel.release("answers")
 
     async def _waiting(self, after: int, limit: int) -> list[Recovered]:
         window = self.base.clock.time_ns() // 1_000_000 - int(self.journal.writer.window * 1000)
@@ -207,6 +236,8 @@ class House:
         outbox = self.outboxes.get(delivery.destination)
         if outbox is not None:
             outbox.enqueue(delivery)
+        else:
+            self.orphans.add(delivery.destination)
 
     def _settled(self, delivery: Delivery, outcome: str, attempt: Attempt) -> None:
         waiter = self.waiters.get(delivery.signal)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from portico import ids
-from portico.flow import delivering, entries, running
+from portico.flow import delivering, desk, running
 from portico.flow.channels import Origin
 from portico.flow.runs import Run
 from portico.ids import SignalId
@@ -26,10 +26,10 @@ def origin_of(channel: Channel) -> Origin:
     return Origin(channel.source.type, str(getattr(options, "listen", "")), options)
 
 
-def policy_of(channel: Channel) -> entries.Policy:
+def policy_of(channel: Channel) -> desk.Policy:
     """What its intake decides by."""
     known = channel.duplicates
-    return entries.Policy(
+    return desk.Policy(
         settings.rules_of(channel),
         settings.answering_of(channel),
         channel.acknowledge.timeout,

@@ -1,0 +1,108 @@
+"""What a channel's desk is: its policy, and what it needs of the engine to keep it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from msgspec import structs
+
+from portico import ids
+from portico.clock import Clock
+from portico.events.emit import Emit
+from portico.events.metrics import Metrics
+from portico.flow.repeated import Repeated
+from portico.flow.runs import Run
+from portico.ids import IdMaker, SignalId
+from portico.journal.contract import Earlier, Writer
+from portico.language.context import Context
+from portico.model.signal import Signal
+from portico.model.states import SignalState
+from portico.policy import repeats
+from portico.policy.answer import Answering, BatchRules
+from portico.policy.routing import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A channel's settings as intake uses them; replaced as a whole at a reload.
+
+    timeout: seconds until a sender that waits for a verdict is told that we failed.
+    unmatched: `drop park refuse`. batch: None: several messages in one frame are refused.
+    """
+
+    rules: Rules
+    answering: Answering
+    timeout: float = 30.0
+    duplicates: repeats.Rules = repeats.DEFAULT
+    unmatched: str = "drop"
+    batch: BatchRules | None = None
+
+
+class Dispatch(Protocol):
+    """Where committed Signals go."""
+
+    def matching(self, context: Context) -> tuple[str, ...]:
+        """The agents that answer this Signal."""
+        ...
+
+    def offer(self, run: Run) -> None:
+        """Run it, or leave it in the journal when memory is full; it comes back then."""
+        ...
+
+    def aside(self, seq: int) -> None:
+        """The Signal at this place is its channel's matter."""
+        ...
+
+    def resume(self, run: Run) -> None:
+        """Run a Signal that was set aside."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What intake needs of the engine.
+
+    state_of: what became of an earlier Signal; with True, of its Deliveries too. forget: the
+    sender that waited for this Signal's end has been told.
+    """
+
+    writer: Writer
+    dispatch: Dispatch
+    ids: IdMaker
+    clock: Clock
+    later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
+    emit: Emit
+    metrics: Metrics
+    state_of: Callable[[SignalId, bool], Awaitable[SignalState]]
+    forget: Callable[[SignalId], None]
+
+
+class Desk(Protocol):
+    """What an Entry needs of its channel's intake.
+
+    looking: the tasks that look after earlier messages; repeated: what they found.
+    """
+
+    world: World
+    name: str
+    repeated: Repeated
+    looking: set[asyncio.Task[None]]
+
+    def told(self) -> None:
+        """One more answer has been given."""
+        ...
+
+
+def by_name(policy: Policy) -> Policy:
+    """The same for a message that is known by a name of its source's: one that comes again is
+    always a repeat, because the source hands up again only what it does not know to be stored.
+    """
+    known = structs.replace(policy.duplicates, same="answer", changed="process")
+    return replace(policy, duplicates=known)
+
+
+def counted(policy: Policy, signal: Signal, earlier: tuple[Earlier, ...]) -> list[Earlier]:
+    """Those before it that still count for its channel, newest first."""
+    since = ids.millis(signal.id) - policy.duplicates.window * 1000
+    return [one for one in earlier if ids.millis(one.signal) >= since]
