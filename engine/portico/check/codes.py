@@ -72,6 +72,7 @@ CODES: dict[str, str] = {
     "site.unknown_signal": "a signal that no step emits",
     "site.unknown_step": "a step that a case stands in for and no agent has",
     "site.unknown_table": "a table that does not exist",
+    "site.unknown_tls": "a `tls` that the configuration does not have",
     "site.unused_destination": "a destination that no agent sends to",
     "site.yml": "a file that is not read because of its ending",
 }

@@ -27,6 +27,7 @@ from portico.spec.rules import GROUP
 from portico.spec.secrets import expand
 from portico.spec.shape import fit
 from portico.spec.site import Config, override
+from portico.spec.tls import Tls
 
 CONFIG = "config/portico.yaml"
 CHANNELS = "channels"
@@ -217,4 +218,15 @@ def _options(
     if any(each.code == "site.not_yet" for each in findings):
         more = [each for each in more if each.code != "config.missing_key"]
     draft.findings += findings + more
-    return None if findings else options
+    return (
+        None if findings or options is None else _secured(draft.config, document.name, options)
+    )
+
+
+def _secured(config: Config, owner: str, options: Options) -> Options:
+    """With the `tls` that it names; a name that leads nowhere stays, for securing.py."""
+    said = getattr(options, "tls", None)
+    if not isinstance(said, Tls):
+        return options
+    own = said if said.reference else said.model_copy(update={"name": owner})
+    return options.model_copy(update={"tls": config.tls.get(said.reference, own)})

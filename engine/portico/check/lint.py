@@ -8,6 +8,7 @@ from portico.check import references
 from portico.check.codes import UNREAD
 from portico.check.draft import Draft
 from portico.check.pipeline import Pipeline, Stage
+from portico.check.securing import misfits
 from portico.check.transforms import Complaint, Transforms, lacking
 from portico.errors import ConfigError, PathInvalid, SecretMissing
 from portico.spec.document import Document, Location
@@ -28,6 +29,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
     then said to be missing. What is merely unused is said of a site without errors.
     """
     found = [*_addresses(draft), *_secrets(draft), *_code(draft)]
+    found += misfits(draft)
     if not any(each.code in UNREAD for each in draft.findings):
         found += references.dangling(draft)
     if not errors((*draft.findings, *found)):

@@ -87,6 +87,11 @@ GAUGES = (
     Family("portico_queue_oldest_seconds", "Age of the oldest of them", ("destination",)),
     Family("portico_parked", "Signals or Deliveries that wait for a person", ("kind", "name")),
     Family("portico_workers", "Worker processes by state", ("state",)),
+    Family(
+        "portico_certificate_expiry_timestamp_seconds",
+        "When a certificate that we show ends, seconds since 1970",
+        ("name",),
+    ),
 )
 
 

@@ -120,6 +120,7 @@ class Engine:
                 one = Finding(severity="error", text=str(error))
                 return Reloaded(swapped=False, findings=(*told, one))
             await self._swap(site)
+            self._base.certificates.refresh()
             return Reloaded(swapped=True, findings=told)
 
     def stop(self) -> None:

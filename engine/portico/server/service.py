@@ -24,9 +24,11 @@ from portico.server import metrics as port
 from portico.server.engine import Engine
 from portico.server.notify import Notifier
 from portico.server.parts import Base
+from portico.tls.certificates import Certificates
 from portico.workers.nursery import Nursery
 
 OK, FAILED = 0, 1
+_LOOK_AGAIN = 60.0  # seconds between looks at the files of certificates
 _HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -64,7 +66,16 @@ class _Service:
             render.sink(render.mode_for(sys.stderr, environ), sys.stderr, clock), self._metrics
         )
         self._reactor = _reactor(loop)
-        base = Base(clock, self._reactor, loop, self._emit, self._metrics)
+        self._certificates = Certificates(site.root, environ, self._emit)
+        base = Base(
+            clock,
+            self._reactor,
+            loop,
+            self._emit,
+            self._metrics,
+            environ,
+            self._certificates,
+        )
         self._engine = Engine(site, environ, base, nursery)
         self._site = site
         self._notifier = Notifier(environ)
@@ -114,6 +125,7 @@ class _Service:
         """The control socket, the metrics port, the watchdog: beside the engine, not in it."""
         engine = self._engine
         self._stall.start()
+        self._task(self._follow_certificates())
         self._task(serve.serve(engine, serve.socket_path(engine.storage.data)))
         try:
             listening = port.listen(self._site.config.metrics.listen)
@@ -123,6 +135,12 @@ class _Service:
             self._task(port.serve(self._metrics, listening))
         if self._notifier.watchdog:
             self._task(self._watchdog())
+
+    async def _follow_certificates(self) -> None:
+        """New files are used within a minute, without a reload."""
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN)
+            self._certificates.refresh()
 
     async def _say_ready(self) -> None:
         """`ready`, once every channel listens; systemd is told as soon as the engine runs."""

@@ -131,6 +131,10 @@ def register(engine: Running, metrics: Metrics) -> None:
     metrics.gauges("queue_oldest_seconds", outboxes(age))
     metrics.gauges("parked", lambda: _parked(house))
     metrics.gauges("workers", lambda: _workers(house))
+    metrics.gauges(
+        "certificate_expiry_timestamp_seconds",
+        lambda: {(name,): at.timestamp() for name, at in house.base.certificates.expiries()},
+    )
 
 
 def _parked(house: House) -> dict[tuple[str, ...], float]:

@@ -15,6 +15,7 @@ from portico.spec.fields import (
     Duration,
     HostPort,
     Later,
+    Name,
     Options,
     Size,
     Text,
@@ -23,6 +24,7 @@ from portico.spec.fields import (
 )
 from portico.spec.finding import Finding
 from portico.spec.secrets import Secret, secret
+from portico.spec.tls import Tls
 
 DATA, JOURNAL = "PORTICO_DATA", "PORTICO_JOURNAL_URL"
 METRICS, API = "PORTICO_METRICS", "PORTICO_API"
@@ -35,6 +37,11 @@ def _zone(text: str) -> str:
         hint = "such as Europe/Berlin"
         raise wrong("config.timezone", f"{text!r} is not a time zone", hint) from None
     return text
+
+
+def _called(settings: dict[str, Tls]) -> dict[str, Tls]:
+    """Each knows its name."""
+    return {name: tls.model_copy(update={"name": name}) for name, tls in settings.items()}
 
 
 def _url(value: Any) -> Any:
@@ -98,7 +105,7 @@ class Config(Options):
     plugins: Annotated[str | None, Later("plugins")] = None
     workers: Workers = Workers()
     providers: Annotated[str | None, Later("LLM providers")] = None
-    tls: Annotated[str | None, Later("named TLS settings")] = None
+    tls: Annotated[dict[Name, Tls], AfterValidator(_called)] = Field(default_factory=dict)
     retention: SiteRetention = SiteRetention()
     alarms: Annotated[str | None, Later("alarms")] = None
 

@@ -154,7 +154,7 @@ def read(options: Tls, root: Path, environ: Mapping[str, str]) -> Material:
         key = b"" if options.key is None else options.key.reveal(root, environ).encode()
         trust = b"" if options.trust == SYSTEM else _file(root / options.trust)
     except SecretMissing as error:
-        raise TlsInvalid(str(error)) from None
+        raise TlsInvalid(str(error)) from error
     if b"ENCRYPTED" in key:
         raise TlsInvalid("'key' is locked by a password; store it without one, mode 0600")
     return Material(chain, key, trust)
