@@ -1,12 +1,14 @@
 """portico.language.content and .pointer: what places read from."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.errors import ContentInvalid, NotHl7
 from portico.language import content, pointer
-from portico.language.content import encode_json, open_content, parse_json, sniff
+from portico.language.content import Content, encode_json, open_content, parse_json, sniff
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
@@ -15,16 +17,27 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("kind", ["xml", "csv"])
-def test_kinds_of_later_say_so(kind):
-    """XML and CSV are of the language, and not built yet."""
-    with pytest.raises(ContentInvalid, match="not available yet"):
-        open_content(kind, b"")
+def test_a_kind_travels_to_a_worker_as_its_plain_form():
+    """Its name alone where all is default; else what differs, and it comes back the same."""
+    assert Content("json").plain() == "json"
+    xml = Content("xml", (("f", "http://hl7.org/fhir"),), depth=9)
+    assert Content.of(json.loads(json.dumps(xml.plain()))) == xml
+    assert Content.of(Content("csv", separator=";").plain()).separator == ";"
+
+
+def test_what_came_out_of_a_content_is_of_its_kind_or_of_what_it_looks_like():
+    """CSV cannot be told by its first bytes, so a CSV channel's bytes are CSV."""
+    csv = Content("csv", separator=";")
+    assert csv.like(b"a;b\n1;2\n") is csv
+    assert csv.like(b'{"a": 1}') == Content("json")
+    xml = Content("xml", (("f", "urn:f"),))
+    assert xml.like(b"<a/>") is xml
+    assert xml.like(b"plain") == Content("bytes")
 
 
 def test_an_unknown_kind_names_the_known_ones():
     """A site that slipped past `check` is told what there is."""
-    with pytest.raises(ContentInvalid, match="hl7, json, bytes"):
+    with pytest.raises(ContentInvalid, match="hl7, json, xml, csv, bytes"):
         open_content("fhir", b"")
 
 
@@ -38,7 +51,8 @@ def test_hl7_is_opened_at_once():
 @pytest.mark.parametrize(
     ("head", "kind"),
     [(b"MSH|", "hl7"), (b"\xef\xbb\xbf\r\nMSH|", "hl7"), (b' {"a"', "json"), (b"[1]", "json"),
-     (b'"text"', "json"), (b"%PDF", "bytes"), (b"", "bytes")],
+     (b'"text"', "json"), (b"<a/>", "xml"), ("\ufeff<a/>".encode("utf-16-le"), "xml"),
+     (b"%PDF", "bytes"), (b"", "bytes")],
 )  # fmt: skip
 def test_a_signal_of_an_agent_is_known_by_its_first_bytes(head, kind):
     """HL7, JSON, or anything."""

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portico.language.content import Content
 from portico.language.place import Place
 from portico.policy import routing
 from portico.policy.routing import Rules
@@ -87,15 +88,17 @@ def test_a_field_for_search_fits_an_index(part):
     assert len(read.patient) <= 200
 
 
-@pytest.mark.parametrize("content", ["hl7", "json", "bytes", "auto"])
+@pytest.mark.parametrize("content", ["hl7", "json", "xml", "csv", "bytes", "auto"])
 @given(data=st.one_of(
     st.binary(max_size=80),
     st.binary(max_size=60).map(b"MSH".__add__),
     st.text(max_size=60).map(lambda t: ADT + t.encode()),
-    st.text("{}[]\",:0e-", max_size=60).map(str.encode),
+    st.text("{}[]\"<>/?!,:0e-", max_size=60).map(str.encode),
 ))  # fmt: skip
 def test_nothing_that_a_peer_sends_raises(content, data):
     """Random bytes, bytes after MSH, bytes after a message, nonsense that looks like JSON."""
     keys = (Place.parse("PID-3.1"),)
-    read = routing.route(Rules("adt", content, order_by=keys, repeat_by=keys), data, "p:1", 1)
+    read = routing.route(
+        Rules("adt", Content(content), order_by=keys, repeat_by=keys), data, "p:1", 1
+    )
     routing.envelope(read, "adt", 1, "p:1", len(data))

@@ -196,7 +196,7 @@ def test_tables_and_the_log_are_at_hand(trial):
         ("transforms.phones", "is not module:function"),
         ({"call": "a:b", "timeout": "5"}, "timeout"),
         ({"call": "a:b", "into": "type"}, "envelope"),
-        ({"call": "a:b", "content": "xml"}, "content"),
+        ({"call": "a:b", "content": "fhir"}, "content"),
         ({}, "call"),
     ],
     ids=str,

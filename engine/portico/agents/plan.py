@@ -19,9 +19,10 @@ from pydantic import ValidationError
 
 from portico.agents import sources
 from portico.agents.program import BoundStep, Fallback, Program
-from portico.errors import ConfigError, PathInvalid
+from portico.errors import ConfigError, ContentInvalid, PathInvalid
 from portico.language.condition import Condition
-from portico.language.content import KINDS, missing_kind
+from portico.language.content import AUTO, Content
+from portico.language.order import Beside, Order, beside
 from portico.language.place import Place
 from portico.language.tables import Table, Tables
 from portico.spec.rules import GROUP, OnError
@@ -35,19 +36,21 @@ _LONGEST = 10**17  # nanoseconds that a timer can hold: three years stand for `f
 class Plan(Struct, frozen=True):
     """A compiled agent. version: 16 hex digits, see `version_of`.
 
-    program: its steps. on_error: for a content that cannot be opened. content: a kind of
-    language/content.py. order_by: places of the outputs' order key, the first
-    valued one counts; none: the session's.
+    program: its steps. on_error: for a content that cannot be opened. contents: by channel,
+    where they differ. order_by: places of the outputs' order key, the first valued one counts;
+    none: the session's. beside: other keys of theirs.
     """
 
     agent: str
     version: str
     program: Program
     on_error: Fallback
-    content: str = "auto"
+    content: Content = AUTO
+    contents: Mapping[str, Content] = {}
     charset: str = "ascii"
     on_charset_error: str = "refuse"
-    order_by: tuple[Place, ...] = ()
+    order_by: Order = Order(())
+    beside: Beside | None = None
     limits: Limits = Limits()
     tables: Mapping[str, Table] = {}
 
@@ -59,11 +62,13 @@ def compile_plan(document: Mapping[str, Any], root: Path) -> Plan:
     """
     tables = sources.tables(root)
     compiler = _Compiler(root, tables)
-    content = document.get("content") or "auto"
-    if content not in (*KINDS, "auto"):
-        raise ConfigError(missing_kind(content))
+    content, contents = _contents(document)
     fallback = compiler.fallback(document.get("on_error") or "park")
-    order_by = document.get("order_by") or ()
+    keys = document.get("order_by") or ()
+    order = Order(
+        tuple(map(Place.parse, [keys] if isinstance(keys, str) else keys)),
+        tuple(map(Place.parse, document.get("beside") or ())),
+    )
     charset = document.get("charset") or {}
     return Plan(
         document["agent"],
@@ -71,9 +76,11 @@ def compile_plan(document: Mapping[str, Any], root: Path) -> Plan:
         compiler.program(document[GROUP], fallback),
         fallback,
         content,
+        contents,
         charset.get("name") or "ascii",
         charset.get("on_error") or "refuse",
-        tuple(map(Place.parse, [order_by] if isinstance(order_by, str) else order_by)),
+        order,
+        beside(order),
         _limits(document.get("limits") or {}),
         tables,
     )
@@ -162,6 +169,16 @@ def _said(error: Exception) -> str:
         where = ".".join(map(str, line["loc"]))
         lines.append(f"{where}: {line['msg']}" + (f"; {hint}" if hint else ""))
     return "; ".join(lines)
+
+
+def _contents(document: Mapping[str, Any]) -> tuple[Content, dict[str, Content]]:
+    try:
+        by_channel = (document.get("contents") or {}).items()
+        return Content.of(document.get("content") or "auto"), {
+            channel: Content.of(raw) for channel, raw in by_channel
+        }
+    except ContentInvalid as error:
+        raise ConfigError(str(error)) from error
 
 
 def _limits(raw: Mapping[str, Any]) -> Limits:

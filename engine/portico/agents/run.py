@@ -6,6 +6,9 @@ from typing import Any
 from portico.agents.item import Item
 from portico.agents.plan import Plan
 from portico.errors import MessageError
+from portico.language.content import AUTO, Content
+from portico.language.order import widened
+from portico.language.place import Place
 from portico.model.verdict import Kind, Output, SessionResult, StepRun
 from portico.steps.body import Body, open_body
 from portico.steps.contract import End
@@ -20,21 +23,27 @@ def run(plan: Plan, item: Item, clock_ns: Callable[[], int]) -> SessionResult:
     started = clock_ns()
     envelope = {**item.envelope, "id": item.signal}
     try:
-        # What an agent emitted says by its first bytes what it is: the emitter chose.
-        kind = "auto" if "signal" in item.envelope else plan.content
+        kind = _kind(plan, item.envelope)
         body = open_body(kind, item.content, plan.charset, plan.on_charset_error)
     except MessageError as fault:
         state = _state(plan, item, Body(item.content), envelope, clock_ns)
         end = plan.on_error.end(state, "", "", fault)
         return _result(item, state, end, None, started)
     state = _state(plan, item, body, envelope, clock_ns)
-    if not plan.order_by:
+    if not plan.order_by.keys:
         return _result(item, state, plan.program.run(state), None, started)
     try:
         order_key = _order_key(plan, state)
     except MessageError as fault:
         return _result(item, state, plan.on_error.end(state, "", "", fault), None, started)
     return _result(item, state, plan.program.run(state), order_key, started)
+
+
+def _kind(plan: Plan, envelope: dict[str, Any]) -> Content:
+    """What an agent emitted says by its first bytes what it is: the emitter chose."""
+    if "signal" in envelope:
+        return AUTO
+    return plan.contents.get(envelope.get("channel", ""), plan.content)
 
 
 def _state(
@@ -44,11 +53,15 @@ def _state(
 
 
 def _order_key(plan: Plan, state: RunState) -> str | None:
-    """The first valued place of the agent's `order_by`; None: the session's."""
-    for place in plan.order_by:
-        text = place.text(state.context)
+    """The first valued place of the agent's `order_by`, with the keys beside it; None: the
+    session's."""
+    for place in plan.order_by.keys:
+        text = place.text(state.context) if isinstance(place, Place) else None
         if isinstance(text, str):
-            return text
+            if plan.beside is None:
+                return text
+            kind = str(state.context.envelope.get("type", ""))
+            return widened(text, plan.beside, kind, state.context)
     return None
 
 

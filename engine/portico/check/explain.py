@@ -13,9 +13,11 @@ from pydantic.fields import FieldInfo
 from portico import catalog
 from portico.check.site import Site
 from portico.language.condition import Condition
+from portico.language.order import Order
 from portico.policy.retry import HL7_ANSWERS
 from portico.spec.agent import Agent
 from portico.spec.channel import CHARSET_WORDS, Channel, Charset, Source
+from portico.spec.content import Content
 from portico.spec.destination import Destination
 from portico.spec.fields import HostPort, Later, Options, Shown
 from portico.spec.rules import GROUP
@@ -64,6 +66,8 @@ def _options(
         said = name in model.model_fields_set
         if isinstance(model, Charset) and key == "on_error" and value not in CHARSET_WORDS:
             value = {"fallback": value}
+        elif isinstance(value, Content):
+            value = value.form.plain()
         elif isinstance(model, Destination) and key == "answers":
             value = {code: _rule(rule) for code, rule in {**HL7_ANSWERS, **value}.items()}
         yield from _entry(key, typed.get(key, value), said, _shown(field))
@@ -143,6 +147,8 @@ def _flow(value: Any, shown: Shown | None = None) -> str:
         return "yes" if value else "no"
     if isinstance(value, Condition):
         value = value.source
+    elif isinstance(value, Order):
+        value = value.plain()
     if isinstance(value, Mapping):
         pairs = (f"{_scalar(str(key))}: {_flow(each)}" for key, each in value.items())
         return f"{{{', '.join(pairs)}}}"

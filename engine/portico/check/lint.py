@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from portico.agents import sources
-from portico.check import references
+from portico.check import contents, references
 from portico.check.codes import UNREAD
 from portico.check.draft import Draft
 from portico.check.pipeline import Pipeline, Stage
@@ -28,7 +28,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
     When a file could not be read as YAML nobody knows what it would have named, so nothing is
     then said to be missing. What is merely unused is said of a site without errors.
     """
-    found = [*_addresses(draft), *_secrets(draft), *_code(draft)]
+    found = [*_addresses(draft), *_secrets(draft), *_code(draft), *contents.misfits(draft)]
     found += misfits(draft)
     if not any(each.code in UNREAD for each in draft.findings):
         found += references.dangling(draft)

@@ -104,6 +104,12 @@ class Pipeline:
                 if isinstance(place, AsidePlace):
                     yield Named(place.source.partition("/")[0], self.find(at, place.source))
 
+    def places(self) -> Iterator[tuple[Stage, list[Place]]]:
+        """The steps in their order, each with the places that it and its `when` read."""
+        for stage in self.stages:
+            read = [stage.options, _condition(stage.form["when"])]
+            yield stage, [place for each in read if each for place in _places(each)]
+
     def tables(self) -> Iterator[Named]:
         """The tables that steps read."""
         for at, value in self._read():

@@ -10,6 +10,7 @@ from pathlib import Path
 from portico.check import lint, references
 from portico.check.draft import Draft, read_site
 from portico.errors import SiteInvalid
+from portico.language.content import AUTO
 from portico.spec.agent import Agent
 from portico.spec.channel import Channel
 from portico.spec.destination import Destination
@@ -53,12 +54,16 @@ def examine(root: Path, environ: Mapping[str, str]) -> tuple[Site | None, tuple[
 def _reading(agent: Agent, draft: Draft) -> Agent:
     """The agent with the content and charset of the channels that it answers.
 
-    One that answers signals too, or channels of several contents, looks at each content.
+    What an emitted Signal holds is told by its first bytes.
     """
     heard = [draft.channels[name] for name in sorted(references.heard(agent, draft))]
     if not heard:
         return agent
-    alike = {channel.content for channel in heard}
-    one = len(alike) == 1 and "signal" not in agent.on.allowed
-    update = {"content": alike.pop() if one else "auto", "charset": heard[0].charset}
+    forms = {channel.name: channel.content.form for channel in heard}
+    one = len(set(forms.values())) == 1 and "signal" not in agent.on.allowed
+    update = {
+        "content": next(iter(forms.values())) if one else AUTO,
+        "contents": {} if one else forms,
+        "charset": heard[0].charset,
+    }
     return agent.model_copy(update=update)

@@ -16,6 +16,7 @@ from portico.check.case import Case
 from portico.check.site import Site
 from portico.errors import ConfigError
 from portico.ids import SignalId
+from portico.language.content import AUTO
 from portico.language.context import Context
 from portico.model.receipt import Receipt
 from portico.model.verdict import Emission, Kind, Output, Refusal, SessionResult
@@ -105,7 +106,7 @@ async def happen(stage: Stage, case: Case, content: bytes, number: int) -> Happe
     channel = stage.site.channels.get(case.channel)
     if case.channel and channel is None:
         raise ConfigError(f"there is no channel {case.channel!r}")
-    rules = rules_of(channel) if channel else Rules(case.origin, "auto")
+    rules = rules_of(channel) if channel else Rules(case.origin, AUTO)
     answering = answering_of(channel) if channel else Answering(mode="none")
     signal = SignalId(ids.floor_at(NOW // 1_000_000)[:-1] + bytes((number & 0xFF,)))
     routed = routing.route(rules, content, PEER, 1)

@@ -3,7 +3,7 @@
 | shape | kind |
 |---|---|
 | `PID-5` `PID-3[2].1` `OBX[*2=ED]-5` `ZPI` | HL7 |
-| `/order/id` | a point in JSON content |
+| `/order/id` | a point in JSON, XML or CSV content |
 | `channel` `type` `received` `header/x` | the envelope |
 | `finding` `finding/code` | what a step put aside |
 
@@ -21,7 +21,7 @@ from portico import ids
 from portico.hl7.path import Path
 from portico.hl7.reading import DELETED, Deleted, Reading
 from portico.language import dates, pointer
-from portico.language.content import JsonView
+from portico.language.content import PointView
 from portico.language.context import TEXTS, WORDS, Context
 
 Value = str | Deleted | None
@@ -111,22 +111,29 @@ class Hl7Place(Place):
 
 
 class PointerPlace(Place):
-    """A point in JSON content; absent in any other."""
+    """A JSON Pointer, a path of XML or a column of CSV, as the content is; else absent."""
 
-    __slots__ = ("tokens",)
+    __slots__ = ()
 
     def __init__(self, source: str) -> None:
         super().__init__(source)
-        self.tokens = pointer.parse(source)
+        if "[" not in source:  # with one it is a path of XML, whose texts may hold anything
+            pointer.parse(source)
+
+    @property
+    def tokens(self) -> pointer.Tokens:
+        """The JSON Pointer. Raises PathInvalid when the place is none."""
+        return pointer.tokens(self.source)
 
     def text(self, context: Context) -> Value:
-        """The scalar as text, an object or list as compact JSON."""
-        return pointer.text_of(self.value(context))
+        """A scalar as text, what has parts as compact JSON or as XML."""
+        view = context.view
+        return view.text_at(self.source) if isinstance(view, PointView) else None
 
     def value(self, context: Context) -> Any:
-        """The JSON value as parsed."""
+        """The JSON value as parsed; the text of XML and CSV."""
         view = context.view
-        return view.at(self.tokens) if isinstance(view, JsonView) else None
+        return view.value_at(self.source) if isinstance(view, PointView) else None
 
 
 class EnvelopePlace(Place):

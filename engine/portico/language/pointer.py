@@ -6,7 +6,10 @@ Source: RFC 6901. A list's end is written `-` (RFC 6902, section 4.1).
 import json
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
+
+from portico.errors import PathInvalid
 
 Tokens = tuple[str, ...]
 
@@ -20,6 +23,15 @@ def parse(text: str) -> Tokens:
     if re.search(r"~(?![01])", text):
         raise ValueError(f"{text!r} holds a '~' that is not '~0' or '~1'")
     return tuple(t.replace("~1", "/").replace("~0", "~") for t in text.split("/")[1:])
+
+
+@lru_cache(maxsize=4096)
+def tokens(text: str) -> Tokens:
+    """`parse`, remembered. Raises PathInvalid: the text is a place of another kind."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise PathInvalid(str(error), text) from None
 
 
 def get(value: Any, tokens: Tokens) -> Any:

@@ -12,7 +12,7 @@ from portico.errors import MessageError, NotHl7, RequiredMissing
 from portico.hl7.header import Header
 from portico.hl7.view import MessageView
 from portico.language import order
-from portico.language.content import JsonView, View, open_content, sniff
+from portico.language.content import Content, PointView, View, open_content
 from portico.language.context import Context
 from portico.language.order import Beside
 from portico.language.place import Hl7Place, Place
@@ -26,15 +26,15 @@ WORDS = ("sender", "connection", "channel", "none")
 class Rules(Struct, frozen=True):
     """A channel's settings, as far as reading goes.
 
-    content: `hl7 json bytes`, or `auto` by the first bytes. order_by: the words above or
-    places, the first valued one counts; beside: other keys of the message. repeat_by: places whose values together name a
-    message, None when repeats are processed like any other; standard_repeat: they are MSH-3,
-    MSH-4 and MSH-10, which are read without a path. on_charset_error: `refuse`, `replace` or
-    the character set to fall back to.
+    order_by: the words above or
+    places, the first valued one counts; beside: the message's other keys. repeat_by: places
+    whose values together name a message, None when repeats are processed like any other;
+    standard_repeat: they are MSH-3, MSH-4 and MSH-10, which are read without a path.
+    on_charset_error: `refuse`, `replace` or the character set to fall back to.
     """
 
     origin: str
-    content: str = "hl7"
+    content: Content = Content()
     charset: str = "ascii"
     on_charset_error: str = "refuse"
     order_by: tuple[str | Place, ...] = ("sender",)
@@ -64,10 +64,11 @@ class Routed(Struct, frozen=True):
 def route(rules: Rules, content: bytes, peer: str, connection: int) -> Routed:
     """Read a content by a channel's rules. Never raises: what is wrong is in `fault`."""
     try:
-        kind = sniff(content) if rules.content == "auto" else rules.content
-        if kind == "hl7":
+        kind = rules.content.seen(content)
+        if kind.type == "hl7":
             return _route_hl7(rules, content, peer, connection)
-        return _route_other(rules, kind, open_content(kind, content), peer, connection)
+        view = open_content(kind, content, rules.charset, rules.on_charset_error)
+        return _route_other(rules, view, peer, connection)
     except MessageError as fault:
         return Routed(fault=fault)
 
@@ -82,8 +83,8 @@ def envelope(
         **word,
         "type": routed.type,
         "peer": peer,
-        "received": received,
         "file": peer.rpartition("/")[2] if "/" in peer else "",
+        "received": received,
         "size": size,
         "flags": routed.flags,
     }
@@ -110,7 +111,8 @@ def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Rout
             )
             order_key = _order_key(rules, context, sender, connection)
         if rules.beside is not None and _meets(rules.beside, header.type):
-            context = Context(view, {"channel": rules.origin, "type": header.type, "peer": peer})
+            words = {"channel": rules.origin, "type": header.type, "peer": peer}
+            context = Context(view, words)
             order_key = order.widened(order_key, rules.beside, header.type, context)
         repeat_key = _repeat_key(rules, view, header)
     except MessageError as fault:
@@ -128,16 +130,15 @@ def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Rout
     )
 
 
-def _route_other(rules: Rules, kind: str, view: View, peer: str, connection: int) -> Routed:
-    if isinstance(view, JsonView):
-        _ = view.value  # read at the door: what is not JSON is refused there, as bad HL7 is
-    context = Context(view, {"channel": rules.origin, "peer": peer})
+def _route_other(rules: Rules, view: View, peer: str, connection: int) -> Routed:
+    """Read at the door: what is not JSON, XML or CSV is refused there, as bad HL7 is."""
+    kind = view.check() if isinstance(view, PointView) else "application/octet-stream"
+    context = Context(view, {"channel": rules.origin, "type": kind, "peer": peer})
     order_key = _order_key(rules, context, peer.rpartition(":")[0], connection)
     if rules.beside is not None and rules.beside.places:
         order_key = order.widened(order_key, rules.beside, "", context)
-    media = {"json": "application/json"}.get(kind, "application/octet-stream")
     return Routed(
-        media,
+        kind,
         order_key=order_key,
         repeat_key=_repeat_key(rules, view, None),
         view=view,

@@ -12,7 +12,7 @@ def rules_of(channel: Channel) -> Rules:
     wanted = repeats.same == "answer" or repeats.changed != "process"
     return Rules(
         channel.name,
-        channel.content,
+        channel.content.form,
         channel.charset.name,
         channel.charset.on_error,
         channel.order_by.keys,
@@ -26,12 +26,19 @@ def answering_of(channel: Channel) -> Answering:
     """How its sender is told. A source's own `reply` is the whole answer."""
     told, reply = channel.acknowledge, getattr(channel.source.options, "reply", None)
     return Answering(
-        told.when, told.mode, told.on_error, told.on_refuse, reply or told.text, bool(reply)
+        told.when,
+        told.mode,
+        told.on_error,
+        told.on_refuse,
+        reply or told.text,
+        bool(reply),
+        told.reply,
+        told.deferred or "",
     )
 
 
 def batch_of(channel: Channel) -> BatchRules | None:
     """How several messages in one frame are taken; None: they are refused."""
-    if channel.batch.counts == "no" or channel.content != "hl7":
+    if channel.batch.counts == "no" or channel.content.type != "hl7":
         return None
     return BatchRules(channel.batch.counts, channel.batch.reply)

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
-from portico.spec.channel import Charset, OrderBy
+from portico.language.content import AUTO, Content
+from portico.language.order import Order
+from portico.spec.channel import Charset
 from portico.spec.document import Document, Location
 from portico.spec.fields import (
     Count,
@@ -20,6 +22,7 @@ from portico.spec.fields import (
     wrong,
 )
 from portico.spec.finding import Finding
+from portico.spec.order import OrderBy
 from portico.spec.retry import RetryPolicy
 from portico.spec.rules import GROUP, ConditionField, Spot, StepReader
 from portico.spec.secrets import plain
@@ -49,11 +52,12 @@ def _raw(value: Any) -> Any:
     return value
 
 
-def _places_only(keys: tuple[Any, ...]) -> tuple[Any, ...]:
+def _places_only(order: Order) -> Order:
     """An agent's order is by content; the words belong to its channel."""
-    if isinstance(keys[0], str):
-        raise not_yet(f"order_by: {keys[0]} of an agent")
-    return keys
+    for key in order.keys:
+        if isinstance(key, str):
+            raise not_yet(f"order_by: {key} of an agent")
+    return order
 
 
 class At(str):
@@ -73,7 +77,7 @@ class At(str):
 class Agent(Options):
     """An agent. `on_error` and `steps` are in the normal form of spec.rules.StepReader.
 
-    content, charset: those of the channels it answers.
+    content, charset: those of the channels it answers. contents: by channel, where they differ.
     """
 
     agent: Name
@@ -94,7 +98,8 @@ class Agent(Options):
     model: Annotated[str | None, Later("models")] = None
     budget: Annotated[str | None, Later("budgets")] = None
     capabilities: Annotated[str | None, Later("capabilities")] = None
-    content: Inner = Field("auto", exclude=True)
+    content: Inner = Field(AUTO, exclude=True)
+    contents: Inner = Field({}, exclude=True)
     charset: Inner = Field(Charset(), exclude=True)
 
     @property
@@ -108,13 +113,19 @@ class Agent(Options):
             "agent": self.agent,
             "goal": self.goal,
             "on": plain(self.on.source),
-            "content": self.content,
+            "content": self.content.plain(),
+            **({"contents": _plain(self.contents)} if self.contents else {}),
             "charset": {"name": self.charset.name, "on_error": self.charset.on_error},
-            "order_by": [str(place) for place in self.order_by or ()],
+            "order_by": [str(place) for place in self.order_by.keys] if self.order_by else [],
+            "beside": [str(place) for place in self.order_by.beside] if self.order_by else [],
             "on_error": plain(self.on_error),
             "limits": {**self.limits.model_dump(), "time": min(self.limits.time, _LONGEST)},
             "steps": plain(self.steps),
         }
+
+
+def _plain(contents: dict[str, Content]) -> dict[str, Any]:
+    return {channel: content.plain() for channel, content in contents.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, PlainValidator, WithJsonSchema
 
-from portico.errors import CharsetUnknown, MessageError
+from portico.errors import CharsetUnknown
 from portico.hl7 import charset
+from portico.language.order import Order
 from portico.language.place import Place
+from portico.spec.alarming import Expect, NounAlarms
+from portico.spec.content import Content
 from portico.spec.fields import (
     ONE_OR_MANY,
     Duration,
@@ -16,15 +19,12 @@ from portico.spec.fields import (
     Options,
     Text,
     kind_of,
-    not_yet,
     wrong,
 )
+from portico.spec.order import OrderBy
 from portico.spec.rules import PlaceField, TemplateField
 
-ORDER_WORDS = ("sender", "connection", "channel", "none")
 CHARSET_WORDS = ("refuse", "replace")
-_CONTENTS = ("hl7", "json", "bytes")
-_LATER_CONTENTS = ("xml", "csv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,42 +50,6 @@ def source_of(value: Any) -> Source:
 _SOURCE_HINT = "such as {type: mllp, listen: 127.0.0.1:2575}"
 
 
-def _content(value: Any) -> Any:
-    kind = value.get("type") if isinstance(value, dict) else value
-    if kind in _LATER_CONTENTS:
-        raise not_yet(f"content {kind}")
-    return kind if isinstance(value, dict) and len(value) == 1 else value
-
-
-def order_keys(value: Any) -> Any:
-    """What `order_by` names: one word, or places of which the first valued one counts."""
-    if isinstance(value, dict):
-        if "key" in value and "with" in value:
-            raise not_yet("an order key with others (`with`)")
-        raise wrong("config.type", "expected a place, a list of places or a word", _ORDER_HINT)
-    if value in ORDER_WORDS:
-        return (value,)
-    items = list(value) if isinstance(value, list | tuple) else [value]
-    if not items:
-        raise wrong("config.value", "no place is named", _ORDER_HINT)
-    return tuple(_order_place(item) for item in items)
-
-
-_ORDER_HINT = "try PID-3.1, or one of " + ", ".join(ORDER_WORDS)
-
-
-def _order_place(item: Any) -> str | Place:
-    if isinstance(item, Place) or item in ORDER_WORDS:
-        return item  # type: ignore[no-any-return]
-    if not isinstance(item, str):
-        raise wrong("config.type", f"expected a place, found {kind_of(item)}", _ORDER_HINT)
-    try:
-        return Place.parse(item)
-    except (ValueError, MessageError) as error:
-        text, _, hint = str(error).partition("; ")
-        raise wrong("config.place", text, hint or _ORDER_HINT) from None
-
-
 def _charset_name(name: str) -> str:
     try:
         charset.codec_of((), name)
@@ -104,27 +68,6 @@ def _on_charset_error(value: Any) -> Any:
         return value
     hint = "one of refuse, replace, {fallback: NAME}"
     raise wrong("config.choice", "not a choice here", hint)
-
-
-OrderBy = Annotated[
-    tuple[Any, ...],
-    PlainValidator(order_keys),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string"},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
-                {"type": "object", "required": ["key", "with"]},
-            ],
-            "examples": ["PID-3.1", *ORDER_WORDS],
-        }
-    ),
-]
-Content = Annotated[
-    Literal["hl7", "json", "bytes"],
-    BeforeValidator(_content),
-    WithJsonSchema({"anyOf": [{"enum": [*_CONTENTS, *_LATER_CONTENTS]}, {"type": "object"}]}),
-]
 
 
 class Charset(Options):
@@ -169,13 +112,16 @@ class Batch(Options):
 
 
 class Acknowledge(Options):
-    """When the sender is answered, and how. timeout: seconds."""
+    """When the sender is answered, and how. timeout: seconds.
+
+    reply: `ack`, `result` or a destination. deferred: a destination.
+    """
 
     when: Literal["journaled", "processed", "delivered"] = "journaled"
     mode: Literal["auto", "original", "enhanced", "none"] = "auto"
     timeout: Duration = 30.0
-    reply: Annotated[str, Later("a reply that is not an ACK of ours", "ack")] = "ack"
-    deferred: Annotated[str | None, Later("the deferred application ACK")] = None
+    reply: Name = "ack"
+    deferred: Name | None = None
     on_error: Literal["AE", "AR", "close"] = "AE"
     on_refuse: Literal["AE", "AR"] = "AE"
     text: TemplateField | None = None
@@ -189,28 +135,28 @@ class Retention(Options):
 
 
 class Channel(Options):
-    """A channel. content of `order_by`: words of ORDER_WORDS or places."""
+    """A channel."""
 
     channel: Name
     summary: Text = ""
     owner: Text = ""
     was: Annotated[str | None, Later("renaming with `was`")] = None
-    start: Annotated[str, Later("starting paused", "running")] = "running"
+    start: Literal["running", "paused"] = "running"
     source: Annotated[
         Source,
         PlainValidator(source_of),
         WithJsonSchema({"type": "object"}),
     ]
-    content: Content = "hl7"
+    content: Content = Content()
     charset: Charset = Charset()
     batch: Batch = Batch()
-    order_by: OrderBy = ("sender",)
+    order_by: OrderBy = Order(("sender",))
     unmatched: Literal["drop", "park", "refuse"] = "drop"
     duplicates: Duplicates = Duplicates()
     acknowledge: Acknowledge = Acknowledge()
     retention: Retention = Retention()
-    expect: Annotated[str | None, Later("the silence alarm")] = None
-    alarms: Annotated[str | None, Later("alarms")] = None
+    expect: Expect | None = None
+    alarms: NounAlarms = NounAlarms()
 
     @property
     def name(self) -> str:

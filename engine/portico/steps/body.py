@@ -5,6 +5,8 @@ content works on a fork.
 """
 
 import copy
+import importlib
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +15,7 @@ from portico.hl7.message import Message
 from portico.hl7.reading import Reading
 from portico.hl7.view import MessageView
 from portico.language import pointer
-from portico.language.content import JsonView, View, encode_json, missing_kind, sniff
+from portico.language.content import Content, JsonView, View, encode_json
 from portico.language.context import Context
 from portico.language.place import Hl7Place, Place, PointerPlace
 
@@ -26,6 +28,11 @@ class Body:
 
     def __init__(self, content: bytes) -> None:
         self._content = content
+
+    @property
+    def form(self) -> Content:
+        """What its content is, with the options of that kind."""
+        return Content(self.kind)
 
     @property
     def reading(self) -> View:
@@ -51,6 +58,10 @@ class Body:
     def remove(self, place: Place) -> None:
         """Empty a place."""
         raise self._foreign(place)
+
+    def parts(self, at: Place) -> Iterator["Body"]:
+        """The parts of a split at that place, in order. Raises MessageError kinds."""
+        raise ContentInvalid(f"{self.kind} content has no {at}", at.source)
 
     def encode(self, text: str) -> bytes:
         """Text as bytes in the character set of this content. Raises TextUnencodable."""
@@ -166,6 +177,14 @@ class JsonBody(Body):
             raise self._foreign(place)
         pointer.drop(self._own(), place.tokens)
 
+    def parts(self, at: Place) -> Iterator[Body]:
+        """A value for each item of the list there."""
+        items = self._view.at(at.tokens) if isinstance(at, PointerPlace) else ()
+        if items is not None and not isinstance(items, list):
+            raise ContentInvalid(f"{at} is not a list", at.source)
+        for item in items or ():
+            yield json_body(copy.deepcopy(item))
+
     def _put(self, place: Place, value: Any) -> None:
         if not isinstance(place, PointerPlace):
             raise self._foreign(place)
@@ -196,21 +215,30 @@ def json_body(value: Any) -> JsonBody:
 
 
 def open_body(
-    kind: str, content: bytes, charset: str = "ascii", on_charset_error: str = "refuse"
+    kind: Content | str,
+    content: bytes,
+    charset: str = "ascii",
+    on_charset_error: str = "refuse",
 ) -> Body:
-    """The body of a content; `auto` looks at its first bytes.
+    """The body of a content; a bare name stands for its defaults, `auto` for a look at it.
 
     Raises NotHl7 at once; CharsetUnknown and ContentInvalid come with the first reading.
     """
-    if kind == "auto":
-        kind = sniff(content)
-    if kind == "hl7":
+    kind = Content.of(kind).seen(content)
+    if kind.type == "hl7":
         return Hl7Body(Message(MessageView(content, charset, on_charset_error)))
-    if kind == "json":
+    if kind.type == "json":
         return JsonBody(JsonView(content))
-    if kind == "bytes":
-        return Body(content)
-    raise ContentInvalid(missing_kind(kind))
+    if kind.type in _MADE:
+        made: Body = importlib.import_module(_MADE[kind.type]).opened(
+            content, kind, charset, on_charset_error
+        )
+        return made
+    return Body(content)
+
+
+# Imported when the first such content is opened.
+_MADE = {"xml": "portico.steps.xmlbody", "csv": "portico.steps.csvbody"}
 
 
 def encoded(text: str, reading: Reading) -> bytes:

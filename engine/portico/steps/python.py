@@ -24,7 +24,7 @@ from portico.errors import (
 )
 from portico.hl7.message import Message
 from portico.hl7.view import MessageView
-from portico.language.content import encode_json, parse_json
+from portico.language.content import Content, encode_json, parse_json
 from portico.spec import fields
 from portico.spec.fields import Duration, Options
 from portico.spec.rules import AsideField, TemplateField
@@ -59,7 +59,7 @@ class PythonOptions(Options):
     call: Annotated[str, PlainValidator(_call), WithJsonSchema({"type": "string"})]
     with_: dict[str, TemplateField] = Field(default_factory=dict, alias="with")
     timeout: Duration = 5.0
-    content: Literal["hl7", "json", "bytes"] | None = None
+    content: Literal["hl7", "json", "xml", "csv", "bytes"] | None = None
     into: AsideField | None = None
 
 
@@ -120,9 +120,10 @@ class _Python:
         if isinstance(returned, Message):
             return Hl7Body(returned)
         if isinstance(returned, bytes):
-            return open_body(kind, returned, *_policy(draft))
+            return open_body(_form(kind, draft), returned, *_policy(draft))
         if isinstance(returned, str) and kind != "json":
-            return open_body(kind, _bytes(returned, kind, draft), *_policy(draft))
+            content = _bytes(returned, kind, draft)
+            return open_body(_form(kind, draft), content, *_policy(draft))
         if returned is None and self._content in (None, draft.kind):
             return _edited(draft, given) if isinstance(draft, JsonBody) else draft
         if kind == "json":
@@ -147,6 +148,10 @@ def _edited(body: JsonBody, value: Any) -> JsonBody:
 def _sound(value: Any) -> Any:
     """The value as JSON knows it, shared with nobody. Raises ContentInvalid."""
     return parse_json(encode_json(value))
+
+
+def _form(kind: str, body: Body) -> Content:
+    return body.form if kind == body.kind else Content(kind)
 
 
 def _policy(body: Body) -> tuple[str, ...]:

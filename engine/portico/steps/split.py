@@ -3,25 +3,24 @@
 An HL7 part is a segment with what follows, to the next of its name, ORC or OBR (OBR stands
 below ORC, so a part at ORC keeps its OBR), below what it carries: by default all before the
 first ORC or OBR, and the last ORC and OBR above it. Its MSH-10 is `{MSH-10}.{part}`. A JSON
-part is one item of a list.
+part is one item of a list, an XML part an element as a document of its own, a CSV part (at
+`/`) one row below the names.
 """
 
-import copy
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from portico.errors import ContentInvalid, Permanent
+from portico.errors import Permanent
 from portico.hl7.message import Message
 from portico.hl7.view import MessageView, Segment
-from portico.language.content import JsonView
 from portico.language.place import Hl7Place, PointerPlace
 from portico.model.verdict import Kind
 from portico.spec import fields
 from portico.spec.fields import ONE_OR_MANY, Options
 from portico.spec.rules import PlaceField
-from portico.steps.body import Body, Hl7Body, json_body
+from portico.steps.body import Body, Hl7Body
 from portico.steps.contract import Build, End, Step, StepType
 from portico.steps.state import RunState
 
@@ -56,19 +55,7 @@ class _Split:
     def _parts(self, state: RunState) -> Iterator[Body]:
         if isinstance(self._at, Hl7Place) and isinstance(state.body, Hl7Body):
             return messages(state.body.message.view, self._at, self._carry)
-        if isinstance(self._at, PointerPlace) and isinstance(state.context.view, JsonView):
-            return _items(state.context.view, self._at)
-        raise ContentInvalid(f"{state.body.kind} content has no {self._at}", self._at.source)
-
-
-def _items(view: JsonView, at: PointerPlace) -> Iterator[Body]:
-    items = view.at(at.tokens)
-    if items is None:
-        return
-    if not isinstance(items, list):
-        raise ContentInvalid(f"{at} is not a list", at.source)
-    for item in items:
-        yield json_body(copy.deepcopy(item))
+        return state.body.parts(self._at)
 
 
 def messages(

@@ -35,7 +35,7 @@ class _StandIn:
         elif self._into is not None:
             state.write(((self._into, str(self._gives)),))
         elif isinstance(self._gives, str):
-            state.take(open_body(state.body.kind, self._gives.encode()))
+            state.take(open_body(state.body.form, self._gives.encode()))
         elif self._gives is not None:
             state.take(json_body(self._gives))
         return None

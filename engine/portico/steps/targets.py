@@ -1,5 +1,6 @@
 """Targets of `map`: which places a line writes, by number, and whether two lines collide."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -66,13 +67,13 @@ def overlap(one: Place, other: Place) -> bool:
     if isinstance(one, Hl7Place) and isinstance(other, Hl7Place):
         return _path_overlap(one.path, other.path)
     if isinstance(one, PointerPlace) and isinstance(other, PointerPlace):
-        return _begins(one.tokens, other.tokens)
+        return _begins(one.source.split("/"), other.source.split("/"))
     if isinstance(one, AsidePlace) and isinstance(other, AsidePlace):
         return one.name == other.name and _begins(one.tokens, other.tokens)
     return False
 
 
-def _begins(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+def _begins(one: Sequence[Any], other: Sequence[Any]) -> bool:
     size = min(len(one), len(other))
     return one[:size] == other[:size]
 

@@ -1,0 +1,55 @@
+"""Places that cannot read the content of their channel: HL7 places in XML, and the like."""
+
+from collections.abc import Iterable, Iterator
+
+from portico.check import references
+from portico.check.draft import Draft
+from portico.check.pipeline import Pipeline
+from portico.language.content import Content
+from portico.language.place import Place
+from portico.spec.content import misfit
+from portico.spec.document import Document, Location
+from portico.spec.finding import Finding
+
+_OTHERS = ("python", "plugin", "llm", "stand-in")  # what these give may be of another kind
+
+
+def misfits(draft: Draft) -> Iterator[Finding]:
+    """One finding for each; an agent is looked at when all that it answers is of one kind."""
+    for name, channel in draft.channels.items():
+        document, form = draft.named["channel", name], channel.content.form
+        order, repeats = channel.order_by, channel.duplicates
+        keys = [key for key in (*order.keys, *order.beside) if isinstance(key, Place)]
+        yield from _of(document, ("order_by",), form, keys)
+        if "key" in repeats.model_fields_set:
+            yield from _of(document, ("duplicates", "key"), form, repeats.key)
+    for pipeline in draft.pipelines:
+        agent = draft.agents.get(pipeline.document.name)
+        if agent is None or "signal" in agent.on.allowed:
+            continue
+        heard = references.heard(agent, draft)
+        forms = {draft.channels[name].content.form for name in heard}
+        if len(forms) == 1:
+            (form,) = forms
+            yield from _of(pipeline.document, ("on",), form, agent.on.places)
+            yield from _of_steps(pipeline, form)
+
+
+def _of_steps(pipeline: Pipeline, form: Content) -> Iterator[Finding]:
+    """The places of the steps, as far as their content is surely the channel's."""
+    for stage, places in pipeline.places():
+        if stage.form["verb"] in _OTHERS or getattr(stage.options, "new", None) is not None:
+            return
+        for place in places:
+            yield from _of(
+                pipeline.document, pipeline.find(stage.at, str(place)), form, [place]
+            )
+
+
+def _of(
+    document: Document, at: Location, form: Content, places: Iterable[Place]
+) -> Iterator[Finding]:
+    for place in sorted(set(places), key=str):
+        if why := misfit(form, place):
+            text, _, hint = why.partition("; ")
+            yield document.finding(document.known(at), "site.place", text, hint)
