@@ -1,0 +1,44 @@
+"""The routes of an operator: pause, resume, drain, stop; open alarms and trials of sinks."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from portico.api import shapes
+from portico.api.port import EnginePort
+
+Verb = Literal["pause", "resume", "drain", "stop"]
+By = Annotated[str, Query(max_length=64, pattern=r"^[\w.@-]*$")]
+
+
+def routes(engine: EnginePort) -> APIRouter:
+    """Under /v1."""
+    router = APIRouter(prefix="/v1")
+
+    @router.post("/channels/{name}/{verb}")
+    async def channel(name: str, verb: Verb, by: By = "") -> shapes.Wished:
+        """What is wanted of a channel, from now on and after a restart."""
+        return await _wish(engine, "channel", name, verb, by)
+
+    @router.post("/destinations/{name}/{verb}")
+    async def destination(name: str, verb: Verb, by: By = "") -> shapes.Wished:
+        """What is wanted of a destination, from now on and after a restart."""
+        return await _wish(engine, "destination", name, verb, by)
+
+    @router.get("/alarms")
+    async def alarms() -> tuple[shapes.Alarm, ...]:
+        """Alarms that are open."""
+        return (await engine.status()).alarms
+
+    @router.post("/alarms/{sink}/trial")
+    async def trial(sink: str) -> dict[str, str]:
+        """Send a trial to a sink; answers once it was taken."""
+        await engine.try_sink(sink)
+        return {"sink": sink, "state": "taken"}
+
+    return router
+
+
+async def _wish(engine: EnginePort, scope: str, name: str, verb: str, by: str) -> shapes.Wished:
+    stored = await engine.wish(scope, name, verb, by or "api")
+    return shapes.Wished.model_validate(stored, from_attributes=True)

@@ -1,0 +1,180 @@
+"""`pause`, `resume`, `drain`, `stop`, `alarms`: an operator's acts on a running engine."""
+
+import getpass
+import re
+import time
+from pathlib import Path
+from typing import Annotated
+
+from rich.table import Table
+from typer import Argument, Option
+
+from portico.api.shapes import Alarm, Channel, Destination, Status, Wished
+from portico.cli import console, exits, when
+from portico.cli.control import Engine
+from portico.cli.exits import Ended
+from portico.cli.journal import JSON, SITE
+from portico.clock import SystemClock
+from portico.units import duration
+
+NOUN = Argument(metavar="NAME", help="channel:NAME, destination:NAME, or NAME where it is one.")
+WAIT = Option("--wait", help="How long to wait until it is empty.")
+
+_LOOK = 0.2
+_SCOPES = ("channel", "destination")
+
+
+def pause(
+    name: Annotated[str, NOUN],
+    json: Annotated[bool, JSON] = False,
+    site: Annotated[Path, SITE] = Path(),
+) -> int:
+    """Take or send nothing more; what is under way ends."""
+    return _act(site, name, "pause", json)
+
+
+def resume(
+    name: Annotated[str, NOUN],
+    json: Annotated[bool, JSON] = False,
+    site: Annotated[Path, SITE] = Path(),
+) -> int:
+    """Take or send again."""
+    return _act(site, name, "resume", json)
+
+
+def drain(
+    name: Annotated[str, NOUN],
+    wait: Annotated[str, WAIT] = "1m",
+    json: Annotated[bool, JSON] = False,
+    site: Annotated[Path, SITE] = Path(),
+) -> int:
+    """Work off what is there, then pause."""
+    engine, limit = Engine(site), duration(wait)
+    scope, known = found(engine.status(), name)
+    wished = engine.wish(scope, known, "drain", _me())
+    clock = SystemClock()
+    end = clock.monotonic() + limit
+    while left := _left(engine.status(), scope, known):
+        if clock.monotonic() > end:
+            text = f"{left} of {scope} {known} are not worked off yet; it goes on"
+            raise Ended(exits.UNREACHABLE, text)
+        time.sleep(_LOOK)
+    _say(wished, json)
+    return exits.OK
+
+
+def stop(
+    name: Annotated[
+        str, Argument(metavar="[NAME]", help="As for `pause`; without it the engine.")
+    ] = "",
+    json: Annotated[bool, JSON] = False,
+    site: Annotated[Path, SITE] = Path(),
+) -> int:
+    """Ask the engine to drain and end; or cut off a channel or destination."""
+    if name:
+        return _act(site, name, "stop", json)
+    Engine(site).stop()
+    console.line("the engine drains and ends")
+    return exits.OK
+
+
+def alarms(json: Annotated[bool, JSON] = False, site: Annotated[Path, SITE] = Path()) -> int:
+    """List the alarms that are open."""
+    status = Engine(site).status()
+    if json:
+        console.say_json([one.model_dump(mode="json") for one in status.alarms])
+    elif not status.alarms:
+        console.note("no alarm is open")
+    else:
+        console.out().print(alarm_table(status))
+    return exits.OK
+
+
+def trial(
+    sink: Annotated[str, Argument(metavar="NAME", help="A name below `alarms.to`.")],
+    site: Annotated[Path, SITE] = Path(),
+) -> int:
+    """Send a trial to a sink of alarms."""
+    Engine(site).try_sink(sink)
+    console.line(f"sink {sink} has taken a trial")
+    return exits.OK
+
+
+ALARMS = {"list": alarms, "test": trial}
+
+
+def alarm_table(status: Status) -> Table:
+    """The open alarms, for people."""
+    made = console.table("ALARM", "OF", "SINCE", "")
+    for one in status.alarms:
+        age = when.age(one.since, status.at)
+        console.row(made, one.kind, _whose(one), age, one.text, style="bold red")
+    return made
+
+
+def found(status: Status, text: str) -> tuple[str, str]:
+    """(scope, name) of what an operator typed. Raises Ended when it is none, or two."""
+    scope, _, name = text.rpartition(":")
+    nouns: dict[str, dict[str, Channel] | dict[str, Destination]] = {
+        "channel": status.channels,
+        "destination": status.destinations,
+    }
+    if scope and scope not in nouns:
+        raise Ended(exits.USAGE, f"{text!r}: expected channel:NAME or destination:NAME")
+    fits = [each for each in _SCOPES if scope in ("", each) and name in nouns[each]]
+    if not fits:
+        raise Ended(exits.FAILED, f"there is no {scope or 'channel or destination'} {name!r}")
+    if len(fits) > 1:
+        raise Ended(
+            exits.USAGE, f"{name!r} is both: write channel:{name} or destination:{name}"
+        )
+    return fits[0], name
+
+
+def _act(site: Path, text: str, verb: str, json: bool) -> int:
+    engine = Engine(site)
+    scope, name = found(engine.status(), text)
+    _say(engine.wish(scope, name, verb, _me()), json)
+    return exits.OK
+
+
+def _say(wished: Wished, json: bool) -> None:
+    if json:
+        console.say_json(wished)
+    else:
+        console.line(f"{wished.scope} {wished.name} is {_WORDS[wished.scope, wished.wish]}")
+
+
+_WORDS = {
+    ("channel", "running"): "running",
+    ("channel", "paused"): "paused: its source is closed, what came before is worked off",
+    ("channel", "draining"): "drained: its source is closed, and nothing of it waits",
+    ("channel", "stopped"): "stopped: its source is closed",
+    ("destination", "running"): "running",
+    ("destination", "paused"): "paused: its queue waits",
+    ("destination", "draining"): "drained: its queue is empty, and waits from now on",
+    ("destination", "stopped"): "stopped: its connections are closed, its queue waits",
+}
+
+
+def _left(status: Status, scope: str, name: str) -> int:
+    """What is not worked off yet."""
+    if scope == "channel":
+        channel = status.channels.get(name)
+        return channel.waiting + channel.running if channel else 0
+    destination = status.destinations.get(name)
+    if destination is None or destination.state != "draining":
+        return 0
+    return max(1, destination.queued + destination.sending)
+
+
+def _whose(one: Alarm) -> str:
+    return f"{one.scope} {one.name}".strip()
+
+
+def _me() -> str:
+    """Who we are, as the journal keeps it."""
+    try:
+        return re.sub(r"[^\w.@-]", "_", getpass.getuser())[:64]
+    except (OSError, KeyError):
+        return "unknown"

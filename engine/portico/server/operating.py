@@ -1,0 +1,83 @@
+"""What operators want of channels and destinations: done at once, stored, kept over restarts.
+
+`pause` lets end what is under way, `stop` cuts it; both close the source, or the connection.
+`drain` of a destination sends what is queued first, and pauses once the queue is empty; a
+drained channel takes nothing new while its agents finish, so its source is closed at once.
+"""
+
+import asyncio
+
+from portico.clock import moment
+from portico.errors import JournalError, NounUnknown
+from portico.events.operating import QueueDrained, WishStored
+from portico.journal.desk import Wish
+from portico.server import outboxes
+from portico.server.parts import House
+
+VERBS = {"pause": "paused", "resume": "running", "drain": "draining", "stop": "stopped"}
+ENGINE = "engine"  # who pauses what has been drained
+_GRACE = 10.0  # seconds that a pause gives what is under way
+_TICK = 0.5
+
+
+class Operating:
+    """The operator's verbs on a running engine. lock: held while the site is swapped."""
+
+    def __init__(self, house: House, lock: asyncio.Lock) -> None:
+        self._house = house
+        self._lock = lock
+
+    async def wish(self, scope: str, name: str, verb: str, by: str) -> Wish:
+        """Store it, then do it. Raises NounUnknown, JournalError."""
+        house = self._house
+        async with self._lock:
+            nouns = house.channels if scope == "channel" else house.outboxes
+            if name not in nouns:
+                raise NounUnknown(scope, name, nouns)
+            return await self._take(scope, name, VERBS[verb], by)
+
+    async def watch(self) -> None:
+        """Pause destinations that are drained, park what nobody sends; until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK)
+            try:
+                await outboxes.park_orphans(self._house, self._lock)
+                for name in tuple(self._house.outboxes):
+                    if self._drained(name):
+                        await self._rest(name)
+            except JournalError:
+                continue  # it is said elsewhere that the journal is away
+
+    def _drained(self, name: str) -> bool:
+        return (
+            self._house.wanted("destination", name) == "draining"
+            and self._house.books["destination", name, "queued"] == 0
+        )
+
+    async def _rest(self, name: str) -> None:
+        async with self._lock:
+            if name in self._house.outboxes and self._drained(name):
+                await self._take("destination", name, "paused", ENGINE)
+                self._house.base.emit(QueueDrained(name))
+
+    async def _take(self, scope: str, name: str, wanted: str, by: str) -> Wish:
+        house = self._house
+        wish = Wish(scope, name, wanted, moment(house.base.clock.time_ns()), by)
+        await house.journal.desk.wish(wish)
+        house.wishes[scope, name] = wish
+        house.base.emit(WishStored(scope, name, wanted, by))
+        grace = 0.0 if wanted == "stopped" else _GRACE
+        if scope == "channel":
+            await self._channel(name, wanted, grace)
+        elif wanted in ("running", "draining"):
+            await outboxes.resume_outbox(house, name)
+        else:
+            await outboxes.wait_outbox(house, name, grace)
+        return wish
+
+    async def _channel(self, name: str, wanted: str, grace: float) -> None:
+        channel = self._house.channels[name]
+        if wanted == "running":
+            await channel.reopen("wish")
+        else:
+            await channel.close("wish", grace)

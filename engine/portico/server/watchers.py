@@ -1,0 +1,92 @@
+"""What looks after a running engine: wishes, the disk, full queues, alarms."""
+
+import asyncio
+import random
+from collections.abc import Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+from portico.check.site import Site
+from portico.errors import RequestError
+from portico.policy.alarms import Key
+from portico.server import disk, outboxes
+from portico.server.alarming import Alarms
+from portico.server.certificates import Certificates
+from portico.server.disk import Disk
+from portico.server.operating import Operating
+from portico.server.parts import House
+from portico.server.pressure import Pressure
+from portico.server.storage import Storage
+from portico.server.telling import Notice, SinkRefused, Teller
+
+_TRIAL: Key = ("trial", "engine", "")
+
+
+class Watchers:
+    """Started once the sources are, stopped before them."""
+
+    def __init__(
+        self, house: House, storage: Storage, environ: Mapping[str, str], lock: asyncio.Lock
+    ) -> None:
+        self._house = house
+        base = house.base
+        self.operating = Operating(house, lock)
+        self.disk = Disk(house, partial(disk.free_bytes, storage.data), lock)
+        self.pressure = Pressure(house)
+        self.certificates = Certificates()
+        self._teller = Teller(
+            lambda: house.site.config.alarms.to,
+            house.site.root,
+            environ,
+            base.clock,
+            base.emit,
+            random.random,
+        )
+        self.alarms = Alarms(
+            house, self.disk, self.pressure, self.certificates, self._teller, lambda: storage.up
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def restore(self) -> None:
+        """What the journal knows: wishes, open alarms, queues that nobody sends. Looks at the
+        disk before any source opens."""
+        house = self._house
+        stored = await outboxes.patiently(house.journal.desk.wishes)
+        house.wishes |= {(one.scope, one.name): one for one in stored}
+        house.orphans |= {
+            name
+            for (scope, name, state), n in house.books.items()
+            if scope == "destination" and state == "queued" and n > 0
+        } - house.site.destinations.keys()
+        await self.alarms.restore()
+        await self.disk.look()
+
+    def start(self) -> None:
+        """Look after it from now on."""
+        self.pressure.follow(self._house.site)
+        self._watch(self.operating.watch())
+        self._watch(self.disk.watch())
+        self._watch(self.alarms.watch())
+
+    def follow(self, site: Site) -> None:
+        """A reload: other limits, other sinks."""
+        self.pressure.follow(site)
+
+    async def stop(self) -> None:
+        """Look no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._teller.stop()
+
+    async def try_sink(self, name: str) -> None:
+        """Send a trial. Raises NounUnknown, and RequestError when the sink does not take it."""
+        now = self._house.base.clock.time_ns()
+        notice = Notice("trial", *_TRIAL, "a trial; nothing is wrong", now, now)
+        try:
+            await self._teller.trial(name, notice)
+        except SinkRefused as error:
+            raise RequestError(f"sink {name!r} did not take it: {error.code}") from error
+
+    def _watch(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.ensure_future(work))

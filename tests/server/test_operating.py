@@ -1,0 +1,223 @@
+"""An operator's verbs on a running appliance, and what outlives its restart (issue 4, part 5)."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+SITE = """
+channel: adt
+source: {{type: mllp, listen: "127.0.0.1:{adt}"}}
+order_by: PID-3.1
+---
+channel: oru
+source: {{type: mllp, listen: "127.0.0.1:{oru}"}}
+---
+agent: forward
+goal: All of it
+on: {{channel: [adt, oru]}}
+steps: [{{send: [his, files]}}]
+---
+{{destination: his, type: mllp, address: "127.0.0.1:{his}", retry: {{first: 1s, most: 1s}}}}
+---
+{{destination: files, type: folder, path: out, file: "{{MSH-10}}.hl7"}}
+"""
+
+
+def cli(one, *words, code=0):
+    """`portico WORDS` on the appliance's site; what it printed."""
+    command = [sys.executable, "-m", "portico", *words, "--site", str(one.site)]
+    done = subprocess.run(command, env=one.environ, capture_output=True, text=True)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def world(server, appliance, url):
+    """Two channels, a peer and a folder; not started."""
+    ports = {"adt": server.free_port(), "oru": server.free_port(), "his": server.free_port()}
+    one = appliance(SITE.format(**ports), journal=url)
+    one.ports = ports
+    return one
+
+
+def test_a_paused_channel_stays_closed_over_a_restart(server, world):
+    """Its senders see a refused connection, others go on; status says since when and by whom;
+    `ready` does not wait for it; `resume` opens it."""
+    one = world.start()
+    sink = server.Sink(one.ports["his"])
+    before = server.Client(one.ports["adt"])
+    assert before.ask(server.message("1")) == "AA"
+    assert "paused" in cli(one, "pause", "adt")
+    assert before.answer() == b""
+
+    one.end(signal.SIGKILL)
+    one.start()
+    with pytest.raises(ConnectionRefusedError):
+        server.Client(one.ports["adt"])
+    assert server.Client(one.ports["oru"]).ask(server.message("2")) == "AA"
+    told = one.status()["channels"]["adt"]
+    assert (told["state"], told["by"] != "", told["since"] is not None) == ("paused", True, True)
+    assert one.metrics()['portico_wish{name="adt",scope="channel",wish="paused"}'] == 1
+
+    cli(one, "resume", "channel:adt")
+    assert server.Client(one.ports["adt"]).ask(server.message("3")) == "AA"
+    server.until(lambda: sorted(sink.got) == ["1", "2", "3"])
+    sink.close()
+    assert one.end() == 0
+
+
+def test_a_paused_destination_keeps_its_queue_over_a_restart(server, world):
+    """Nothing is sent, also after kill -9; the other destination goes on; `resume` sends all
+    in order, once."""
+    one = world.start()
+    sink = server.Sink(one.ports["his"])
+    cli(one, "pause", "destination:his")
+    client = server.Client(one.ports["adt"])
+    for number in range(3):
+        assert client.ask(server.message(f"a{number}")) == "AA"
+    try:
+        server.until(lambda: (one.site / "out/a2.hl7").exists(), 4)
+    except AssertionError:
+        print(one.log.read_text()[-3000:], one.status(), list((one.site).rglob("*.hl7")))
+        raise
+    one.end(signal.SIGKILL)
+    one.start()
+    assert server.Client(one.ports["adt"]).ask(server.message("a3")) == "AA"
+    server.until(lambda: (one.site / "out/a3.hl7").exists())
+    told = one.status()["destinations"]["his"]
+    assert (told["state"], told["queued"], sink.got) == ("paused", 4, [])
+
+    cli(one, "resume", "his")
+    server.until(lambda: len(sink.got) >= 4)
+    assert sink.got == ["a0", "a1", "a2", "a3"]
+    sink.close()
+    assert one.end() == 0
+
+
+def test_a_drained_destination_sends_what_it_has_and_pauses(server, world):
+    """`drain` ends when the queue is empty; what comes later waits."""
+    one = world.start()
+    cli(one, "pause", "his")
+    client = server.Client(one.ports["adt"])
+    for number in range(20):
+        assert client.ask(server.message(str(number))) == "AA"
+    server.until(lambda: one.status()["destinations"]["his"]["queued"] == 20)
+    sink = server.Sink(one.ports["his"])
+
+    assert "drained" in cli(one, "drain", "his")
+    assert len(sink.got) == 20
+    assert client.ask(server.message("late")) == "AA"
+    server.until(lambda: one.status()["destinations"]["his"]["queued"] == 1)
+    assert one.status()["destinations"]["his"]["state"] == "paused"
+    assert len(sink.got) == 20
+    sink.close()
+    assert one.end() == 0
+
+
+def test_a_drained_channel_has_nothing_left(server, world):
+    """Its source is closed, and the command ends once its agents have finished."""
+    one = world.start()
+    client = server.Client(one.ports["adt"])
+    frames = b"".join(server.encode(server.message(str(n))) for n in range(200))
+    client.send(frames, raw=True)
+    for _ in range(200):
+        assert b"MSA|AA" in client.answer()
+
+    assert "drained" in cli(one, "drain", "adt")
+    told = one.status()["channels"]["adt"]
+    assert (told["waiting"], told["running"], told["received"]) == (0, 0, 200)
+    assert one.end() == 0
+
+
+def test_a_name_that_is_none_or_two_is_said(server, appliance, url):
+    """An operator is never left to guess what was paused."""
+    ports = {"adt": server.free_port(), "oru": server.free_port(), "his": 9}
+    documents = SITE.format(**ports).replace("his", "adt").replace("127.0.0.1:9", "127.0.0.1:9")
+    one = appliance(documents, journal=url).start()
+    assert "write channel:adt or destination:adt" in cli(one, "pause", "adt", code=2)
+    assert "there is no channel or destination 'lab'" in cli(one, "pause", "lab", code=1)
+    assert "expected channel:NAME" in cli(one, "pause", "agent:forward", code=2)
+    assert one.end() == 0
+
+
+def test_a_site_may_start_a_noun_paused(server, world):
+    """`start: paused` holds the first time; then what the operator said, also `running`."""
+    documents = (world.site / "channels/all.yaml").read_text()
+    world.write(documents.replace("channel: adt\n", "channel: adt\nstart: paused\n", 1))
+    one = world.start()
+    assert one.status()["channels"]["adt"]["state"] == "paused"
+    cli(one, "resume", "adt")
+    assert one.end() == 0
+
+    one.start()
+    assert server.Client(one.ports["adt"]).ask(server.message("1")) == "AA"
+    assert one.end() == 0
+
+
+def test_a_stopped_destination_is_cut_off(server, world):
+    """`stop` waits for nobody's answer; the message is sent again after `resume`."""
+    one = world.start()
+    silent = server.Sink(one.ports["his"])
+    silent._serve = lambda connection: connection.recv(65536)
+    assert server.Client(one.ports["adt"]).ask(server.message("1")) == "AA"
+    server.until(lambda: one.status()["destinations"]["his"]["sending"] == 1)
+
+    cli(one, "stop", "his")
+    told = one.status()["destinations"]["his"]
+    assert (told["state"], told["queued"], told["sending"]) == ("stopped", 1, 0)
+    del silent._serve
+    cli(one, "resume", "his")
+    server.until(lambda: silent.got == ["1"])
+    silent.close()
+    assert one.end() == 0
+
+
+def test_a_destination_that_is_added_gets_nothing_old(server, world):
+    """Only what is received from then on is sent there."""
+    one = world.start()
+    documents = (one.site / "channels/all.yaml").read_text()
+    client = server.Client(one.ports["adt"])
+    assert client.ask(server.message("old")) == "AA"
+    server.until(lambda: (one.site / "out/old.hl7").exists())
+    added = documents.replace("[his, files]", "[his, files, second]")
+    one.write(added + '\n---\n{destination: second, type: folder, path: second, file: "{MSH-10}"}')
+    one.reload()
+    server.until(lambda: one.said("site_swapped") == 1)
+
+    assert client.ask(server.message("new")) == "AA"
+    server.until(lambda: (one.site / "second/new").exists())
+    assert [path.name for path in (one.site / "second").iterdir()] == ["new"]
+    assert one.end() == 0
+
+
+@pytest.mark.parametrize("how", ["reload", "restart"])
+def test_what_a_removed_destination_is_owed_is_parked(server, world, how):
+    """It leaves the site with a queue: parked with its reason, books balanced, said; both by a
+    reload and by a new start."""
+    one = world.start()
+    client = server.Client(one.ports["adt"])
+    for number in range(3):
+        assert client.ask(server.message(str(number))) == "AA"
+    server.until(lambda: one.status()["destinations"]["his"]["owed"] == 3)
+    text = (one.site / "channels/all.yaml").read_text()
+    kept = [part for part in text.split("---") if "destination: his" not in part]
+    one.write("---".join(kept).replace("[his, files]", "files"))
+    if how == "restart":
+        assert one.end() == 0
+        one.start()
+    else:
+        told = json.loads(cli(one, "reload", "--json"))
+        assert "3 messages that it is owed are parked" in told["findings"][-1]["text"]
+
+    server.until(lambda: one.said("queue_parked") == 1)
+    status = one.status()
+    told = status["destinations"]["his"]
+    assert (told["state"], told["queued"], told["parked"]) == ("removed", 0, 3)
+    assert told["balanced"] and status["balanced"]
+    page = json.loads(cli(one, "signals", "--json"))
+    shown = json.loads(cli(one, "show", page["signals"][0]["id"], "--json"))
+    assert [parked["code"] for parked in shown["parked"]] == ["destination_removed"]
+    assert one.end() == 0
