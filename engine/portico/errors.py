@@ -29,6 +29,8 @@ PorticoError
 ├── WorkerError            a worker said what the protocol forbids: it is killed and replaced
 └── JournalError           we cannot remember: stop accepting, answer nothing, close
     ├── JournalUnavailable
+├── RequestError           an operator asked for what cannot be done: nothing has changed
+│   └── NounUnknown        no channel, destination or sink of that name
     ├── JournalUnclear     the connection was lost during COMMIT: stored or not, unknown
     ├── JournalFenced      another engine holds our lease: stop at once
     ├── JournalRefused     the database refused a statement; nothing of it is stored
@@ -40,6 +42,8 @@ PorticoError
 
 class PorticoError(Exception):
     """The root; `code` is stable and documented in docs/errors.md."""
+from collections.abc import Iterable
+
 
     code = "portico"
 
@@ -262,6 +266,22 @@ class JournalFenced(JournalError):
     """Another engine has taken our lease."""
 
     code = "journal.fenced"
+
+
+class RequestError(PorticoError):
+    """An operator asked for what cannot be done; nothing has changed."""
+
+    code = "request"
+
+
+class NounUnknown(RequestError):
+    """No channel, destination or sink of that name. known: those that there are."""
+
+    code = "request.unknown_noun"
+
+    def __init__(self, noun: str, name: str, known: Iterable[str]) -> None:
+        there = ", ".join(sorted(known)) or "none"
+        super().__init__(f"there is no {noun} {name!r}; there are: {there}")
 
 
 class JournalRefused(JournalError):

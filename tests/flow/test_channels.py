@@ -108,11 +108,11 @@ async def test_a_stop_during_a_try_leaves_nothing_open(built):
 
 async def test_a_held_channel_opens_held(built):
     """Back-pressure outlives a swap."""
-    built.channel.hold()
+    built.channel.hold("answers")
     await built.channel.start()
     assert built.made[0].held
 
-    built.channel.release()
+    built.channel.release("answers")
 
     assert not built.made[0].held
 

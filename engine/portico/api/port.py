@@ -5,6 +5,7 @@ from typing import Protocol
 
 from portico.api.shapes import Reloaded, Status
 from portico.ids import SignalId
+from portico.journal.desk import Wish
 from portico.journal.found import Page, Query, Record, Row
 
 
@@ -30,6 +31,17 @@ class EnginePort(Protocol):
 
     async def reload(self) -> Reloaded:
         """Check the site whole and swap it in, or keep the old one and say why."""
+        ...
+
+    async def wish(self, scope: str, name: str, verb: str, by: str) -> Wish:
+        """Pause, resume, drain or stop a channel or a destination; stored when it returns.
+
+        Raises NounUnknown.
+        """
+        ...
+
+    async def try_sink(self, name: str) -> None:
+        """Send a trial to a sink of alarms. Raises NounUnknown, RequestError."""
         ...
 
     def stop(self) -> None:

@@ -8,7 +8,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from portico.errors import ConfigError, JournalError, MessageError, PorticoError
+from portico.errors import (
+    ConfigError,
+    JournalError,
+    MessageError,
+    NounUnknown,
+    PorticoError,
+    RequestError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -58,6 +65,8 @@ def _status(error: Exception) -> int:
         return 503
     if isinstance(error, ConfigError):
         return 422
+    if isinstance(error, RequestError):
+        return 404 if isinstance(error, NounUnknown) else 409
     return 400 if isinstance(error, MessageError) else 500
 
 

@@ -59,7 +59,8 @@ class DestinationBook(Shape):
 
 
 class Channel(ChannelBook):
-    """A channel. state: `open`, `failed`, `closed`, or empty when no engine runs.
+    """A channel. state: `open`, `failed`, `closed`, what the operator wants (`paused`,
+    `draining`, `stopped`; since when and by whom), or empty when no engine runs.
 
     where: its address. A channel whose name begins with `signal:` is what agents emit.
     """
@@ -69,15 +70,41 @@ class Channel(ChannelBook):
     where: str = ""
     connections: int = 0
     detail: str = ""
+    since: datetime | None = None
+    by: str = ""
 
 
 class Destination(DestinationBook):
-    """A destination. state: `up`, `down`, or empty when no engine runs."""
+    """A destination. state: `up`, `down`, `removed` from the site, what the operator wants as
+    in Channel, or empty when no engine runs.
+    """
 
     state: str = ""
     type: str = ""
     where: str = ""
     detail: str = ""
+    since: datetime | None = None
+    by: str = ""
+
+
+class Alarm(Shape):
+    """An alarm that is open. scope: `channel destination agent tls engine`."""
+
+    kind: str
+    scope: str
+    name: str
+    since: datetime
+    text: str
+
+
+class Wished(Shape):
+    """What an operator wants of a channel or destination, now stored."""
+
+    scope: str
+    name: str
+    wish: str
+    since: datetime
+    by: str
 
 
 class Agent(Shape):
@@ -89,11 +116,15 @@ class Agent(Shape):
 
 
 class Journal(Shape):
-    """The database. kind: `embedded` or `url`; version: PostgreSQL's."""
+    """The database. kind: `embedded` or `url`; version: PostgreSQL's. free: bytes, where its
+    disk is watched; full: too few, so that the sources are closed.
+    """
 
     kind: str = ""
     version: str = ""
     up: bool = True
+    free: int | None = None
+    full: bool = False
 
 
 class Status(Shape):
@@ -110,6 +141,7 @@ class Status(Shape):
     channels: dict[str, Channel] = Field(default_factory=dict)
     destinations: dict[str, Destination] = Field(default_factory=dict)
     agents: dict[str, Agent] = Field(default_factory=dict)
+    alarms: tuple[Alarm, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator]  # pydantic's way to publish a property
     @property

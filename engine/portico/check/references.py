@@ -1,6 +1,7 @@
 """What documents say of each other: names that lead nowhere, and what nobody uses."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 from portico.check.draft import Draft
 from portico.check.pipeline import Named, Pipeline
@@ -9,6 +10,7 @@ from portico.language import test
 from portico.language.context import Context
 from portico.language.place import AsidePlace
 from portico.spec.agent import Agent
+from portico.spec.channel import Channel
 from portico.spec.document import Document
 from portico.spec.fields import nearest
 from portico.spec.finding import Finding, Severity
@@ -55,7 +57,16 @@ def unused(draft: Draft) -> Iterator[Finding]:
                 yield pipeline.document.finding(at, code, text, severity=Severity.INFO)
 
 
-def heard(agent: Agent, draft: Draft) -> frozenset[str]:
+class Channels(Protocol):
+    """A site, or the draft of one."""
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """By name."""
+        ...
+
+
+def heard(agent: Agent, draft: Channels) -> frozenset[str]:
     """The channels whose Signals this agent may answer, as far as its `on` says by name."""
     if "channel" in agent.on.allowed:
         return agent.on.allowed["channel"] & draft.channels.keys()

@@ -6,7 +6,15 @@ from typing import Any, TypeVar
 import httpx2
 
 from portico.api import serve
-from portico.api.shapes import Doctor, Reloaded, Shape, SignalDetail, SignalPage, Status
+from portico.api.shapes import (
+    Doctor,
+    Reloaded,
+    Shape,
+    SignalDetail,
+    SignalPage,
+    Status,
+    Wished,
+)
 from portico.cli import exits, place
 from portico.cli.exits import Ended, NoEngine
 
@@ -43,6 +51,14 @@ class Engine:
     def reload(self) -> Reloaded:
         """Check and swap the site."""
         return self._ask(Reloaded, "POST", "/v1/reload")
+
+    def wish(self, scope: str, name: str, verb: str, by: str) -> Wished:
+        """Pause, resume, drain or stop a channel or a destination."""
+        return self._ask(Wished, "POST", f"/v1/{scope}s/{name}/{verb}", {"by": by})
+
+    def try_sink(self, name: str) -> None:
+        """Send a trial to a sink of alarms."""
+        self._request("POST", f"/v1/alarms/{name}/trial", {})
 
     def stop(self) -> None:
         """Begin to drain."""

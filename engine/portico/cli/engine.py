@@ -8,7 +8,7 @@ from rich.table import Table
 
 from portico import __version__
 from portico.api.shapes import Channel, ChannelBook, Destination, DestinationBook, Status
-from portico.cli import console, exits, reading, when
+from portico.cli import console, exits, operate, reading, when
 from portico.cli.control import Engine
 from portico.cli.journal import JSON, SITE
 
@@ -39,13 +39,6 @@ def reload(json: Annotated[bool, JSON] = False, site: Annotated[Path, SITE] = Pa
     return exits.OK if answer.swapped else exits.FAILED
 
 
-def stop(site: Annotated[Path, SITE] = Path()) -> int:
-    """Ask the engine to drain and end."""
-    Engine(site).stop()
-    console.line("the engine drains and ends")
-    return exits.OK
-
-
 def version(json: Annotated[bool, JSON] = False) -> int:
     """Print this program's version."""
     if json:
@@ -71,6 +64,8 @@ def _show(found: Status) -> None:
         console.line(
             f"agent {name}  {agent.version[:12]}  {agent.state}  {agent.workers} workers"
         )
+    if found.alarms:
+        console.out().print(operate.alarm_table(found))
     if not found.balanced:
         console.line("a book does not add up: please report this", style="bold red")
 
@@ -80,6 +75,7 @@ def _headline(found: Status) -> str:
     journal = found.journal
     words = " ".join(part for part in (journal.kind, journal.version) if part)
     down = "" if journal.up else ", NOT REACHABLE"
+    down += ", THE DISK IS FULL: SOURCES ARE CLOSED" if journal.full else ""
     return f"portico {found.version} {found.state}{since}; journal {words}{down}"
 
 
@@ -97,7 +93,9 @@ def _book(
     waits: str,
 ) -> None:
     oldest = f"  oldest {waits} {when.age(book.oldest, at)}" if book.oldest else ""
-    state = " ".join(part for part in (book.state, book.where, book.detail) if part)
+    who = f"by {book.by} for {when.age(book.since, at)}" if book.since else ""
+    parts = (book.state, who, book.where, book.detail)
+    state = " ".join(part for part in parts if part)
     wrong = "" if book.balanced else "  DOES NOT ADD UP"
     counts = (getattr(book, column) for column in columns)
     style = "bold red" if not book.balanced or book.parked else ""

@@ -38,7 +38,23 @@ COMMANDS: dict[str, Command] = {
         ENGINE,
         "Check the site and swap it in, or keep the old one.",
     ),
-    "stop": Command("portico.cli.engine:stop", ENGINE, "Ask the engine to drain and end."),
+    "pause": Command(
+        "portico.cli.operate:pause",
+        ENGINE,
+        "Take or send nothing more; what is under way ends.",
+    ),
+    "resume": Command("portico.cli.operate:resume", ENGINE, "Take or send again."),
+    "drain": Command(
+        "portico.cli.operate:drain", ENGINE, "Work off what is there, then pause."
+    ),
+    "stop": Command(
+        "portico.cli.operate:stop",
+        ENGINE,
+        "Ask the engine to drain and end; or cut off a channel or destination.",
+    ),
+    "alarms": Command(
+        "portico.cli.operate:ALARMS", ENGINE, "List the alarms that are open, try a sink."
+    ),
     "doctor": Command(
         "portico.cli.doctor:doctor", ENGINE, "Look at the machine, the ports and the site."
     ),

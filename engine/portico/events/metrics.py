@@ -87,6 +87,14 @@ GAUGES = (
     Family("portico_queue_oldest_seconds", "Age of the oldest of them", ("destination",)),
     Family("portico_parked", "Signals or Deliveries that wait for a person", ("kind", "name")),
     Family("portico_workers", "Worker processes by state", ("state",)),
+    Family("portico_alarm_open", "1 for each alarm that is open", ("kind", "scope", "name")),
+    Family(
+        "portico_wish",
+        "1 for what the operator wants: running, paused, draining, stopped",
+        ("scope", "name", "wish"),
+    ),
+    Family("portico_disk_free_bytes", "Room where the data folder lies"),
+    Family("portico_journal_up", "1 while the journal can be written"),
     Family(
         "portico_certificate_expiry_timestamp_seconds",
         "When a certificate that we show ends, seconds since 1970",

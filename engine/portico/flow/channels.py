@@ -1,4 +1,8 @@
-"""Channels: sources opened, held, swapped and closed; each its own failure domain."""
+"""Channels: sources opened, held, swapped and closed; each its own failure domain.
+
+A source is open unless somebody wants it shut, and reads unless somebody holds it; each of
+them has a word of its own, so that one lets go without undoing another.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -44,8 +48,19 @@ class Channel:
         self._listener: Listener | None = None
         self._again: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self.held = False
+        self.shut: set[str] = set()  # `wish`, `disk`
+        self.holds: set[str] = set()  # `answers`, `queue`
         self.fault = ""
+
+    @property
+    def held(self) -> bool:
+        """Nothing is read at the moment."""
+        return bool(self.holds)
+
+    @property
+    def settled(self) -> bool:
+        """The source is open, or the operator wants it shut."""
+        return self.open or "wish" in self.shut
 
     @property
     def open(self) -> bool:
@@ -58,7 +73,10 @@ class Channel:
         return self._listener.connections() if self._listener else 0
 
     async def start(self) -> None:
-        """Open the source; when that fails, say so and try again every few seconds."""
+        """Open the source, unless it is to be shut; when that fails, say so and try again
+        every few seconds."""
+        if self.shut or self.open:
+            return
         listener = self._build(self.origin)
         if self.held:
             listener.hold()
@@ -71,6 +89,8 @@ class Channel:
             self._again = self._later(_OPEN_AGAIN, self._retry)
             return
         self._listener, self.fault = listener, ""
+        if self.held:  # somebody may have said so meanwhile
+            listener.hold()
         self._emit(ChannelOpened(self.intake.name, self.origin.type, self.origin.where))
 
     async def swap(self, origin: Origin, grace: float) -> None:
@@ -94,16 +114,29 @@ class Channel:
             await listener.stop(grace)
             self._emit(ChannelClosed(self.intake.name))
 
-    def hold(self) -> None:
-        """Read nothing for a while (back-pressure); connections stay."""
-        self.held = True
-        if self._listener is not None:
-            self._listener.hold()
+    async def close(self, why: str, grace: float) -> None:
+        """Close the source until `reopen`: its peers are refused, nothing is fetched."""
+        self.shut.add(why)
+        self.fault = ""
+        await self.stop(grace)
 
-    def release(self) -> None:
-        """Read again."""
-        self.held = False
-        if self._listener is not None:
+    async def reopen(self, why: str) -> None:
+        """This reason is gone; open the source when it was the last."""
+        self.shut.discard(why)
+        await self.start()
+
+    def hold(self, why: str) -> None:
+        """Read nothing for a while (back-pressure); connections stay."""
+        if not self.holds and self._listener is not None:
+            self._listener.hold()
+        self.holds.add(why)
+
+    def release(self, why: str) -> None:
+        """This reason is gone; read again when it was the last."""
+        if why not in self.holds:
+            return
+        self.holds.discard(why)
+        if not self.holds and self._listener is not None:
             self._listener.release()
 
     def _retry(self) -> None:

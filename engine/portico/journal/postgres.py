@@ -17,6 +17,7 @@ from portico.ids import SignalId
 from portico.journal import connect, lease, migrate, partitions, statements
 from portico.journal.connect import Connection
 from portico.journal.contract import Earlier
+from portico.journal.desk import Desk
 from portico.journal.lease import Lease
 from portico.journal.migrate import Migrated
 from portico.journal.pipeline import Pipeline
@@ -66,6 +67,7 @@ class Journal:
         self._fenced = False
         self._writer: GroupCommit | None = None
         self.reader = Reader(conninfo)
+        self.desk = Desk(conninfo, lambda: self._lease)
 
     @property
     def writer(self) -> GroupCommit:

@@ -102,6 +102,30 @@ class Reader:
     async def tally(self) -> list[tuple[str, str, str, int]]:
         """The books: (scope, name, state, how many)."""
         return [tuple(row) for row in await self._rows("tally", ())]
+    async def last_of(self, origin: str) -> SignalId | None:
+        """A channel's newest Signal."""
+        rows = await self._rows("last_of", (origin,))
+        return SignalId(rows[0][0].bytes) if rows else None
+
+    async def first_waiting(self, origin: str) -> SignalId | None:
+        """A channel's oldest Signal that waits. Walks past those of other channels."""
+        rows = await self._rows("first_waiting", (origin,))
+        return SignalId(rows[0][0].bytes) if rows else None
+
+    async def owing(self, signals: list[SignalId]) -> dict[SignalId, tuple[bool, bool]]:
+        """Of each Signal, whether a Delivery is queued and whether one is parked."""
+        rows = await self._rows("owing", ([UUID(bytes=one) for one in signals],))
+        return {SignalId(row[0].bytes): (row[1], row[2]) for row in rows}
+
+    async def answer_of(self, signal: SignalId, asked: str) -> bytes | None:
+        """What its sender was told: an agent's `result`, or that destination's answer."""
+        one = UUID(bytes=signal)
+        if asked == "result":
+            rows = await self._rows("value", (one,))
+        else:
+            rows = await self._rows("answered", (one, asked))
+        return rows[0][0] if rows else None
+
 
     async def depth(self) -> list[tuple[str, int, SignalId | None]]:
         """(destination, queued, its oldest Signal) of each queue that is not empty."""

@@ -191,3 +191,27 @@ READ: dict[str, str] = {
 
 # The hot statements meet small, fast-changing tables whose statistics lie: never scan them.
 SESSION = ("set enable_seqscan = off", "set plan_cache_mode = force_generic_plan")
+    # A channel's newest Signal.
+    "last_of": "select id from signal where origin = %s order by id desc limit 1",
+    # A channel's oldest Signal that waits.
+    "first_waiting": "select signal from waiting where origin = %s order by seq limit 1",
+    # Of each Signal, whether a Delivery is queued and whether one is parked.
+    "owing": """
+        select r.id,
+            exists (
+                select from delivery d
+                join queued q on q.destination = d.destination and q.seq = d.seq
+                where d.signal = r.id
+            ),
+            exists (select from parked p where p.signal = r.id and p.kind = 'delivery')
+        from unnest(%s::uuid[]) as r (id)
+        """,
+    # What a destination answered to the last Delivery of a Signal that it took.
+    "answered": """
+        select a.answer from delivery d
+        join attempt a on a.signal = d.signal and a.number = d.number
+        where d.signal = %s and d.destination = %s and a.outcome = 'delivered'
+        order by d.number desc limit 1
+        """,
+    # The value of a Signal's last session that has one.
+    "value": "select content from body where signal = %s and part < 0 order by part limit 1",

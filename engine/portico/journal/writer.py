@@ -105,6 +105,11 @@ class GroupCommit:
         return self._pipeline is not None
 
     def accept(self, pending: Pending) -> None:
+    @property
+    def lag(self) -> float:
+        """Seconds that the group commit under way has taken; 0 when there is none."""
+        return self._clock.monotonic() - self._started if self._flying is not None else 0.0
+
         """Queue a Signal; fails at once while the journal is down."""
         if self._pipeline is None:
             pending.failed(JournalUnavailable("the journal is not reachable"))

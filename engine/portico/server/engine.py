@@ -1,26 +1,26 @@
 """The engine: parts started in order, a site swapped under them, parts stopped in order."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from portico.api.shapes import Finding, Reloaded, Status
 from portico.check.site import Site, examine
-from portico.errors import ConfigError, JournalError
+from portico.errors import ConfigError
 from portico.events.site import EngineReady, SiteRefused, SiteSwapped
 from portico.ids import SignalId
+from portico.journal.desk import Wish
 from portico.journal.found import Page, Query, Record, Row
 from portico.journal.search import Search
-from portico.server import status, terms
+from portico.server import outboxes, status, terms
 from portico.server.parts import Base, House
 from portico.server.storage import Storage
+from portico.server.watchers import Watchers
 from portico.spec.finding import errors
 from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
 from portico.workers.staff import Proof
 
 DRAIN = 20.0  # seconds that a stop may take for what is under way
-_SWAP = 5.0  # seconds for what is under way in a source or destination that is swapped
-_READ_AGAIN = 1.0
 
 
 class Engine:
@@ -41,6 +41,7 @@ class Engine:
         self.started = base.clock.time_ns()
         self.stopping = asyncio.Event()
         self.house: House
+        self.watchers: Watchers
 
     async def start(self) -> None:
         """Open the journal, load the agents, then destinations, then sources.
@@ -62,13 +63,17 @@ class Engine:
         await self._activate(self._site)
         house.follow(self._site)
         await self.storage.read_books(house)
+        self.watchers = Watchers(house, self.storage, self._environ, self._lock)
+        await self.watchers.restore()
+        self.storage.changed = self.watchers.pressure.look
         for origin, agent, key in await journal.reader.held_keys():
             house.running.hold(origin, agent, key)
         for name in self._site.destinations:
-            await self._open_outbox(name)
+            await outboxes.open_outbox(house, name)
         house.dispatcher.start()
         for name in self._site.channels:
             await house.new_channel(name).start()
+        self.watchers.start()
         status.register(self, base.metrics)
         self.state = "ready"
         site = self._site
@@ -79,6 +84,7 @@ class Engine:
         """Stop taking, end what is under way, store it, close all; False when time ran out."""
         self.state = "draining"
         house = self.house
+        await self.watchers.stop()
         await asyncio.gather(*(one.stop(DRAIN / 2) for one in house.channels.values()))
         for channel in house.channels.values():
             channel.intake.stop()
@@ -120,8 +126,18 @@ class Engine:
                 one = Finding(severity="error", text=str(error))
                 return Reloaded(swapped=False, findings=(*told, one))
             await self._swap(site)
+            self.watchers.follow(site)
             self._base.certificates.refresh()
+            told += tuple(self._orphaned())
             return Reloaded(swapped=True, findings=told)
+
+    async def wish(self, scope: str, name: str, verb: str, by: str) -> Wish:
+        """Pause, resume, drain or stop a channel or a destination (EnginePort)."""
+        return await self.watchers.operating.wish(scope, name, verb, by)
+
+    async def try_sink(self, name: str) -> None:
+        """Send a trial to a sink of alarms (EnginePort)."""
+        await self.watchers.try_sink(name)
 
     def stop(self) -> None:
         """Begin to drain (EnginePort)."""
@@ -157,49 +173,37 @@ class Engine:
             agent.limits.memory,
         )
 
-    async def _open_outbox(self, name: str) -> None:
-        house = self.house
-        outbox = house.new_outbox(name, await self._held_lanes(name))
-        await outbox.adapter.start()
-        outbox.start()
-
-    async def _held_lanes(self, name: str) -> frozenset[str]:
-        """Lanes of a destination that wait for a person, as soon as the journal can say."""
-        while True:
-            try:
-                return await self.house.journal.reader.held_lanes(name)
-            except JournalError:
-                await asyncio.sleep(_READ_AGAIN)
-
     async def _swap(self, site: Site) -> None:
         """Follow the new site; sockets stay open where they can."""
         house, before = self.house, self._site
         house.follow(site)
         self._site = site
         for name in before.channels.keys() - site.channels.keys():
-            await house.channels.pop(name).stop(_SWAP)
+            await house.channels.pop(name).stop(outboxes.SWAP)
         for name in before.destinations.keys() - site.destinations.keys():
-            await house.outboxes[name].stop(_SWAP)
-            del house.outboxes[name]
+            await outboxes.close_outbox(house, name)
         for name in site.destinations:
-            await self._swap_outbox(name, before)
+            await outboxes.swap_outbox(house, name, before.destinations.get(name))
         for name in site.channels:
             if name in house.channels:
-                await house.channels[name].swap(terms.origin_of(site.channels[name]), _SWAP)
+                await house.channels[name].swap(
+                    terms.origin_of(site.channels[name]), outboxes.SWAP
+                )
             else:
                 await house.new_channel(name).start()
         for name in before.agents.keys() - site.agents.keys():
             await house.pool.retire(name)
         self._base.emit(SiteSwapped(*_difference(before, site)))
 
-    async def _swap_outbox(self, name: str, before: Site) -> None:
-        house = self.house
-        outbox, spec = house.outboxes.get(name), house.site.destinations[name]
-        if outbox is None:
-            await self._open_outbox(name)
-        elif before.destinations.get(name) != spec and not outbox.adapter.adopt(spec):
-            await outbox.stop(_SWAP)
-            await self._open_outbox(name)
+    def _orphaned(self) -> Iterator[Finding]:
+        """Destinations that left the site and are owed something still."""
+        for name in sorted(self.house.orphans):
+            count = self.house.books["destination", name, "queued"]
+            text = (
+                f"destination {name!r} has left the site; the {count} messages that it is owed "
+                f"are parked  [{outboxes.REMOVED}]"
+            )
+            yield Finding(severity="warning", text=text)
 
 
 def _difference(before: Site, after: Site) -> tuple[tuple[str, ...], ...]:

@@ -146,7 +146,7 @@ class _Service:
         """`ready`, once every channel listens; systemd is told as soon as the engine runs."""
         self._notifier.say("READY=1")
         channels = self._engine.house.channels.values()
-        while not all(channel.open for channel in channels):
+        while not all(channel.settled for channel in channels):
             if self._engine.stopping.is_set():
                 return
             await asyncio.sleep(0.1)

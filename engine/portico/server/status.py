@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from portico import __version__
-from portico.api.shapes import Agent, Channel, Destination, Journal, Status
+from portico.api.shapes import Agent, Alarm, Channel, Destination, Journal, Status
 from portico.clock import moment
 from portico.events.metrics import Metrics
+from portico.flow.channels import Channel as Source
 from portico.model.states import DeliveryState, SignalState
 from portico.server.parts import House
 from portico.server.storage import Storage
+from portico.server.watchers import Watchers
 
 _SIGNAL_STATES = tuple(SignalState)
 _DELIVERY_STATES = tuple(DeliveryState)
@@ -22,6 +24,7 @@ class Running(Protocol):
 
     house: House
     storage: Storage
+    watchers: Watchers
     state: str
     started: int
 
@@ -40,8 +43,13 @@ def of(engine: Running) -> Status:
         site=str(house.site.root),
         data=str(engine.storage.data),
         journal=Journal(
-            kind=engine.storage.kind, version=engine.storage.version, up=engine.storage.up
+            kind=engine.storage.kind,
+            version=engine.storage.version,
+            up=engine.storage.up,
+            free=engine.watchers.disk.free,
+            full=engine.watchers.disk.shut,
         ),
+        alarms=_alarms(engine),
         channels={
             name: _channel(house, name) for name in sorted(origins | house.channels.keys())
         },
@@ -64,11 +72,40 @@ def _channel(house: House, name: str) -> Channel:
         return Channel(**counts)
     return Channel(
         **counts,
-        state="open" if channel.open else "failed" if channel.fault else "closed",
+        **_wish(house, "channel", name),
+        state=_state_of(house, name, channel),
         type=channel.origin.type,
         where=channel.origin.where,
         connections=channel.connections,
-        detail=channel.fault,
+        detail=channel.fault or _held(channel),
+    )
+
+
+def _state_of(house: House, name: str, channel: Source) -> str:
+    wanted = house.wanted("channel", name)
+    if wanted != "running":
+        return wanted
+    return "open" if channel.open else "failed" if channel.fault else "closed"
+
+
+def _held(channel: Source) -> str:
+    if "disk" in channel.shut:
+        return "too little room on the disk"
+    return "a queue that it feeds is full: nothing is read" if "queue" in channel.holds else ""
+
+
+def _wish(house: House, scope: str, name: str) -> dict[str, Any]:
+    """Since when and by whom, when it is not simply running."""
+    wish = house.wishes.get((scope, name))
+    if wish is None or wish.wish == "running":
+        return {}
+    return {"since": wish.since, "by": wish.by}
+
+
+def _alarms(engine: Running) -> tuple[Alarm, ...]:
+    return tuple(
+        Alarm(kind=kind, scope=scope, name=name, since=moment(one.since), text=one.text)
+        for (kind, scope, name), one in sorted(engine.watchers.alarms.open.items())
     )
 
 
@@ -81,13 +118,15 @@ def _destination(house: House, name: str) -> Destination:
     counts: dict[str, Any] = {state.value: n for state, n in book.items()}
     counts["owed"] = house.books["destination", name, "owed"]
     if outbox is None or spec is None:
-        detail = "the site does not name it any more; its queue is kept"
-        return Destination(**counts, detail=detail)
+        detail = "the site does not name it any more"
+        return Destination(**counts, state="removed", detail=detail)
     where = getattr(spec.options, "address", None) or getattr(spec.options, "path", "")
+    wanted = house.wanted("destination", name)
     return Destination(
         **counts,
+        **_wish(house, "destination", name),
         oldest=_moment(outbox.oldest),
-        state="down" if outbox.down else "up",
+        state=wanted if wanted != "running" else "down" if outbox.down else "up",
         type=spec.type,
         where=str(where),
     )
@@ -131,6 +170,10 @@ def register(engine: Running, metrics: Metrics) -> None:
     metrics.gauges("queue_oldest_seconds", outboxes(age))
     metrics.gauges("parked", lambda: _parked(house))
     metrics.gauges("workers", lambda: _workers(house))
+    metrics.gauges("alarm_open", engine.watchers.alarms.gauge)
+    metrics.gauges("disk_free_bytes", lambda: _disk(engine))
+    metrics.gauges("wish", lambda: _wishes(house))
+    metrics.gauge("journal_up", {}, lambda: float(engine.storage.up))
     metrics.gauges(
         "certificate_expiry_timestamp_seconds",
         lambda: {(name,): at.timestamp() for name, at in house.base.certificates.expiries()},
@@ -144,6 +187,17 @@ def _parked(house: House) -> dict[tuple[str, ...], float]:
         for (scope, name, state), n in house.books.items()
         if state == "parked"
     }
+
+
+def _disk(engine: Running) -> dict[tuple[str, ...], float]:
+    free = engine.watchers.disk.free
+    return {} if free is None else {(): float(free)}
+
+
+def _wishes(house: House) -> dict[tuple[str, ...], float]:
+    named = [("channel", name) for name in house.channels]
+    named += [("destination", name) for name in house.outboxes]
+    return {(*one, house.wanted(*one)): 1.0 for one in named}
 
 
 def _workers(house: House) -> dict[tuple[str, ...], float]:

@@ -41,6 +41,7 @@ class Storage:
         self._house: House | None = None
         self._closing = False
         self.up = False
+        self.changed: Callable[[], None] = _nothing  # after every flush
 
     @property
     def data(self) -> Path:
@@ -125,6 +126,7 @@ class Storage:
         self._base.metrics.flushed(items, seconds)
         if self._house is not None:
             self._house.books.update(books)
+            self.changed()
 
     def _down(self, error: JournalError) -> None:
         if not self._closing and (self.up or self._house is None):
@@ -143,6 +145,10 @@ class Storage:
 
     def _rejected(self, sqlstate: str) -> None:
         self._base.emit(RowRejected(sqlstate))
+
+
+def _nothing() -> None:
+    """Nobody looks at the books yet."""
 
 
 def _owner(data: Path) -> str:

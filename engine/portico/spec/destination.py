@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from portico.spec.alarming import Expect, NounAlarms, QueueLimit
 from portico.spec.fields import (
     Count,
     Duration,
@@ -74,7 +75,7 @@ class Destination(Options):
     summary: Text = ""
     owner: Text = ""
     was: Annotated[str | None, Later("renaming with `was`")] = None
-    start: Annotated[str, Later("starting paused", "running")] = "running"
+    start: Literal["running", "paused"] = "running"
     timeout: Duration = 30.0
     connect: Duration = 10.0
     idle: Duration = 3600.0
@@ -84,10 +85,10 @@ class Destination(Options):
     retry: RetryPolicy = RetryPolicy()
     answers: Answers = Field(default_factory=dict)
     on_reject: Literal["park", "stop"] = "park"
-    queue: Annotated[str | None, Later("queue limits")] = None
+    queue: QueueLimit = QueueLimit()
     auth: Annotated[str | None, Later("authentication")] = None
-    expect: Annotated[str | None, Later("the silence alarm")] = None
-    alarms: Annotated[str | None, Later("alarms")] = None
+    expect: Expect | None = None
+    alarms: NounAlarms = NounAlarms()
     options: Inner = Field(None, exclude=True)
 
     @property

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from portico.spec.alarming import Disk, Hours, SiteAlarms
 from portico.spec.channel import Retention
 from portico.spec.fields import (
     ONE_OR_MANY,
@@ -60,7 +61,7 @@ class Journal(Options):
         WithJsonSchema({"type": "string", "pattern": r"^(embedded|\$\{[a-z]+:[^${}]+\})$"}),
     ] = None
     binaries: Annotated[Path, WithJsonSchema({"type": "string"})] | None = None
-    disk: Annotated[str | None, Later("disk thresholds")] = None
+    disk: Disk = Disk()
 
 
 class Api(Options):
@@ -98,7 +99,7 @@ class Config(Options):
 
     data: Annotated[Path, WithJsonSchema({"type": "string"})] = Path("var")
     timezone: Annotated[Text, AfterValidator(_zone)] = ""
-    hours: Annotated[str | None, Later("named hours")] = None
+    hours: dict[Name, Hours] = Field(default_factory=dict)
     journal: Journal = Journal()
     api: Api = Api()
     metrics: Metrics = Metrics()
@@ -107,7 +108,7 @@ class Config(Options):
     providers: Annotated[str | None, Later("LLM providers")] = None
     tls: Annotated[dict[Name, Tls], AfterValidator(_called)] = Field(default_factory=dict)
     retention: SiteRetention = SiteRetention()
-    alarms: Annotated[str | None, Later("alarms")] = None
+    alarms: SiteAlarms = SiteAlarms()
 
 
 def override(config: Config, environ: Mapping[str, str]) -> tuple[Config, list[Finding]]:

@@ -14,6 +14,7 @@ def upgrade() -> None:
     op.execute("create table journal_schema (version int not null, compat int not null)")
     op.execute("insert into journal_schema values (0, 0)")
     op.execute("create sequence flush_number")
+    _alarm()
     _attempt()
     _body()
     _delivery()
@@ -29,9 +30,72 @@ def upgrade() -> None:
     _waiting()
     _fence()
 
+    _wish()
 
 def _attempt() -> None:
     op.create_table(
+def _alarm() -> None:
+    op.create_table(
+        "alarm",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("since", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("told", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "scope", "name"),
+    )
+
+
+def _act() -> None:
+    op.create_table(
+        "act",
+        sa.Column("place", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("signal", sa.UUID(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("number", sa.SmallInteger(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("other", sa.UUID(), nullable=True),
+        sa.Column("job", sa.UUID(), nullable=True),
+        sa.PrimaryKeyConstraint("place"),
+    )
+    op.create_index("act_by_signal", "act", ["signal"], unique=False)
+    op.create_index(
+        "act_by_other",
+        "act",
+        ["other"],
+        unique=False,
+        postgresql_where=sa.text("other is not null"),
+    )
+    op.create_index(
+        "act_by_job",
+        "act",
+        ["job", "signal"],
+        unique=True,
+        postgresql_where=sa.text("job is not null"),
+    )
+
+
+def _job() -> None:
+    op.create_table(
+        "job",
+        sa.Column("id", sa.UUID(), nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("skipped", sa.BigInteger(), nullable=False),
+        sa.Column("cursor", sa.UUID(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+
+
         "attempt",
         sa.Column("signal", sa.UUID(), nullable=False),
         sa.Column("number", sa.SmallInteger(), autoincrement=False, nullable=False),
@@ -238,6 +302,18 @@ def _waiting() -> None:
 
 def _fence() -> None:
     # The first statement of every flush: only the lease's holder writes, and the number of the
+def _wish() -> None:
+    op.create_table(
+        "wish",
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("wish", sa.Text(), nullable=False),
+        sa.Column("since", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "name"),
+    )
+
+
     # flush stays behind, so that a commit whose answer was lost is known to have happened.
     op.execute("""
         create function fence(name text, epoch bigint, number bigint)
