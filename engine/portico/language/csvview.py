@@ -142,7 +142,7 @@ class CsvView(PointView):
     def _decoded(self) -> str:
         if len(self.content) > SIZE:
             raise ContentInvalid(f"the CSV is larger than {SIZE >> 20} MiB")
-        self._mark, self._codec = self._encoding()
+        self._mark, self._codec = encoding(self.content, self._charset)
         body = self.content[len(self._mark) :]
         try:
             text = body.decode(self._codec)
@@ -159,15 +159,16 @@ class CsvView(PointView):
             self._codec = charsets.codec_of((), self._on_error)
         return body.decode(self._codec, "replace")
 
-    def _encoding(self) -> tuple[bytes, str]:
-        """The byte order mark and the codec; ASCII is read as UTF-8, which holds it."""
-        if self.content.startswith(codecs.BOM_UTF8):
-            return codecs.BOM_UTF8, "utf-8"
-        for mark, codec in _UTF16.items():
-            if self.content.startswith(mark):
-                return mark, codec
-        codec = charsets.codec_of((), self._charset)
-        return b"", "utf-8" if codec == "ascii" else codec
+
+def encoding(content: bytes, charset: str) -> tuple[bytes, str]:
+    """The byte order mark and the codec; ASCII is read as UTF-8, which holds it."""
+    if content.startswith(codecs.BOM_UTF8):
+        return codecs.BOM_UTF8, "utf-8"
+    for mark, codec in _UTF16.items():
+        if content.startswith(mark):
+            return mark, codec
+    codec = charsets.codec_of((), charset)
+    return b"", "utf-8" if codec == "ascii" else codec
 
 
 def plain(cell: str) -> str:
@@ -189,7 +190,7 @@ def line_of(row: Row, separator: str) -> str:
 
 
 def _rows(text: str, separator: str) -> Iterator[Row]:
-    cell, at, size, number = _cell(separator), 0, len(text), 0
+    cell, at, size, number = cell_pattern(separator), 0, len(text), 0
     while at < size:
         cells = []
         number += 1
@@ -206,7 +207,7 @@ def _rows(text: str, separator: str) -> Iterator[Row]:
 
 
 @lru_cache(maxsize=64)
-def _cell(separator: str) -> re.Pattern[str]:
+def cell_pattern(separator: str) -> re.Pattern[str]:
     """A cell and what ends it. No text is read twice: the repetitions never give back."""
     stop = re.escape(separator)
     return re.compile(rf'("[^"]*+(?:""[^"]*+)*+"|(?!")[^{stop}\r\n]*+)({stop}|\r\n|\r|\n|\Z)')

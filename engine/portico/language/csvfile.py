@@ -1,0 +1,120 @@
+"""CSV files row by row: bytes in at any cut, each row out as a table of its own.
+
+A row's table is the file's byte order mark, its row of names and the row, byte for byte.
+Memory is bound by the longest row.
+"""
+
+import codecs
+
+from msgspec import Struct
+
+from portico.errors import BatchInvalid, ContentInvalid, TextUndecodable
+from portico.language.content import Content
+from portico.language.csvview import Row, cell_pattern, encoding, line_of
+
+
+class Table(Struct, frozen=True, gc=False):
+    """One row below its names. offset, size: of the row's own bytes in the file."""
+
+    content: bytes
+    offset: int
+    size: int
+
+
+class RowReader:
+    """Takes a file apart. limit: bytes of one row, and of the names.
+
+    Raises BatchInvalid past the limit, ContentInvalid for a quote out of place,
+    TextUndecodable under `refuse`.
+    """
+
+    def __init__(
+        self, content: Content, limit: int, charset: str = "ascii", on_error: str = "refuse"
+    ) -> None:
+        self._separator = content.separator
+        self._limit = limit
+        self._policy = charset, on_error
+        self._cell = cell_pattern(content.separator)
+        self._held = b""  # what comes before the encoding is known
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._codec = ""
+        self._text = ""
+        self._wait = 0  # characters until a row that was cut off is looked at again
+        self._offset = 0
+        self._head: bytes | None = None if content.header else b""
+        self._line = 0
+
+    def feed(self, data: bytes) -> list[Table]:
+        """The rows that are complete now."""
+        self._text += self._decoded(data, last=False)
+        if len(self._text) < self._wait:
+            return []
+        tables = self._cut(last=False)
+        if len(self._text) > self._limit:
+            raise BatchInvalid(f"a row of the CSV exceeds {self._limit} bytes")
+        self._wait = 2 * len(self._text)  # so that a long row is read a few times at most
+        return tables
+
+    def end(self) -> list[Table]:
+        """The file is over: the last row, with or without its line end."""
+        self._text += self._decoded(b"", last=True)
+        return self._cut(last=True)
+
+    def _decoded(self, data: bytes, last: bool) -> str:
+        if self._decoder is None:
+            self._held += data
+            if len(self._held) < 3 and not last:
+                return ""
+            mark, codec = encoding(self._held, self._policy[0])
+            self._codec = codec
+            self._mark, data, self._offset = mark, self._held[len(mark) :], len(mark)
+            self._decoder = codecs.getincrementaldecoder(codec)("strict")
+        try:
+            text = self._decoder.decode(data, last)
+        except UnicodeError:
+            name = self._codec
+            raise TextUndecodable(f"the CSV holds bytes that are not {name}") from None
+        if "\x00" in text:
+            raise ContentInvalid("the CSV holds a NUL character")
+        return text
+
+    def _cut(self, last: bool) -> list[Table]:
+        tables, at = [], 0
+        while at < len(self._text):
+            row = self._row(at, last)
+            if row is None:
+                break
+            line = line_of(row, self._separator)
+            at += len(line) if row.cells != ("",) else len(row.end)
+            tables += self._table(row, line)
+        self._text = self._text[at:]
+        return tables
+
+    def _row(self, at: int, last: bool) -> Row | None:
+        """The row that begins here; None when its end has not come yet."""
+        cells: list[str] = []
+        while match := self._cell.match(self._text, at):
+            cells.append(match[1])
+            at = match.end()
+            if match[2] == self._separator:
+                continue
+            # A carriage return at the end may be half of a line end.
+            whole = match[2] and not (match[2] == "\r" and at == len(self._text))
+            self._line += bool(whole or last)
+            return Row(tuple(cells), match[2], self._line) if whole or last else None
+        if last:
+            raise ContentInvalid(f"line {self._line + 1} of the CSV has a quote out of place")
+        return None
+
+    def _table(self, row: Row, line: str) -> list[Table]:
+        if row.cells == ("",):
+            self._offset += len(row.end.encode(self._codec))
+            return []
+        raw = line.encode(self._codec)
+        if len(raw) > self._limit:
+            raise BatchInvalid(f"a row of the CSV exceeds {self._limit} bytes")
+        offset, self._offset = self._offset, self._offset + len(raw)
+        if self._head is None:
+            self._head = raw
+            return []
+        return [Table(self._mark + self._head + raw, offset, len(raw))]
