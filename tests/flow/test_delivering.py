@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from portico.flow import delivering, lanes
+from portico.flow import lanes, refill
 from portico.flow.delivering import Outbox, Terms, World
 from portico.ids import SignalId
 from portico.model.delivery import Answered, Attempt, Delivery
@@ -146,8 +146,8 @@ def small(monkeypatch):
     """A window of eight, pages of two."""
     monkeypatch.setattr(lanes, "WINDOW", 8)
     monkeypatch.setattr(lanes, "PAGE", 2)
-    monkeypatch.setattr(delivering, "PAGE", 2)
-    monkeypatch.setattr(delivering, "_LANE_PAGE", 2)
+    monkeypatch.setattr(refill, "PAGE", 2)
+    monkeypatch.setattr(refill, "_LANE_PAGE", 2)
 
 
 async def test_the_next_of_a_lane_leaves_when_the_mark_is_committed(open_house):

@@ -36,6 +36,7 @@ def test_the_normal_form_is_plain_json_with_every_default():
         "content": "auto",
         "charset": {"name": "ascii", "on_error": "refuse"},
         "order_by": [],
+        "beside": [],
         "on_error": "park",
         "limits": {"time": 30.0, "memory": 256 << 20, "parts": 10_000},
         "steps": [

@@ -7,35 +7,28 @@ whole, with one probe.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from msgspec.structs import replace
 
 from portico import ids
 from portico.clock import Clock
 from portico.destinations.contract import Destination
-from portico.errors import JournalError
 from portico.events.delivering import (
     DeliveryDeferred,
     DeliveryParked,
     DestinationDown,
     DestinationUp,
-    QueueUnreadable,
 )
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
-from portico.flow.lanes import PAGE, Lane, Lanes
+from portico.flow.lanes import Lane, Lanes
+from portico.flow.refill import Later, Queue, Refill
 from portico.journal.contract import Mark, ParkedRow, Writer
 from portico.model.delivery import Answered, Attempt, Delivery
 from portico.policy import retry
-
-Later = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
-
-_LANE_PAGE = 64
-_READ_AGAIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +40,6 @@ class Terms:
     lasting: float = float("inf")
     answers: dict[str, retry.Rule] | None = None
     stop_on_reject: bool = False
-
-
-class Queue(Protocol):
-    """The journal's side of a destination's queue. Raises JournalError."""
-
-    def queued(self, destination: str, after: int, limit: int) -> Awaitable[list[Delivery]]:
-        """Deliveries after this place, in order, with their bytes."""
-        ...
-
-    def queued_in_lane(
-        self, destination: str, lane: str, first: int, last: int, limit: int
-    ) -> Awaitable[list[Delivery]]:
-        """The same for one lane, both places included."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +73,13 @@ class Outbox:
         self.name, self.adapter, self.terms = name, adapter, terms
         self._world = world
         self._lanes = Lanes(held)
+        self._refill = Refill(
+            name, self._lanes, world.queue, world.later, world.emit, self._pump
+        )
         self._flying = 0
         self._failures = 0
         self._knock: asyncio.TimerHandle | None = None
         self._marking = 0
-        self._reading: asyncio.Task[None] | None = None
-        self._chores: set[asyncio.Task[None]] = set()
         self._paused = True
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -119,19 +99,26 @@ class Outbox:
         """When the oldest Signal in the queue came, nanoseconds since 1970 UTC; 0 for none."""
         return self._lanes.oldest()
 
+    @property
+    def paused(self) -> bool:
+        """Nothing is sent."""
+        return self._paused
+
+    def wait(self) -> None:
+        """Read the journal's queue, so that its age is known, and send nothing."""
+        self._refill.start()
+
     def start(self) -> None:
         """Read the journal's queue and send."""
         self._paused = False
-        self._read_on()
+        self._refill.start()
         self._pump()
 
     async def pause(self, grace: float) -> None:
         """Send nothing more; returns when nothing is out and every mark is committed, or
         after `grace` seconds."""
         self._paused = True
-        for task in (self._reading, *self._chores):
-            if task is not None:
-                task.cancel()
+        self._refill.stop()
         if self._knock is not None:
             self._knock.cancel()
             self._knock = None
@@ -156,7 +143,21 @@ class Outbox:
         self._lanes.offer(delivery)
         self._pump()
         if self._lanes.behind:
-            self._read_on()
+            self._refill.on()
+
+    def expect(self, delivery: Delivery) -> None:
+        """A person is about to release this one: `put_back` brings it, nothing else does."""
+        self._lanes.aside.add(delivery.seq)
+
+    def put_back(self, delivery: Delivery) -> None:
+        """A Delivery whose release is committed goes to its old place in its lane."""
+        self._lanes.put_back(delivery)
+        self._pump()
+
+    def free(self, lane: str) -> None:
+        """A lane that a person was to look at goes on."""
+        for one in self._lanes.held(lane):
+            self._unblock(one)
 
     def _pump(self) -> None:
         while self._knock is None and not self._paused:
@@ -177,17 +178,22 @@ class Outbox:
             self._failures = 0
             self._world.emit(DestinationUp(self.name))
         delivery = lane.items[0]
-        verdict = self._judge(lane, attempt, delivery.tries + 1)
+        verdict = self._judge(lane, attempt, delivery)
         self._world.metrics.delivered(self.name, verdict, attempt.micros)
         self._mark(lane, delivery, verdict, attempt)
         self._pump()
 
-    def _judge(self, lane: Lane, attempt: Attempt, tries: int) -> str:
+    def _judge(self, lane: Lane, attempt: Attempt, delivery: Delivery) -> str:
+        """Tries from before a person released it do not count; after a restart its first
+        failure is known from the journal."""
+        tries = delivery.tries - delivery.spent + 1
         verdict = retry.judge(self.terms.answers or retry.HL7_ANSWERS, attempt, tries)
         if verdict == retry.RETRY:
-            now = self._world.clock.monotonic()
-            lane.since = now if lane.since is None else lane.since
-            if now - lane.since > self.terms.lasting:
+            clock = self._world.clock
+            if lane.since is None:
+                ago = (clock.time_ns() - delivery.since) / 1e9 if delivery.since else 0.0
+                lane.since = clock.monotonic() - max(0.0, ago)
+            if clock.monotonic() - lane.since > self.terms.lasting:
                 return retry.REJECTED
         return verdict
 
@@ -210,7 +216,8 @@ class Outbox:
         tries = delivery.tries + 1
         parked, stored = None, partial(self._settled, lane, verdict, attempt)
         if verdict == retry.RETRY:
-            lane.items[0] = replace(delivery, tries=tries)
+            since = delivery.since or self._world.clock.time_ns()
+            self._lanes.amend(lane, replace(delivery, tries=tries, since=since))
             stored = partial(self._deferred, lane, attempt)
         elif verdict == retry.REJECTED:
             verdict = "parked"
@@ -252,15 +259,17 @@ class Outbox:
         """The mark is committed: the Delivery has left the queue and its lane goes on."""
         self._marked()
         delivery = lane.items[0]
+        across = self._lanes.abreast(lane)
         if outcome == "parked" and self.terms.stop_on_reject:
-            lane.blocked = True
-        self._lanes.drop_head(lane)
-        if self._lanes.hungry(lane):
-            self._chore(self._read_lane(lane))
+            self._lanes.hold(lane)
+        else:
+            self._lanes.drop_head(lane)
+        for one in across:
+            self._refill.lane(one)
         self._world.settled(delivery, outcome, attempt)
         self._pump()
         if self._lanes.room():
-            self._read_on()
+            self._refill.on()
 
     def _deferred(self, lane: Lane, attempt: Attempt) -> None:
         """The failed attempt is committed: try again later."""
@@ -273,7 +282,8 @@ class Outbox:
         text = ids.delivery_text(head.signal, head.number)
         self._world.emit(DeliveryDeferred(self.name, attempt.code, text, head.tries))
         self._lanes.block(lane)
-        lane.timer = self._world.later(self._delay(head.tries), partial(self._unblock, lane))
+        wait = self._delay(head.tries - head.spent)
+        lane.timer = self._world.later(wait, partial(self._unblock, lane))
 
     def _marked(self) -> None:
         self._marking -= 1
@@ -282,52 +292,5 @@ class Outbox:
 
     def _unblock(self, lane: Lane) -> None:
         self._lanes.unblock(lane)
-        if self._lanes.hungry(lane):
-            self._chore(self._read_lane(lane))
+        self._refill.lane(lane)
         self._pump()
-
-    def _read_on(self) -> None:
-        if self._reading is None and self._lanes.room() and not self._paused:
-            self._reading = asyncio.ensure_future(self._read())
-
-    async def _read(self) -> None:
-        """Read pages of the journal's queue while there is room."""
-        lanes = self._lanes
-        try:
-            while lanes.room():
-                lanes.missed = False
-                page = await self._world.queue.queued(self.name, lanes.cursor, PAGE)
-                for delivery in page:
-                    lanes.admit(delivery)
-                lanes.behind = len(page) == PAGE or lanes.missed
-                self._pump()
-        except JournalError:
-            self._world.emit(QueueUnreadable(self.name))
-            self._world.later(_READ_AGAIN, self._read_on)
-        finally:
-            self._reading = None
-
-    async def _read_lane(self, lane: Lane) -> None:
-        """Fetch more of a lane whose Deliveries were left in the journal."""
-        assert lane.shut is not None
-        lane.missed, last = False, self._lanes.cursor
-        try:
-            page = await self._world.queue.queued_in_lane(
-                self.name, lane.key, lane.shut, last, _LANE_PAGE
-            )
-        except JournalError:
-            again = partial(self._unblock, lane)
-            lane.blocked, lane.timer = True, self._world.later(_READ_AGAIN, again)
-            return
-        full = len(page) == _LANE_PAGE
-        lane.shut = page[-1].seq + 1 if full else (last + 1 if lane.missed else None)
-        for delivery in page:
-            self._lanes.append(lane, delivery)
-        if self._lanes.hungry(lane):
-            self._chore(self._read_lane(lane))
-        self._pump()
-
-    def _chore(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._chores.add(task)
-        task.add_done_callback(self._chores.discard)

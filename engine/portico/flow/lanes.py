@@ -1,14 +1,20 @@
 """The lanes of one destination in memory: what is ready, held, or left in the journal.
 
 At most WINDOW Deliveries are held; what comes later is left in the journal and read on in its
-order. A lane that is blocked while memory is scarce is shut: its tail is left in the journal
-too and read again by lane once it moves, so that one stuck patient cannot fill the window.
+order. A lane that is stuck while memory is scarce is shut: its tail is left in the journal too
+and read again by lane once it moves, so that one stuck patient cannot fill the window.
+
+A barrier (model.lane) stands in several lanes, and leaves when it is the head of each. Two
+barriers cannot wait for each other: every lane holds its Deliveries in the journal's order, so
+the oldest of all is at the head wherever it stands.
 """
 
 import asyncio
+from bisect import bisect
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from portico.model import lane as names
 from portico.model.delivery import Delivery
 
 WINDOW = 4096
@@ -20,10 +26,21 @@ class Lane:
 
     busy: its head is out, or its mark is on the way. blocked: it backs off, or waits for a
     person. shut: from this place on its Deliveries lie in the journal only; missed: more came
-    since they were last asked for. since: monotonic seconds of its head's first failure.
+    since they were last asked for; reading: they are being asked for. since: monotonic seconds
+    of its head's first failure.
     """
 
-    __slots__ = ("blocked", "busy", "items", "key", "missed", "shut", "since", "timer")
+    __slots__ = (
+        "blocked",
+        "busy",
+        "items",
+        "key",
+        "missed",
+        "reading",
+        "shut",
+        "since",
+        "timer",
+    )
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -32,27 +49,31 @@ class Lane:
         self.blocked = False
         self.shut: int | None = None
         self.missed = False
+        self.reading = False
         self.since: float | None = None
         self.timer: asyncio.TimerHandle | None = None
 
 
 class Lanes:
-    """All lanes of one destination.
+    """All lanes of one destination. held: order keys that wait for a person.
 
-    cursor: the last place that was let in or set aside. behind: later ones lie in the journal
-    only; missed: more came since it was last asked.
+    count: Deliveries in memory, a barrier once for each of its lanes. aside: places that a
+    person gives back (`put_back`): reading passes them by. cursor: the last place that was let
+    in or set aside. behind: later ones lie in the journal only; missed: more came
+    since it was last asked.
     """
 
     def __init__(self, held: Iterable[str] = ()) -> None:
         self._lanes: dict[str, Lane] = {}
         self._ready: deque[Lane] = deque()
         self.count = 0
+        self.aside: set[int] = set()
         self.cursor = -1
         self.behind = True
         self.missed = True
-        for key in held:
-            self._lanes[key] = lane = Lane(key)
-            lane.blocked = True
+        for text in held:
+            for key in names.keys(text):
+                self._lane(key).blocked = True
 
     def offer(self, delivery: Delivery) -> None:
         """Take a new Delivery if there is room and none before it is still in the journal.
@@ -69,14 +90,27 @@ class Lanes:
     def admit(self, delivery: Delivery) -> None:
         """Take one; Deliveries come in the journal's order."""
         self.cursor = delivery.seq
-        lane = self._lanes.get(delivery.lane)
-        if lane is None:
-            lane = self._lanes[delivery.lane] = Lane(delivery.lane)
-        elif lane.shut is not None or (lane.blocked and self.count >= WINDOW // 2):
-            lane.shut = delivery.seq if lane.shut is None else lane.shut
-            lane.missed = True
+        if self.aside and delivery.seq in self.aside:
             return
-        self.append(lane, delivery)
+        if names.several(delivery.lane):
+            for key in names.keys(delivery.lane):
+                self._admit_to(self._lane(key), delivery)
+        else:
+            self._admit_to(self._lane(delivery.lane), delivery)
+
+    def _lane(self, key: str) -> Lane:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key)
+        return lane
+
+    def _admit_to(self, lane: Lane, delivery: Delivery) -> None:
+        if lane.shut is None and self.count >= WINDOW // 2 and self._stuck(lane):
+            lane.shut = delivery.seq
+        if lane.shut is not None:
+            lane.missed = True
+        else:
+            self.append(lane, delivery)
 
     def append(self, lane: Lane, delivery: Delivery) -> None:
         """Put a Delivery at the end of its lane."""
@@ -85,56 +119,106 @@ class Lanes:
         if len(lane.items) == 1:
             self.wake(lane)
 
+    def extend(self, lane: Lane, page: list[Delivery]) -> None:
+        """What the journal has next of a lane that ran dry."""
+        for delivery in page:
+            if delivery.seq not in self.aside:
+                self.append(lane, delivery)
+        if not lane.items:
+            self._forget(lane)
+
+    def put_back(self, delivery: Delivery) -> None:
+        """A Delivery that a person released: at its old place, behind a head that is out."""
+        for key in names.keys(delivery.lane):
+            lane = self._lane(key)
+            at = bisect(lane.items, delivery.seq, key=_place)
+            lane.items.insert(max(at, 1) if lane.busy else at, delivery)
+            self.count += 1
+            if lane.items[0] is delivery:
+                lane.since = None
+                self.wake(lane)
+
+    def held(self, text: str) -> list[Lane]:
+        """The lanes of these order keys that wait for a person."""
+        found = (self._lanes.get(key) for key in names.keys(text))
+        return [one for one in found if one and one.blocked and one.timer is None]
+
     def wake(self, lane: Lane) -> None:
         """The lane is ready if it has a head and nothing keeps it."""
         if lane.items and not lane.busy and not lane.blocked:
             self._ready.append(lane)
 
     def next(self) -> Lane | None:
-        """The next ready lane, now busy."""
+        """The next ready lane, now busy; of a barrier its first, with the others."""
         while self._ready:
             lane = self._ready.popleft()
-            if lane.items and not lane.busy and not lane.blocked:
+            if not lane.items or lane.busy or lane.blocked:
+                continue
+            if not names.several(lane.items[0].lane):
                 lane.busy = True
                 return lane
+            if self._meets(lane.items[0]):
+                abreast = self.abreast(lane)
+                for one in abreast:
+                    one.busy = True
+                return abreast[0]
+            self._spare(lane, 1)
         return None
 
     def again(self, lane: Lane) -> None:
         """The lane's head could not leave for no fault of its own: it goes first next time."""
-        lane.busy = False
+        for one in self.abreast(lane):
+            one.busy = False
         if not lane.blocked:
             self._ready.appendleft(lane)
 
+    def amend(self, lane: Lane, delivery: Delivery) -> None:
+        """The lane's head has been tried once more."""
+        for one in self.abreast(lane):
+            one.items[0] = delivery
+
     def drop_head(self, lane: Lane) -> None:
         """The head is settled; forget the lane when nothing is left of it."""
-        lane.items.popleft()
-        self.count -= 1
-        lane.busy, lane.since = False, None
-        if lane.items:
-            self.wake(lane)
-        elif lane.shut is None and not lane.blocked:
-            del self._lanes[lane.key]
+        for one in self.abreast(lane):
+            one.items.popleft()
+            self.count -= 1
+            one.busy, one.since = False, None
+            if one.items:
+                self.wake(one)
+            else:
+                self._forget(one)
 
     def block(self, lane: Lane) -> None:
-        """Keep the lane from sending; when memory is scarce, keep only its head."""
-        lane.busy, lane.blocked = False, True
-        if self.count > WINDOW // 2 and len(lane.items) > 1:
-            lane.shut = lane.items[1].seq
-            lane.missed = True
-            self.count -= len(lane.items) - 1
-            lane.items = deque([lane.items[0]])
+        """Keep the head from leaving; when memory is scarce, keep only it."""
+        for one in self.abreast(lane):
+            one.busy = False
+            self._spare(one, 1)
+        lane.blocked = True
+
+    def hold(self, lane: Lane) -> None:
+        """The head is settled, and what is behind it waits for a person."""
+        for one in self.abreast(lane):
+            one.blocked = True
+            self._spare(one, 1)
+        self.drop_head(lane)
 
     def unblock(self, lane: Lane) -> None:
         """Let the lane send again."""
         lane.blocked, lane.timer = False, None
         if lane.items:
             self.wake(lane)
-        elif lane.shut is None:
-            self._lanes.pop(lane.key, None)
+        else:
+            self._forget(lane)
 
     def find(self, key: str) -> Lane | None:
         """The lane of this key, if it is in memory."""
         return self._lanes.get(key)
+
+    def abreast(self, lane: Lane) -> list[Lane]:
+        """The lanes whose head is this lane's head."""
+        if not lane.items or not names.several(lane.items[0].lane):
+            return [lane]
+        return [self._lanes[key] for key in names.keys(lane.items[0].lane)]
 
     def oldest(self) -> int:
         """When the oldest Signal in memory came, nanoseconds since 1970 UTC; 0 for none."""
@@ -142,9 +226,51 @@ class Lanes:
         return min(heads, default=0)
 
     def hungry(self, lane: Lane) -> bool:
-        """The lane ran dry and the journal has more of it."""
-        return not lane.items and lane.shut is not None and not lane.blocked
+        """The lane ran dry and the journal has more of it, for which nobody has asked."""
+        dry = not lane.items and lane.shut is not None
+        return dry and not lane.blocked and not lane.reading
+
+    def starving(self) -> Iterator[Lane]:
+        """Every hungry lane."""
+        return filter(self.hungry, list(self._lanes.values()))
 
     def room(self) -> bool:
         """The journal has more, and there is room for a page."""
         return self.behind and self.count <= WINDOW - PAGE
+
+    def _meets(self, barrier: Delivery) -> bool:
+        """Whether it is the head of all its lanes, and nothing keeps any of them."""
+        for key in names.keys(barrier.lane):
+            lane = self._lanes[key]
+            if lane.blocked or lane.busy or not lane.items:
+                return False
+            if lane.items[0].seq != barrier.seq:
+                return False
+        return True
+
+    def _stuck(self, lane: Lane) -> bool:
+        """Nothing of it can leave until something else has happened."""
+        if lane.blocked or not lane.items or lane.busy:
+            return lane.blocked
+        head = lane.items[0]
+        return names.several(head.lane) and not self._meets(head)
+
+    def _spare(self, lane: Lane, kept: int) -> None:
+        """When memory is scarce, leave all but the first ones to the journal."""
+        if self.count <= WINDOW // 2 or len(lane.items) <= kept:
+            return
+        stays, leaves = list(lane.items)[:kept], list(lane.items)[kept:]
+        stays += [one for one in leaves if one.seq in self.aside]
+        leaves = [one for one in leaves if one.seq not in self.aside]
+        if leaves:
+            lane.shut, lane.missed = leaves[0].seq, True
+            self.count -= len(leaves)
+            lane.items = deque(stays)
+
+    def _forget(self, lane: Lane) -> None:
+        if lane.shut is None and not lane.blocked:
+            self._lanes.pop(lane.key, None)
+
+
+def _place(delivery: Delivery) -> int:
+    return delivery.seq

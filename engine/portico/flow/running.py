@@ -6,9 +6,8 @@ committed.
 """
 
 import asyncio
-from bisect import insort
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -19,7 +18,9 @@ from portico.events.delivering import SessionFaulted, SessionRetried
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow import endings, rows
-from portico.flow.runs import STATE, Ending, Run
+from portico.flow.line import Line, Try, groups_of
+from portico.flow.runs import STATE, Run
+from portico.ids import SignalId
 from portico.journal.contract import Conclusion, Owed, ParkedRow, Pending, SessionRow, Writer
 from portico.model.delivery import Delivery
 from portico.model.signal import Signal
@@ -81,53 +82,38 @@ class World:
     ended: Callable[[Run], None]
 
 
-@dataclass(slots=True)
-class Try:
-    """One agent's work on one Run. since: monotonic seconds of its first failure."""
-
-    agent: str
-    run: Run
-    group: str
-    number: int = 1
-    since: float | None = None
-
-
-@dataclass(slots=True)
-class Line:
-    """One agent: its terms, the groups that wait for a retry or a person, each in the
-    journal's order, and how many of each group the pool has.
-
-    Items behind one that failed come back from the pool one by one, the last of them perhaps
-    after the retry is due; a group goes on once all are back, so that none is overtaken.
-    """
-
-    terms: Terms
-    kept: dict[str, list[Try]] = field(default_factory=dict)
-    out: dict[str, int] = field(default_factory=dict)
-
-
 class Running:
     """Runs Signals through agents."""
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._terms: dict[str, Terms] = {}
         self._lines: dict[str, Line] = {}
         self._stopped = False
 
     def adopt(self, agents: dict[str, Terms]) -> None:
         """Take the agents of a site; those that stay keep what waits."""
         for name, terms in agents.items():
-            line = self._lines.setdefault(name, Line(terms))
-            line.terms = terms
+            self._lines.setdefault(name, Line())
+            self._terms[name] = terms
         for name in self._lines.keys() - agents.keys():
-            kept, self._lines[name].kept = self._lines[name].kept, {}
-            for attempt in (one for group in kept.values() for one in group):
+            for attempt in self._lines[name].clear():
                 self._leave(attempt)
 
     def hold(self, origin: str, agent: str, key: str) -> None:
         """Keep an order key for a person: what comes waits behind the parked Signal."""
+        group, keys = groups_of(origin, key)
         if agent in self._lines and key:
-            self._lines[agent].kept.setdefault(_group(origin, key), [])
+            self._lines[agent].hold(keys or (group,))
+
+    def free(self, origin: str, agent: str, key: str, first: SignalId | None = None) -> None:
+        """An order key that a person was to look at goes on. first: runs before what waited."""
+        group, keys = groups_of(origin, key)
+        line = self._lines.get(agent, Line())
+        for one in keys or (group,):
+            if one in line.kept:
+                line.kept[one].sort(key=lambda attempt: attempt.run.signal.id != first)
+                self._again(agent, one)
 
     def stop(self) -> None:
         """Submit nothing more: what comes back stays in the journal."""
@@ -135,36 +121,48 @@ class Running:
 
     def start(self, run: Run) -> None:
         """Run every agent that has not concluded yet."""
-        group = _group(run.signal.origin, run.signal.order_key)
+        group, keys = groups_of(run.signal.origin, run.signal.order_key)
         for agent in sorted(run.todo):
-            self._submit(Try(agent, run, group))
+            self._submit(Try(agent, run, group, keys))
 
     def _submit(self, attempt: Try) -> None:
-        line, group = self._lines[attempt.agent], attempt.group
-        if group in line.kept:
-            insort(line.kept[group], attempt, key=_place)
-            return
+        """Have it run, in its turn."""
+        if self._lines[attempt.agent].waits(attempt):
+            self._cross(attempt)
+        else:
+            self._hand(attempt)
+
+    def _cross(self, attempt: Try) -> None:
+        """Have the barriers run that nothing keeps any more, by the groups of this one."""
+        for barrier in self._lines[attempt.agent].due(attempt.groups):
+            self._hand(barrier)
+
+    def _hand(self, attempt: Try) -> None:
         if self._stopped:
             return
-        signal = attempt.run.signal
+        signal, line = attempt.run.signal, self._lines[attempt.agent]
         item = Item(
             signal.id, signal.content, attempt.run.envelope, signal.order_key, attempt.number
         )
         done = partial(self._done, attempt)
         try:
-            self._world.pool.submit(attempt.agent, item, group, done)
+            self._world.pool.submit(attempt.agent, item, attempt.group, done)
         except KeyError:
             self._leave(attempt)
             return
-        if group:
-            line.out[group] = line.out.get(group, 0) + 1
+        line.count_out(attempt)
 
     def _done(self, attempt: Try, outcome: Outcome) -> None:
-        self._count_back(attempt)
-        result = outcome.result
-        if result is None:
+        line = self._lines[attempt.agent]
+        line.count_back(attempt)
+        if outcome.result is None:
             self._submit(attempt)
-            return
+        else:
+            self._judge(attempt, outcome.result, outcome.version)
+        if line.crossings:
+            self._cross(attempt)
+
+    def _judge(self, attempt: Try, result: SessionResult, version: str) -> None:
         if len(result.outputs) > MOST_DELIVERIES - attempt.run.deliveries:
             text = f"more than {MOST_DELIVERIES} deliveries"
             result = SessionResult(Kind.FAULT, failure=Failure("step.permanent", text))
@@ -174,16 +172,14 @@ class Running:
                 self._keep(attempt, failure)
                 return
             result = self._give_up(attempt, result, failure)
-        self._conclude(attempt, result, outcome.version)
+        self._conclude(attempt, result, version)
+        if attempt.keys:
+            self._pass(attempt)
 
-    def _count_back(self, attempt: Try) -> None:
-        if attempt.group:
-            out = self._lines[attempt.agent].out
-            left = out[attempt.group] - 1
-            if left:
-                out[attempt.group] = left
-            else:
-                del out[attempt.group]
+    def _pass(self, attempt: Try) -> None:
+        """What stood behind a barrier may go."""
+        for freed in self._lines[attempt.agent].passed(attempt):
+            self._submit(freed)
 
     def _leave(self, attempt: Try) -> None:
         """Its agent has left the site: other agents may end the Run, or nobody."""
@@ -192,28 +188,37 @@ class Running:
         if not run.todo:
             stored = partial(self._stored, run, (), (), True)
             self._world.writer.conclude(endings.unanswered(run, self._world.clock, stored))
+        if attempt.keys:
+            self._pass(attempt)
 
     def _may_pass(self, attempt: Try, failure: Failure) -> bool:
         if not failure.transient:
             return False
         now = self._world.clock.monotonic()
         attempt.since = now if attempt.since is None else attempt.since
-        return now - attempt.since <= self._lines[attempt.agent].terms.lasting
+        return now - attempt.since <= self._terms[attempt.agent].lasting
 
     def _keep(self, attempt: Try, failure: Failure) -> None:
         """The group waits, this one first."""
-        line = self._lines[attempt.agent]
-        terms = line.terms
+        terms = self._terms[attempt.agent]
         wait = retry.delay(terms.first, terms.most, attempt.number, self._world.chance())
         self._world.emit(
             SessionRetried(attempt.agent, failure.code, failure.step, attempt.number, wait)
         )
         attempt.number += 1
-        if attempt.group:
-            insort(line.kept.setdefault(attempt.group, []), attempt, key=_place)
+        line = self._lines[attempt.agent]
+        if attempt.keys:
+            line.rest(attempt)
+            self._world.later(wait, partial(self._rested, attempt))
+        elif attempt.group:
+            line.keep(attempt)
             self._world.later(wait, partial(self._again, attempt.agent, attempt.group))
         else:
             self._world.later(wait, partial(self._submit, attempt))
+
+    def _rested(self, barrier: Try) -> None:
+        self._lines[barrier.agent].rested(barrier)
+        self._submit(barrier)
 
     def _again(self, agent: str, group: str) -> None:
         line = self._lines[agent]
@@ -222,12 +227,14 @@ class Running:
             return
         for attempt in line.kept.pop(group, ()):
             self._submit(attempt)
+        for barrier in line.due((group,)):
+            self._hand(barrier)
 
     def _give_up(self, attempt: Try, result: SessionResult, failure: Failure) -> SessionResult:
         """Where no step could decide, the agent's `on_error` does."""
         if failure.code not in ("step.crashed", "step.timeout"):
             return result
-        act = self._lines[attempt.agent].terms.on_fault
+        act = self._terms[attempt.agent].on_fault
         if act == "drop":
             return SessionResult(Kind.DROP, step=failure.step, failure=failure)
         if act == "refuse":
@@ -242,9 +249,15 @@ class Running:
         if result.refusal is not None:
             run.refuse(result.refusal)
         last, parked = not run.todo, None
-        if self._judge(run, result, last) is SignalState.PARKED:
+        if self._weigh(run, result, last) is SignalState.PARKED:
             parked = self._parked(attempt, result, now)
-        owed = rows.owed(run, result.outputs, self._world.lane, self._world.name)
+        outputs, over = result.outputs, last
+        if run.waiter is not None:
+            run.value = run.value if result.value is None else result.value
+            if last:
+                replies, over = run.waiter.closing(run)
+                outputs += replies
+        owed = rows.owed(run, outputs, self._world.lane, self._world.name)
         self._world.metrics.session(attempt.agent, result.kind, result.micros)
         self._world.writer.conclude(
             Conclusion(
@@ -254,7 +267,7 @@ class Running:
                 SessionRow(
                     run.sessions,
                     attempt.agent,
-                    version or self._lines[attempt.agent].terms.version,
+                    version or self._terms[attempt.agent].version,
                     result.kind,
                     now,
                     result.step,
@@ -262,15 +275,16 @@ class Running:
                     result.micros,
                     rows.detail(result),
                 ),
-                partial(self._stored, run, owed, result.outputs, last),
+                partial(self._stored, run, owed, outputs, last),
                 owed,
                 tuple(self._world.emitted(run.signal, e) for e in result.emissions),
                 parked,
-                run.state() if last else None,
+                run.state() if over else None,
+                result.value,
             )
         )
 
-    def _judge(self, run: Run, result: SessionResult, last: bool) -> SignalState:
+    def _weigh(self, run: Run, result: SessionResult, last: bool) -> SignalState:
         """What this session makes of its Signal. A refusal that no sender can be told any
         more, at once or at the last, is a person's matter."""
         state = STATE[result.kind]
@@ -290,8 +304,8 @@ class Running:
         self._world.emit(
             SessionFaulted(attempt.agent, why.code, why.step, why.at, ids.text(run.signal.id))
         )
-        if result.hold and attempt.group:
-            self._lines[attempt.agent].kept.setdefault(attempt.group, [])
+        if result.hold:
+            self._lines[attempt.agent].hold(attempt.groups)
         return rows.parked(run, attempt.agent, attempt.number, result.hold, why, now)
 
     def _stored(
@@ -307,15 +321,6 @@ class Running:
         if last:
             self._world.ended(run)
             if run.waiter is not None:
-                run.waiter.ended(Ending(run.state(), run.refusal, run.failure, run.deliveries))
+                run.waiter.ended(run.ending())
         for delivery in rows.deliveries(signal, owed, outputs, seq):
             self._world.queue(delivery)
-
-
-def _place(attempt: Try) -> int:
-    return attempt.run.seq
-
-
-def _group(origin: str, key: str) -> str:
-    """What runs in order: a channel's Signals of one key; empty for no order."""
-    return f"{origin}\n{key}" if key else ""

@@ -12,7 +12,9 @@ class Delivery(Struct, frozen=True, gc=False):
 
     signal, number: its identity (`ids.delivery_text`). seq: the journal's order.
     content: the exact bytes to send. lane: the order key. received: when the Signal came,
-    nanoseconds since 1970 UTC. tries: attempts already recorded.
+    nanoseconds since 1970 UTC. tries: attempts already recorded; spent: those of them before a
+    person released it, which count no more; since: when the first of the others failed,
+    nanoseconds, 0 for not yet.
     """
 
     signal: SignalId
@@ -25,6 +27,8 @@ class Delivery(Struct, frozen=True, gc=False):
     file: str = ""
     received: int = 0
     tries: int = 0
+    spent: int = 0
+    since: int = 0
 
 
 class Answered(StrEnum):
