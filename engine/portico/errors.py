@@ -26,11 +26,11 @@ PorticoError
 │   ├── RuleBroken         the content breaks a rule of `validate`, or a lookup finds nothing
 │   ├── StepTimeout
 │   └── StepCrashed        the worker process died while it ran
+├── RequestError           an operator asked for what cannot be done: nothing has changed
+│   └── NounUnknown        no channel, destination or sink of that name
 ├── WorkerError            a worker said what the protocol forbids: it is killed and replaced
 └── JournalError           we cannot remember: stop accepting, answer nothing, close
     ├── JournalUnavailable
-├── RequestError           an operator asked for what cannot be done: nothing has changed
-│   └── NounUnknown        no channel, destination or sink of that name
     ├── JournalUnclear     the connection was lost during COMMIT: stored or not, unknown
     ├── JournalFenced      another engine holds our lease: stop at once
     ├── JournalRefused     the database refused a statement; nothing of it is stored
@@ -39,11 +39,11 @@ PorticoError
     └── JournalFromFuture  its schema is newer than this engine
 """
 
+from collections.abc import Iterable
+
 
 class PorticoError(Exception):
     """The root; `code` is stable and documented in docs/errors.md."""
-from collections.abc import Iterable
-
 
     code = "portico"
 
@@ -238,6 +238,22 @@ class StepCrashed(StepError):
     code = "step.crashed"
 
 
+class RequestError(PorticoError):
+    """An operator asked for what cannot be done; nothing has changed."""
+
+    code = "request"
+
+
+class NounUnknown(RequestError):
+    """No channel, destination or sink of that name. known: those that there are."""
+
+    code = "request.unknown_noun"
+
+    def __init__(self, noun: str, name: str, known: Iterable[str]) -> None:
+        there = ", ".join(sorted(known)) or "none"
+        super().__init__(f"there is no {noun} {name!r}; there are: {there}")
+
+
 class WorkerError(PorticoError):
     """A worker said what the protocol forbids."""
 
@@ -266,22 +282,6 @@ class JournalFenced(JournalError):
     """Another engine has taken our lease."""
 
     code = "journal.fenced"
-
-
-class RequestError(PorticoError):
-    """An operator asked for what cannot be done; nothing has changed."""
-
-    code = "request"
-
-
-class NounUnknown(RequestError):
-    """No channel, destination or sink of that name. known: those that there are."""
-
-    code = "request.unknown_noun"
-
-    def __init__(self, noun: str, name: str, known: Iterable[str]) -> None:
-        there = ", ".join(sorted(known)) or "none"
-        super().__init__(f"there is no {noun} {name!r}; there are: {there}")
 
 
 class JournalRefused(JournalError):

@@ -1,4 +1,4 @@
-"""`status`, `reload`, `stop`, `version`: the running engine."""
+"""`status`, `reload`, `version`: the running engine."""
 
 from datetime import datetime
 from pathlib import Path

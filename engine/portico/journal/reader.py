@@ -99,9 +99,6 @@ class Reader:
             return SignalState.REFUSED if refused else SignalState.FILTERED
         return next((state for word, state in _VERDICTS if word in verdicts), SignalState.DONE)
 
-    async def tally(self) -> list[tuple[str, str, str, int]]:
-        """The books: (scope, name, state, how many)."""
-        return [tuple(row) for row in await self._rows("tally", ())]
     async def last_of(self, origin: str) -> SignalId | None:
         """A channel's newest Signal."""
         rows = await self._rows("last_of", (origin,))
@@ -126,6 +123,9 @@ class Reader:
             rows = await self._rows("answered", (one, asked))
         return rows[0][0] if rows else None
 
+    async def tally(self) -> list[tuple[str, str, str, int]]:
+        """The books: (scope, name, state, how many)."""
+        return [tuple(row) for row in await self._rows("tally", ())]
 
     async def depth(self) -> list[tuple[str, int, SignalId | None]]:
         """(destination, queued, its oldest Signal) of each queue that is not empty."""

@@ -178,19 +178,6 @@ READ: dict[str, str] = {
         from (values (%s::uuid, %s::boolean)) as c (id, deep)
         join signal s on s.id = c.id
         """,
-    # The books.
-    "tally": "select scope, name, state, n from tally",
-    # When the oldest in each destination's queue came, and how many it holds.
-    "depth": """
-        select destination, n, (select signal from queued q
-            where q.destination = t.destination order by seq limit 1)
-        from (select name as destination, n from tally
-            where scope = 'destination' and state = 'queued' and n > 0) t
-        """,
-}
-
-# The hot statements meet small, fast-changing tables whose statistics lie: never scan them.
-SESSION = ("set enable_seqscan = off", "set plan_cache_mode = force_generic_plan")
     # A channel's newest Signal.
     "last_of": "select id from signal where origin = %s order by id desc limit 1",
     # A channel's oldest Signal that waits.
@@ -215,3 +202,16 @@ SESSION = ("set enable_seqscan = off", "set plan_cache_mode = force_generic_plan
         """,
     # The value of a Signal's last session that has one.
     "value": "select content from body where signal = %s and part < 0 order by part limit 1",
+    # The books.
+    "tally": "select scope, name, state, n from tally",
+    # When the oldest in each destination's queue came, and how many it holds.
+    "depth": """
+        select destination, n, (select signal from queued q
+            where q.destination = t.destination order by seq limit 1)
+        from (select name as destination, n from tally
+            where scope = 'destination' and state = 'queued' and n > 0) t
+        """,
+}
+
+# The hot statements meet small, fast-changing tables whose statistics lie: never scan them.
+SESSION = ("set enable_seqscan = off", "set plan_cache_mode = force_generic_plan")

@@ -167,6 +167,28 @@ tally = Table(
     Column("n", BigInteger, nullable=False),
 )
 
+# What an operator wants of a channel or destination, until somebody wants something else.
+wish = Table(
+    "wish",
+    metadata,
+    Column("scope", Text, primary_key=True),  # channel, destination
+    Column("name", Text, primary_key=True),
+    Column("wish", Text, nullable=False),  # running paused draining stopped
+    _moment("since"),
+    Column("by", Text, nullable=False),
+)
+
+# Alarms that are open, so that a restart tells nobody twice.
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    _moment("since"),
+    Column("told", Boolean, nullable=False),
+)
+
 # epoch grows with every owner; flushed is the number of the owner's last flush, so that a
 # commit whose answer was lost can be told from one that never happened.
 lease = Table(
@@ -207,28 +229,6 @@ mark = Table(
     Column("channel", Text, primary_key=True),
     Column("mark", Text, nullable=False),
 )
-# What an operator wants of a channel or destination, until somebody wants something else.
-wish = Table(
-    "wish",
-    metadata,
-    Column("scope", Text, primary_key=True),  # channel, destination
-    Column("name", Text, primary_key=True),
-    Column("wish", Text, nullable=False),  # running paused draining stopped
-    _moment("since"),
-    Column("by", Text, nullable=False),
-)
-
-# Alarms that are open, so that a restart tells nobody twice.
-alarm = Table(
-    "alarm",
-    metadata,
-    Column("kind", Text, primary_key=True),
-    Column("scope", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    _moment("since"),
-    Column("told", Boolean, nullable=False),
-)
-
 
 PARTITIONED = {
     "signal": "id",

@@ -104,12 +104,12 @@ class GroupCommit:
         """The journal can be written now."""
         return self._pipeline is not None
 
-    def accept(self, pending: Pending) -> None:
     @property
     def lag(self) -> float:
         """Seconds that the group commit under way has taken; 0 when there is none."""
         return self._clock.monotonic() - self._started if self._flying is not None else 0.0
 
+    def accept(self, pending: Pending) -> None:
         """Queue a Signal; fails at once while the journal is down."""
         if self._pipeline is None:
             pending.failed(JournalUnavailable("the journal is not reachable"))

@@ -28,12 +28,10 @@ def upgrade() -> None:
     _signal()
     _tally()
     _waiting()
+    _wish()
     _fence()
 
-    _wish()
 
-def _attempt() -> None:
-    op.create_table(
 def _alarm() -> None:
     op.create_table(
         "alarm",
@@ -96,6 +94,8 @@ def _job() -> None:
     )
 
 
+def _attempt() -> None:
+    op.create_table(
         "attempt",
         sa.Column("signal", sa.UUID(), nullable=False),
         sa.Column("number", sa.SmallInteger(), autoincrement=False, nullable=False),
@@ -300,8 +300,6 @@ def _waiting() -> None:
     )
 
 
-def _fence() -> None:
-    # The first statement of every flush: only the lease's holder writes, and the number of the
 def _wish() -> None:
     op.create_table(
         "wish",
@@ -314,6 +312,8 @@ def _wish() -> None:
     )
 
 
+def _fence() -> None:
+    # The first statement of every flush: only the lease's holder writes, and the number of the
     # flush stays behind, so that a commit whose answer was lost is known to have happened.
     op.execute("""
         create function fence(name text, epoch bigint, number bigint)
