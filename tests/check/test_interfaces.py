@@ -20,7 +20,7 @@ INTERFACES = {
         [(2, "source.tls"), (3, "acknowledge.deferred"), (11, "tls")],
     ),
     "09_llm_triage": (["his"], [(11, "steps[1].llm")]),
-    "10_merges_by_table": (["north", "south"], [(3, "order_by")]),
+    "10_merges_by_table": (["north", "south"], []),
 }
 
 
