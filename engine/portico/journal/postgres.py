@@ -67,7 +67,6 @@ class Journal:
         self._fenced = False
         self._writer: GroupCommit | None = None
         self.reader = Reader(conninfo)
-        self.memories = Memories(conninfo, clock)
         self.desk = Desk(conninfo, lambda: self._lease)
 
     @property
