@@ -11,8 +11,9 @@ from portico.check.stage import Stage, happen
 from portico.clock import Clock
 from portico.errors import PorticoError
 from portico.events.emit import Event
-from portico.hl7.edit import MessageEdit
-from portico.hl7.view import MessageView
+from portico.language.content import AUTO, Content
+from portico.language.place import Place
+from portico.steps.body import Body, open_body
 from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
 
@@ -50,7 +51,7 @@ async def _run(stage: Stage, found: Found, update: bool) -> CaseResult:
     try:
         happened = [
             await happen(stage, case, content, number)
-            for number, content in enumerate(_contents(stage.site.root, case))
+            for number, content in enumerate(_contents(stage.site, case))
         ]
     except (PorticoError, OSError) as error:
         return CaseResult(case.case, found.place, (str(error),))
@@ -59,9 +60,11 @@ async def _run(stage: Stage, found: Found, update: bool) -> CaseResult:
     return CaseResult(case.case, found.place, tuple(judge.differences), tuple(judge.updated))
 
 
-def _contents(root: Path, case: Case) -> list[bytes]:
+def _contents(site: Site, case: Case) -> list[bytes]:
     """The messages of a case, edited. Raises OSError, MessageError."""
-    return [_edited(_content(root, given), case.set) for given in case.given]
+    channel = site.channels.get(case.channel)
+    form = channel.content.form if channel else AUTO
+    return [_edited(_content(site.root, given), case.set, form) for given in case.given]
 
 
 def _content(root: Path, given: Given) -> bytes:
@@ -71,13 +74,11 @@ def _content(root: Path, given: Given) -> bytes:
     return text.replace(b"\n", b"\r") if text.startswith(b"MSH") else text
 
 
-def _edited(content: bytes, changes: Mapping[str, str]) -> bytes:
-    if not changes:
-        return content
-    edit = MessageEdit(MessageView(content))
+def _edited(content: bytes, changes: Mapping[str, str], form: Content) -> bytes:
+    body = open_body(form, content).fork() if changes else Body(content)
     for place, text in changes.items():
-        edit.set(place, text)
-    return edit.encode()
+        body.write(Place.parse(place), text)
+    return body.content()
 
 
 def _unheard(event: Event) -> None:

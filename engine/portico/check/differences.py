@@ -8,7 +8,7 @@ from portico.errors import PathInvalid
 from portico.hl7.edit import MessageEdit
 from portico.hl7.view import DELETED, MessageView
 from portico.language.condition import Condition
-from portico.language.content import open_content
+from portico.language.content import AUTO, Content, open_content
 from portico.language.context import Context
 from portico.language.place import Hl7Place, Place
 from portico.language.tables import Table
@@ -17,10 +17,17 @@ _WORDS = ("any", "all", "not")
 
 
 def of_condition(
-    wanted: Condition, content: bytes, envelope: Mapping[str, Any], tables: Mapping[str, Table]
+    wanted: Condition,
+    content: bytes,
+    envelope: Mapping[str, Any],
+    tables: Mapping[str, Table],
+    form: Content = AUTO,
 ) -> list[str]:
-    """One line for each part of the condition that does not hold for this content."""
-    context = Context(open_content("auto", content), envelope, tables=tables)
+    """One line for each part of the condition that does not hold for this content.
+
+    form: of the content that it was made from.
+    """
+    context = Context(open_content(form.like(content), content), envelope, tables=tables)
     source = wanted.source
     if not isinstance(source, dict):
         return [] if wanted.holds(context) else [f"none of {_shown(source)} holds"]

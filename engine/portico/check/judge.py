@@ -7,6 +7,7 @@ from typing import Any
 from portico.check import differences
 from portico.check.case import Case, Golden
 from portico.check.stage import Happened, Stage
+from portico.language.content import AUTO
 
 
 class Judge:
@@ -18,6 +19,8 @@ class Judge:
         self._tables = stage.tables
         self._site = stage.site
         self._case, self._update = case, update
+        channel = stage.site.channels.get(case.channel)
+        self._form = channel.content.form if channel else AUTO
 
     def all(self, happened: Sequence[Happened]) -> None:
         """Every expectation."""
@@ -57,7 +60,7 @@ class Judge:
                     f"ack: wanted {'none' if wanted is None else 'one'}, found {found}"
                 )
             return
-        lines = differences.of_condition(wanted, last, {}, self._tables)
+        lines = differences.of_condition(wanted, last, {}, self._tables, self._form)
         self.differences += [f"ack {line}" for line in lines]
 
     def _made(
@@ -82,7 +85,9 @@ class Judge:
 
     def _compared(self, wanted: Any, file: str, content: bytes) -> list[str]:
         if not isinstance(wanted, Golden):
-            return differences.of_condition(wanted, content, {"file": file}, self._tables)
+            return differences.of_condition(
+                wanted, content, {"file": file}, self._tables, self._form
+            )
         path = self._site.root / wanted.golden
         before = path.read_bytes() if path.is_file() else None
         if self._update:

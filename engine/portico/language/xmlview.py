@@ -78,6 +78,9 @@ class XmlView(PointView):
         root = copy.deepcopy(element)
         root.tail = None
         view = self._of(root.getroottree())
+        assert self._prolog is not None
+        name = str(etree.QName(root).localname)
+        view._prolog = Prolog(self._prolog.lead, self._prolog.codec, b"", 0, name)
         view.content = view.encode()
         return view
 

@@ -86,10 +86,10 @@ def survey(
     if rules is not None and content.type == "hl7":
         found = batch.survey(chunks, rules.counts, limit)
         return Survey(found.messages, tuple(fault.text for fault in found.faults))
-    found = members(
+    every = members(
         chunks, content, rules, limit, charset=charset, on_charset_error=on_charset_error
     )
-    return Survey(sum(1 for _ in found))
+    return Survey(sum(1 for _ in every))
 
 
 def _messages(chunks: Iterable[bytes], limit: int) -> Iterator[Member]:

@@ -1,0 +1,106 @@
+"""portico.check.contents and spec.content: kinds of content, and the places that fit them."""
+
+import os
+
+import pytest
+
+from portico.check import site as sites
+from portico.check.case import read_cases
+from portico.check.cases import run_cases
+from portico.clock import SystemClock
+
+SITE = """\
+channel: in
+source: {type: mllp, listen: "127.0.0.1:2575"}
+content: %s
+order_by: %s
+---
+agent: work
+goal: To be tested
+on: {channel: in, "%s": {exists: yes}}
+steps:
+  - map: {set: {"%s": x}}
+  - send: lab
+---
+{destination: lab, type: log}
+"""
+XML = '{type: xml, namespaces: {o: "urn:o"}}'
+
+
+def said(tmp_path, *parts):
+    """(code, line, text) of the findings of a site of these parts."""
+    (tmp_path / "channels").mkdir(exist_ok=True)
+    (tmp_path / "channels/a.yaml").write_text(SITE % parts)
+    _, findings = sites.examine(tmp_path, os.environ)
+    return [(one.code, one.line, f"{one.text}; {one.hint}") for one in findings]
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [("json", "/a/b"), (XML, "/o:a/b[@c='d']/@e"), ("csv", "/name"), ("hl7", "PID-3.1"),
+     ('{type: csv, header: no, separator: tab}', "/3"), ("{type: json}", "/items/0/~1")],
+)  # fmt: skip
+def test_places_that_fit_are_fine(tmp_path, content, place):
+    """In order keys, conditions and steps."""
+    assert said(tmp_path, content, place, place, place) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "text"),
+    [
+        ("json", "PID-3.1", "PID-3.1 is of HL7, the content is json; try '/id'"),
+        ("hl7", "/a", "/a is of JSON, XML or CSV, the content is hl7; try 'PID-3.1'"),
+        (XML, "/o:a/@*", "'/o:a/@*' is not a path of XML; try /child"),
+        (XML, "/z:a", "/z:a: no namespace 'z'; add namespaces: {z: URI} to content"),
+        ("csv", "/a/b", "/a/b is not a column; try '/name' or '/3'"),
+        ("{type: csv, header: no}", "/a", "the content has no row of names; try '/1'"),
+    ],
+)
+def test_a_place_that_no_content_has_is_found_with_its_line(tmp_path, content, place, text):
+    """In the order key, in `on` and in a step, each at its own line."""
+    found = said(tmp_path, content, place, place, place)
+    assert [(code, line) for code, line, _ in found] == [
+        ("site.place", 4), ("site.place", 8), ("site.place", 10),
+    ]  # fmt: skip
+    assert all(text in words for _, _, words in found)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("{type: json, separator: ;}", "separator is of content csv, this is json"),
+        ("{type: xml, depth: 999}", "less than or equal to 250"),
+        ("{type: csv, separator: ab}", "'ab' is not a separator; one character"),
+        ("fhir", "'fhir' is not a choice here; one of hl7, json, xml, csv, bytes"),
+        ("{type: xml, namespaces: {'1': u}}", "'1' is not a prefix of names"),
+        ("{type: xml, schema: u}", "there is no key 'schema' here"),
+    ],
+)
+def test_what_cannot_be_a_content_says_what_would_be_right(tmp_path, content, text):
+    """At line 3."""
+    code, line, words = said(tmp_path, content, "channel", "type", "aside")[0]
+    assert (code.partition(".")[0], line) == ("config", 3)
+    assert text in words
+
+
+CASE = """\
+case: an order goes to the lab
+channel: in
+given: {text: '<o:a xmlns:o="urn:o"><b c="1">x</b></o:a>'}
+set: {/o:a/b/@c: "2"}
+expect: {verdict: deliver, deliveries: {lab: {type: a, "/o:a/b[@c='2']": x, /o:a/d: y}}}
+"""
+
+
+async def test_a_case_reads_xml_with_the_namespaces_of_its_channel(tmp_path):
+    """`given`, `set` and what is expected of a delivery."""
+    said(tmp_path, XML, "/o:a/b", "/o:a/b", "/o:a/d")
+    (tmp_path / "channels/a.test.yaml").write_text(CASE)
+    site = sites.load_site(tmp_path, os.environ)
+    found, findings = read_cases(tmp_path)
+    assert findings == []
+    [result] = await run_cases(site, found, SystemClock(), False)
+    assert result.differences == (
+        "delivery to lab type: wanted 'a', found nothing",
+        "delivery to lab /o:a/d: wanted 'y', found 'x'",
+    )
