@@ -3,8 +3,6 @@
 import socket
 import threading
 
-import pytest
-
 from conformance.appliance import free_ports
 from conformance.words import END, START, fields, fresh, message
 
@@ -57,7 +55,6 @@ def frame_of(peer: socket.socket) -> bytes:
     return bytes(got[1:-2])
 
 
-@pytest.mark.xfail(strict=True, reason="`acknowledge: {deferred: ...}` is not built yet")
 def test_the_application_answer_goes_to_the_reverse_link(appliance_of):
     """A12: CA here, AA there, with the sender's MSH-10."""
     names = ("partner", "acks")
@@ -78,7 +75,6 @@ def test_the_application_answer_goes_to_the_reverse_link(appliance_of):
     assert fields(there, b"MSA")[1:3] == [b"AA", control_id.encode()]
 
 
-@pytest.mark.xfail(strict=True, reason="`ack_on` of a destination is not built yet")
 def test_an_answer_on_another_connection_ends_the_delivery(appliance_of):
     """A12: CA on the line is not the end; the ACK that comes to `replies` is."""
     names = ("orders", "replies", "partner")

@@ -6,7 +6,8 @@ import itertools
 import pytest
 
 from portico.errors import JournalUnavailable
-from portico.flow import desk, entries
+from portico.flow import deferring, desk, entries
+from portico.flow.deferring import Deferring
 from portico.flow.desk import Policy
 from portico.flow.dispatch import Dispatcher
 from portico.flow.dispatch import World as DispatchWorld
@@ -76,6 +77,7 @@ class JournalTwin:
         self.pending, self.conclusions, self.marks = [], [], []
         self.signals, self.ends, self.marked = {}, [], []
         self.waiting_rows = {}
+        self.settled = {}
         self.parked = []
         self.seqs = itertools.count(FIRST)
 
@@ -153,6 +155,23 @@ class JournalTwin:
         ends = [e.state for e in self.ends if e.signal == signal and e.state is not None]
         return ends[-1] if ends else SignalState.FILTERED
 
+    async def owing(self, signals):
+        """Whether Deliveries of each are queued, or parked."""
+        return {one: self._owing(one) for one in signals}
+
+    def _owing(self, signal):
+        made = [(signal, o.number) for e in self.ends if e.signal == signal for o in e.owed]
+        outcomes = [self.settled.get(one, ("",))[0] for one in made]
+        return "" in outcomes, "parked" in outcomes
+
+    async def answer_of(self, signal, asked):
+        """What its sender was told."""
+        ends = [end for end in self.ends if end.signal == signal]
+        if asked == "result":
+            return next((end.value for end in reversed(ends) if end.value is not None), None)
+        made = [(signal, o.number) for e in ends for o in e.owed if o.destination == asked]
+        return self.settled[made[-1]][1] if made and made[-1] in self.settled else None
+
     async def waiting(self, after, limit):
         """Signals that wait, as the reader gives them."""
         rows = [(s, one) for s, one in sorted(self.waiting_rows.items()) if s > after]
@@ -224,7 +243,7 @@ class Sender:
     def __init__(self, content, connection=1):
         self.content, self.connection = content, connection
         self.peer, self.received, self.file = "10.0.0.1:4000", 1_773_475_200 * 10**9, ""
-        self.told = []
+        self.told, self.about = [], {}
 
     def answer(self, receipt):
         """Remember it."""
@@ -265,7 +284,7 @@ class Engine:
         self.time, self.pool, self.events, self.queued = Time(), PoolTwin(), [], []
         self.pool.agents = {"a", "b"}
         self.ids = IdMaker(self.time)
-        self.waiters = {}
+        self.waiters, self.credited = {}, []
         self.policy = policy(**settings)
         self.dispatcher = Dispatcher(
             DispatchWorld(
@@ -275,9 +294,16 @@ class Engine:
             ),
             MatcherTwin(agents),
         )  # fmt: skip
+        self.deferring = Deferring(
+            deferring.World(
+                self.journal, self.time, self.time.later, MetricsTwin(), self.queued.append,
+                lambda to, key, signal, number: key, self.journal.owing, self._forget,
+            )
+        )  # fmt: skip
         self.recaller = Recaller(
-            {"adt": self.policy}.get, self.dispatcher, self.journal, self.ids, self.time
-        )
+            {"adt": self.policy}.get, self.dispatcher, self.journal, self.ids, self.time,
+            self.deferring,
+        )  # fmt: skip
         self.running = Running(
             RunningWorld(
                 self.journal, self.pool, self.time, self.time.later, lambda: 0.5,
@@ -292,6 +318,8 @@ class Engine:
             desk.World(
                 self.journal, self.dispatcher, self.ids, self.time, self.time.later,
                 self.events.append, MetricsTwin(), self.journal.state_of, self._forget,
+                self.deferring, self.journal.answer_of,
+                lambda channel, content: self.credited.append((channel, content)),
             ),
             lambda taken: None,
         )  # fmt: skip
@@ -299,6 +327,7 @@ class Engine:
     def _start(self, run):
         if run.waiter is not None and run.waiter.open:
             self.waiters[run.signal.id] = run.waiter
+            run.waiter.begun(run)
         self.running.start(run)
 
     def _forget(self, signal):
@@ -315,10 +344,11 @@ class Engine:
         self.intake.receive(sender)
         return sender
 
-    def deliver(self, delivery, outcome="delivered"):
+    def deliver(self, delivery, outcome="delivered", content=b""):
         """A Delivery left its queue."""
+        self.journal.settled[delivery.signal, delivery.number] = outcome, content
         if waiter := self.waiters.get(delivery.signal):
-            waiter.settled(outcome)
+            waiter.settled(outcome, delivery.destination, content)
 
 
 def message(control_id="1", patient="7", name="MUSTER", modes="", kind="ADT^A01"):

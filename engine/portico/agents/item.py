@@ -4,6 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 
+RESULT = "result"  # in the envelope: what the last step leaves is the answer to the sender
+
 
 class Item(Struct, frozen=True, gc=False):
     """One Signal to run.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from portico.agents.item import Item
+from portico.agents.item import RESULT, Item
 from portico.agents.plan import Plan
 from portico.errors import MessageError
 from portico.language.content import AUTO, Content
@@ -84,6 +84,7 @@ def _result(
         end.hold,
         tuple(state.logs),
         (state.clock_ns() - started) // 1000,
+        state.body.content() if leaves and RESULT in item.envelope else None,
     )
 
 

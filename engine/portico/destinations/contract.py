@@ -7,10 +7,11 @@ flow/delivering.py's, which never has more than `width` Deliveries out at once.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from portico.clock import Clock
 from portico.events.emit import Emit
+from portico.hl7.ack import Ack
 from portico.model.delivery import Attempt, Delivery
 from portico.spec.fields import Options
 from portico.tls.certificates import Certificates
@@ -37,6 +38,21 @@ class Destination(Protocol):
 
     async def stop(self, grace: float) -> None:
         """Let what is in flight end within `grace` seconds; then close, report it unclear."""
+        ...
+
+
+@runtime_checkable
+class Creditor(Protocol):
+    """A Destination whose peer may answer on another connection (A12).
+
+    ack_on: the channel to which those answers come; empty for none.
+    """
+
+    ack_on: str
+
+    def credit(self, told: Ack, content: bytes, sender: tuple[bytes, bytes] | None) -> bool:
+        """End the Delivery that waits for this answer; False when none does. sender: MSH-3 and
+        MSH-4 of the answer, which must be the receiver of what was sent; None: not asked."""
         ...
 
 

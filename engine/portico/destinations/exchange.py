@@ -15,14 +15,17 @@ from portico.wire import mllp
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How this peer answers. want: `any`, `application` or `none`; commits: release 2."""
+    """How this peer answers. want: `any`, `application` or `none`; commits: release 2;
+    elsewhere: the application's answer comes on another connection.
+    """
 
     want: str
     commits: bool
+    elsewhere: bool = False
 
     @property
     def silent(self) -> bool:
-        """The peer says nothing at all: written is all that can be known."""
+        """The peer says nothing at all on its line: written is all that can be known."""
         return self.want == "none" and not self.commits
 
 
@@ -30,10 +33,20 @@ class Exchange:
     """A Delivery on its way.
 
     control_id: MSH-10 of what is sent, None when it is not HL7: then any answer is its own.
-    began, deadline: seconds of the reactor.
+    began, deadline: seconds of the reactor. passed: the line has nothing more to say of it.
+    receiver: MSH-5 and MSH-6, read where the answer comes on another connection.
     """
 
-    __slots__ = ("_terms", "began", "control_id", "deadline", "done", "frame")
+    __slots__ = (
+        "_terms",
+        "began",
+        "control_id",
+        "deadline",
+        "done",
+        "frame",
+        "passed",
+        "receiver",
+    )
 
     def __init__(self, content: bytes, terms: Terms, done: Done, began: float) -> None:
         """Raises FrameBroken when the content cannot be framed."""
@@ -42,6 +55,11 @@ class Exchange:
         self.done = done
         self.began = began
         self.deadline = began
+        self.passed = False
+        self.receiver = (b"", b"")
+        if terms.elsewhere and self.control_id is not None:
+            head = header.read(content)
+            self.receiver = (head.receiving_application, head.receiving_facility)
         self._terms = terms
 
     def heard(self, content: bytes, now: float) -> Attempt | None:
@@ -56,6 +74,9 @@ class Exchange:
         if self.control_id is not None and answer.control_id != self.control_id:
             text = "the answer names another message"
             return Attempt(Answered.UNCLEAR, "wrong_id", content, micros, text)
+        if answer.code == "CA" and self._terms.elsewhere:
+            self.passed = True
+            return None
         if answer.code == "CA" and self._terms.want == "application":
             return None
         return Attempt(Answered.ANSWERED, answer.code, content, micros)
@@ -64,6 +85,11 @@ class Exchange:
         """The attempt that ended without an answer."""
         return Attempt(answered, code, b"", int((now - self.began) * 1e6), detail)
 
+    def credited(self, code: str, content: bytes, now: float) -> Attempt:
+        """The attempt whose answer came on another connection."""
+        micros = int((now - self.began) * 1e6)
+        return Attempt(Answered.ANSWERED, code, content, micros)
+
     def written(self, now: float) -> Attempt:
         """The attempt whose peer is not asked for more."""
         return Attempt(Answered.ANSWERED, "written", micros=int((now - self.began) * 1e6))
@@ -71,6 +97,8 @@ class Exchange:
     def _committed(self, content: bytes, micros: int) -> Attempt | None:
         if content == mllp.NOT_STORED:
             return Attempt(Answered.UNCLEAR, "nak", content, micros, "the peer could not store")
-        if self._terms.want == "none":
+        if self._terms.want == "none" and self._terms.elsewhere:
+            self.passed = True
+        elif self._terms.want == "none":
             return Attempt(Answered.ANSWERED, "written", content, micros)
         return None

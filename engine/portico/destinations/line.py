@@ -30,6 +30,10 @@ class Pool(Protocol):
         """The line is down."""
         ...
 
+    def passed(self, exchange: Exchange) -> None:
+        """What more there is to hear of it comes on another connection."""
+        ...
+
     def unasked(self, line: "Line") -> None:
         """The peer sent a frame that nothing waited for."""
         ...
@@ -102,6 +106,22 @@ class Line(StreamProtocol):
         attempt = exchange.heard(content, self._pool.seconds())
         if attempt is not None:
             self._end(exchange, attempt)
+        elif exchange.passed:
+            self._pass()
+
+    def release(self, exchange: Exchange) -> None:
+        """Its answer came on another connection while this one waited for an accept answer:
+        close, so that a late one meets nobody."""
+        if self.exchange is exchange:
+            self.exchange = None
+            self.close()
+
+    def _pass(self) -> None:
+        """The line is free, though the exchange is not over."""
+        exchange, self.exchange = self.exchange, None
+        self._pool.rested(self)
+        if exchange is not None:
+            self._pool.passed(exchange)
 
     def _end(self, exchange: Exchange, attempt: Attempt) -> None:
         self.exchange = None
@@ -112,5 +132,9 @@ class Line(StreamProtocol):
         exchange.done(attempt)
 
     def _drained(self) -> None:
-        if self.terms.silent and self.exchange is not None:
+        if not self.terms.silent or self.exchange is None:
+            return
+        if self.terms.elsewhere:
+            self._pass()
+        else:
             self._end(self.exchange, self.exchange.written(self._pool.seconds()))

@@ -6,6 +6,7 @@ never early, at most a second late. Source: MLLP Releases 1 and 2; PROTOCOLS M5,
 """
 
 import asyncio
+from functools import partial
 from typing import Any, Literal
 
 from twisted.internet.defer import Deferred
@@ -15,13 +16,16 @@ from twisted.python.failure import Failure
 
 from portico import sockets
 from portico.destinations.contract import DestinationType, Done, Surroundings
+from portico.destinations.elsewhere import Elsewhere
 from portico.destinations.exchange import Exchange, Terms
 from portico.destinations.line import Line
 from portico.errors import FrameBroken
 from portico.events.sending import AnswerUnexpected
+from portico.hl7.ack import Ack
 from portico.model.delivery import Answered, Attempt, Delivery
-from portico.spec.fields import Address, Duration, Options
+from portico.spec.fields import Address, Duration, Name, Options
 
+_STOPPED = "the engine stopped before the answer"
 _LONGEST_DIAL = 3600.0  # seconds; the kernel gives up much sooner
 
 
@@ -30,13 +34,15 @@ class MllpTarget(Options):
 
     ack: `any` takes the first answer; `application` waits on after a CA; `none` asks for no
     answer: a Delivery is done when the kernel has taken its bytes, which promises nothing
-    about the peer (with release 2: when the peer's commit block came).
+    about the peer (with release 2: when the peer's commit block came). ack_on: the channel to
+    which the peer's application ACK comes; a CA on the line is not the end then.
     """
 
     address: Address
     release: Literal["1", "2"] = "1"
     probe: Duration = 60.0
     ack: Literal["any", "application", "none"] = "any"
+    ack_on: Name | None = None
 
 
 class MllpDestination:
@@ -54,6 +60,7 @@ class MllpDestination:
         self._lines: set[Line] = set()
         self._resting: list[Line] = []
         self._dialling: dict[Exchange, Deferred[Any]] = {}
+        self._elsewhere = Elsewhere()
         self._sweeper: Any = None
         self._quiet: asyncio.Event | None = None  # while we stop
         self._take(spec)
@@ -62,7 +69,9 @@ class MllpDestination:
         self._spec = spec
         self._options: MllpTarget = spec.options
         self.width = spec.connections
-        self._terms = Terms(self._options.ack, self._options.release == "2")
+        self.ack_on = self._options.ack_on or ""
+        release_2 = self._options.release == "2"
+        self._terms = Terms(self._options.ack, release_2, bool(self.ack_on))
         self._tick = max(0.01, min(1.0, spec.timeout / 4, spec.connect / 4, spec.idle / 4))
 
     async def start(self) -> None:
@@ -75,6 +84,12 @@ class MllpDestination:
         except FrameBroken as error:
             done(Attempt(Answered.ANSWERED, "unsendable", detail=str(error)))
             return
+        if self._terms.elsewhere:
+            if exchange.control_id is None:
+                text = "no MSH-10 by which its answer could be known"
+                done(Attempt(Answered.ANSWERED, "unsendable", detail=text))
+                return
+            exchange.done = partial(self._over, exchange, done)
         if self._resting:
             self._send(self._resting.pop(), exchange)
         else:
@@ -103,7 +118,9 @@ class MllpDestination:
             if line.exchange is None:
                 line.close()
             else:
-                line.fail(Answered.UNCLEAR, "closed", "the engine stopped before the answer")
+                line.fail(Answered.UNCLEAR, "closed", _STOPPED)
+        for exchange in self._elsewhere:
+            self._give_up(exchange, "closed", _STOPPED)
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -124,6 +141,30 @@ class MllpDestination:
         if line in self._resting:
             self._resting.remove(line)
         self._say_quiet()
+
+    def passed(self, exchange: Exchange) -> None:
+        """A line has no more to say of it: from now on the other connection's answer counts."""
+        exchange.deadline = self.seconds() + self._spec.timeout
+        self._watch()
+
+    def credit(self, told: Ack, content: bytes, sender: tuple[bytes, bytes] | None) -> bool:
+        """An answer came on the other connection (Creditor)."""
+        exchange = self._elsewhere.take(told, sender)
+        if exchange is None:
+            return False
+        for line in tuple(self._lines):
+            line.release(exchange)
+        exchange.done(exchange.credited(told.code, content, self.seconds()))
+        return True
+
+    def _over(self, exchange: Exchange, done: Done, attempt: Attempt) -> None:
+        """An exchange whose answer was to come on the other connection has ended."""
+        self._elsewhere.drop(exchange)
+        done(attempt)
+        self._say_quiet()
+
+    def _give_up(self, exchange: Exchange, code: str, text: str) -> None:
+        exchange.done(exchange.failed(Answered.UNCLEAR, code, text, self.seconds()))
 
     def unasked(self, line: Line) -> None:
         """A frame that nothing waited for."""
@@ -166,10 +207,13 @@ class MllpDestination:
     def _send(self, line: Line, exchange: Exchange) -> None:
         exchange.began = self.seconds()
         exchange.deadline = exchange.began + self._spec.timeout
+        if self._terms.elsewhere:
+            self._elsewhere.add(exchange)
         line.send(exchange)
 
     def _watch(self) -> None:
-        if self._sweeper is None and (self._lines or self._dialling):
+        busy = self._lines or self._dialling or self._elsewhere
+        if self._sweeper is None and busy:
             self._sweeper = self._around.reactor.callLater(self._tick, self._sweep)
 
     def _sweep(self) -> None:
@@ -182,6 +226,9 @@ class MllpDestination:
         for line in tuple(self._lines):
             if line.exchange is not None and now >= line.exchange.deadline:
                 line.fail(Answered.UNCLEAR, "timeout", "no answer in time")
+        for exchange in self._elsewhere:
+            if now >= exchange.deadline:
+                self._give_up(exchange, "timeout", "no application answer in time")
         for line in tuple(self._resting):
             if now - line.rested_at >= self._spec.idle:
                 self._resting.remove(line)
@@ -189,7 +236,7 @@ class MllpDestination:
         self._watch()
 
     def _say_quiet(self) -> None:
-        if self._quiet is not None and not self._dialling:
+        if self._quiet is not None and not self._dialling and not self._elsewhere:
             if all(line.exchange is None for line in self._lines):
                 self._quiet.set()
 
@@ -200,7 +247,6 @@ MLLP = DestinationType(
     options=MllpTarget,
     build=MllpDestination,
     not_yet={
-        "ack_on": "answers on another channel come with deferred acknowledgement",
         "tls": "TLS comes with the TCP destination",
     },
 )

@@ -10,6 +10,17 @@ from portico.events.emit import Event
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerUncredited(Event):
+    """An application ACK came by which no Delivery waits: too late, twice or of another. It is
+    kept like any message."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("channel",)
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionOpened(Event):
     """A peer connected and may send."""
 
@@ -48,6 +59,21 @@ class ConnectionRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SourceUnreachable(Event):
+    """The peer that a source dials cannot be reached; it is dialled again, at least each
+    minute. code: `no_connection`, or `tls_` and the word of a failed handshake.
+    """
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("channel", "code")
+
+    channel: str
+    peer: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoiseDiscarded(Event):
     """Bytes outside frames, or a frame that began anew, were dropped (M2)."""
 
@@ -73,6 +99,18 @@ class FrameRefused(Event):
     peer: str
     code: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused(Event):
+    """An HTTP request was refused before its content was looked at. code: the status."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("channel", "code")
+
+    channel: str
+    peer: str
+    code: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,29 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import structs
 
 from portico import ids
 from portico.clock import Clock
+from portico.errors import MessageError
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
+from portico.flow.deferring import Deferring
 from portico.flow.repeated import Repeated
 from portico.flow.runs import Run
+from portico.hl7.reading import Reading
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Earlier, Writer
 from portico.language.context import Context
 from portico.model.signal import Signal
 from portico.model.states import SignalState
-from portico.policy import repeats
+from portico.policy import answer, repeats, routing
 from portico.policy.answer import Answering, BatchRules
-from portico.policy.routing import Rules
+from portico.policy.routing import Routed, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Policy:
 
     timeout: seconds until a sender that waits for a verdict is told that we failed.
     unmatched: `drop park refuse`. batch: None: several messages in one frame are refused.
+    answers: destinations get their answers here.
     """
 
     rules: Rules
@@ -37,6 +42,7 @@ class Policy:
     duplicates: repeats.Rules = repeats.DEFAULT
     unmatched: str = "drop"
     batch: BatchRules | None = None
+    answers: bool = False
 
 
 class Dispatch(Protocol):
@@ -64,7 +70,9 @@ class World:
     """What intake needs of the engine.
 
     state_of: what became of an earlier Signal; with True, of its Deliveries too. forget: the
-    sender that waited for this Signal's end has been told.
+    sender that waited for this Signal's end has been told. answer_of: what an earlier Signal's
+    agent (`result`) or destination answered, None when nothing is known. credit: an answer came
+    to this channel by which a Delivery may have waited.
     """
 
     writer: Writer
@@ -76,6 +84,9 @@ class World:
     metrics: Metrics
     state_of: Callable[[SignalId, bool], Awaitable[SignalState]]
     forget: Callable[[SignalId], None]
+    deferring: Deferring
+    answer_of: Callable[[SignalId, str], Awaitable[bytes | None]]
+    credit: Callable[[str, bytes], None]
 
 
 class Desk(Protocol):
@@ -106,3 +117,23 @@ def counted(policy: Policy, signal: Signal, earlier: tuple[Earlier, ...]) -> lis
     """Those before it that still count for its channel, newest first."""
     since = ids.millis(signal.id) - policy.duplicates.window * 1000
     return [one for one in earlier if ids.millis(one.signal) >= since]
+
+
+def undecided(
+    policy: Policy, dispatch: Dispatch, routed: Routed, envelope: dict[str, Any]
+) -> bool:
+    """Whether a message that no agent takes is to wait for its end all the same: its sender is
+    told by a Delivery of its own, or an agent takes it if it turns out to be changed."""
+    if policy.unmatched == "drop" and answer.defers(policy.answering, routed.header):
+        return True
+    if not routed.repeat_key or policy.duplicates.changed != "process":
+        return False
+    with suppress(MessageError):
+        view = Context(routed.view, routing.changed(envelope))
+        return bool(dispatch.matching(view))
+    return False
+
+
+def is_answer(routed: Routed) -> bool:
+    """Whether it answers a message of ours."""
+    return isinstance(routed.view, Reading) and routed.view.raw("MSA") is not None

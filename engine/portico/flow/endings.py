@@ -18,6 +18,12 @@ def duplicate(signal: Signal, seq: int, clock: Clock) -> Conclusion:
     return _end(signal, seq, row, SignalState.DUPLICATE)
 
 
+def dropped(signal: Signal, seq: int, clock: Clock) -> Conclusion:
+    """No agent answers it, and the channel drops such."""
+    row = SessionRow(1, "", "", "drop", clock.time_ns(), NOBODY[0])
+    return _end(signal, seq, row, SignalState.FILTERED)
+
+
 def refused(signal: Signal, seq: int, clock: Clock, code: str) -> Conclusion:
     """The channel would not have it, and its sender is told."""
     row = SessionRow(1, "", "", "refuse", clock.time_ns(), code, code)

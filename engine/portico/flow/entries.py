@@ -9,18 +9,21 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+from msgspec.structs import replace
+
 from portico.errors import JournalError, MessageError
 from portico.flow import endings
+from portico.flow.deferring import Deferral, Terms
 from portico.flow.desk import Desk, Policy, counted
-from portico.flow.runs import Ending, Run
+from portico.flow.runs import Ending, Run, Waiter
 from portico.ids import SignalId
-from portico.journal.contract import Earlier
+from portico.journal.contract import Conclusion, Earlier
 from portico.language.context import Context
 from portico.listeners.contract import Arrival
 from portico.model.receipt import Receipt
 from portico.model.signal import Signal
 from portico.model.states import SignalState
-from portico.model.verdict import Refusal
+from portico.model.verdict import Output, Refusal
 from portico.policy import answer, repeats, routing
 from portico.policy.repeats import Kinship
 from portico.policy.routing import Routed
@@ -36,6 +39,7 @@ class Entry:
         "arrival",
         "aside",
         "committed",
+        "deferral",
         "envelope",
         "intake",
         "known",
@@ -44,6 +48,7 @@ class Entry:
         "routed",
         "signal",
         "timer",
+        "value",
     )
 
     def __init__(
@@ -64,6 +69,8 @@ class Entry:
         self.aside = False
         self.committed = False  # the accept answer has left; the application's is owed
         self.timer: asyncio.TimerHandle | None = None
+        self.deferral: Deferral | None = None  # owes the application's answer
+        self.value: bytes | None = None  # what the answer holds, where it is not ours
 
     @property
     def open(self) -> bool:
@@ -73,6 +80,8 @@ class Entry:
     def stored(self, seq: int, earlier: tuple[Earlier, ...]) -> None:
         """The commit is durable: answer, and go on."""
         self.intake.world.metrics.received(self.intake.name)
+        if self.policy.answers:
+            self.intake.world.credit(self.intake.name, self.signal.content)
         if self.signal.ended:
             self._tell(self._at_once())
         elif earlier and (known := counted(self.policy, self.signal, earlier)):
@@ -84,10 +93,19 @@ class Entry:
         """Not stored, or nobody knows: no answer, and the connection closes (P7)."""
         self._tell(answer.CLOSE)
 
+    def begun(self, run: Run) -> None:
+        """It runs (Run waiter)."""
+
+    def closing(self, run: Run) -> tuple[tuple[Output, ...], bool]:
+        """The sender is told on its connection, so nothing is owed (Run waiter)."""
+        return (), True
+
     def ended(self, ending: Ending) -> None:
         """All agents have concluded (Run waiter)."""
+        if self.policy.answering.reply == "result":
+            self.value = ending.value
         if ending.state is SignalState.REFUSED:
-            self._refuse(ending.refusal or Refusal(text="refused"))
+            self._tell(self._refused(ending.refusal or Refusal(text="refused")))
         elif ending.state is SignalState.PARKED:
             self._fail(answer.KEPT)
         elif self.policy.answering.when == "processed":
@@ -95,8 +113,10 @@ class Entry:
         else:
             self._count(ending.deliveries)
 
-    def settled(self, outcome: str) -> None:
+    def settled(self, outcome: str, destination: str = "", content: bytes = b"") -> None:
         """One of its Deliveries has left its queue (Run waiter, `delivered`)."""
+        if destination == self.policy.answering.reply:
+            self.value = content
         if outcome == "delivered":
             self._count(-1)
         else:
@@ -119,32 +139,56 @@ class Entry:
         return answer.unmatched(rules, header, self.signal.id)
 
     def _accepted(self, signal: SignalId) -> Receipt:
-        rules = self.policy.answering
-        text = ""
-        if rules.text is not None:
-            with suppress(MessageError):  # a text that cannot be made is no reason to repeat
-                text = rules.text.render(Context(self.routed.view, self.envelope))
-        return answer.accepted(rules, self.routed.header, signal, text, self.committed)
+        rules, header = self.policy.answering, self.routed.header
+        if self.value:
+            return answer.relayed(rules, header, signal, self.value, self.committed)
+        text = answer.text_of(rules, Context(self.routed.view, self.envelope))
+        return answer.accepted(rules, header, signal, text, self.committed)
 
     def _go_on(self, seq: int) -> None:
         """Answer, or set a limit to the sender's wait; and run it."""
         if self.known:
             self.intake.repeated.drop(self.signal)
-        self._promise()
         if not self.agents:
-            self._park(seq, endings.NOBODY)
+            self._unmatched(seq)
             return
-        waiter = None if self.policy.answering.when == "journaled" else self
+        self._promise()
+        told = self.policy.answering.when == "journaled"
+        waiter: Waiter | None = None if told else self.deferral or self
         run = Run(self.signal, seq, set(self.agents), self.envelope, waiter)
         dispatch = self.intake.world.dispatch
         (dispatch.resume if self.aside else dispatch.offer)(run)
 
+    def _unmatched(self, seq: int) -> None:
+        """No agent takes it, which is known only now."""
+        signal, world = self.signal, self.intake.world
+        if self.policy.unmatched == "refuse":
+            rules, header = self.policy.answering, self.routed.header
+            receipt = answer.unmatched(rules, header, signal.id)
+            end = endings.refused(signal, seq, world.clock, "unmatched")
+            self._close(seq, end, receipt)
+            return
+        self._promise()
+        if self.policy.unmatched == "drop":
+            end = endings.dropped(signal, seq, world.clock)
+            self._close(seq, end, self._accepted(signal.id))
+        else:
+            self._park(seq, endings.NOBODY)
+
     def _promise(self) -> None:
-        if self.policy.answering.when == "journaled":
+        """The accept answer, or the only one; and a limit to the wait for another."""
+        rules, header, arrival = self.policy.answering, self.routed.header, self.arrival
+        if rules.when == "journaled":
             self._tell(self._accepted(self.signal.id))
             return
-        header, arrival = self.routed.header, self.arrival
-        first = answer.committed(self.policy.answering, header, self.signal.id)
+        first = answer.committed(rules, header, self.signal.id)
+        if header is not None and self.open and answer.defers(rules, header):
+            self._tell(answer.SILENCE if first is None else replace(first, more=False))
+            self.committed = True
+            text = answer.text_of(rules, Context(self.routed.view, self.envelope))
+            terms = Terms(rules, header, self.policy.timeout, text)
+            self.deferral = self.intake.world.deferring.owe(self.signal, terms)
+            return
         if first is not None and first.more and arrival is not None and not self.committed:
             self.committed = True
             arrival.answer(first)
@@ -160,10 +204,17 @@ class Entry:
 
     def _park(self, seq: int, why: tuple[str, str]) -> None:
         """Keep it for a person; who waits for a verdict hears of it."""
+        end = endings.parked(self.signal, seq, self.intake.world.clock, why)
+        self._close(seq, end, self._failed(answer.KEPT))
+
+    def _close(self, seq: int, end: Conclusion, receipt: Receipt) -> None:
+        """The channel itself ends it."""
         self._set_aside(seq)
-        world = self.intake.world
-        world.writer.conclude(endings.parked(self.signal, seq, world.clock, why))
-        self._fail(answer.KEPT)
+        if self.deferral is not None:
+            self.deferral.finish(end, receipt)
+        else:
+            self._tell(receipt)
+            self.intake.world.writer.conclude(end)
 
     def _repeats(self, seq: int, known: list[Earlier]) -> None:
         """Others came before it under the same identity."""
@@ -187,11 +238,14 @@ class Entry:
             found := repeats.resolve(rules, self.signal.sha256, states)
         ) is None:
             if world.clock.monotonic() >= limit:
-                self._fail("the same message is still being processed")
-                world.writer.conclude(endings.duplicate(self.signal, seq, world.clock))
+                receipt = self._failed("the same message is still being processed")
+                self._close(seq, endings.duplicate(self.signal, seq, world.clock), receipt)
                 return
             await asyncio.sleep(_LOOK_AGAIN)
         kin, first = found
+        if kin is Kinship.SAME and (asked := self.policy.answering.reply) != "ack":
+            with suppress(JournalError):
+                self.value = await world.answer_of(known[first].signal, asked)
         self._take_as(seq, kin, known[first].signal)
 
     async def _states(self, known: list[Earlier]) -> list[tuple[bytes, SignalState]] | None:
@@ -206,13 +260,11 @@ class Entry:
         world, changed = self.intake.world, self.policy.duplicates.changed
         if kin is Kinship.SAME:
             self.intake.repeated.add(self.signal, first)
-            self._set_aside(seq)
-            self._tell(self._accepted(first))
-            world.writer.conclude(endings.duplicate(self.signal, seq, world.clock))
+            end = endings.duplicate(self.signal, seq, world.clock)
+            self._close(seq, end, self._accepted(first))
         elif kin is Kinship.CHANGED and changed == "refuse":
-            self._set_aside(seq)
-            self._refuse(answer.CHANGED)
-            world.writer.conclude(endings.refused(self.signal, seq, world.clock, "changed"))
+            end = endings.refused(self.signal, seq, world.clock, "changed")
+            self._close(seq, end, self._refused(answer.CHANGED))
         elif kin is Kinship.CHANGED and changed == "park":
             self._promise()
             self._park(seq, endings.CHANGED)
@@ -228,16 +280,19 @@ class Entry:
             context = Context(self.routed.view, self.envelope)
             self.agents = self.intake.world.dispatch.matching(context)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refused(self, refusal: Refusal) -> Receipt:
         rules, header = self.policy.answering, self.routed.header
-        self._tell(answer.refused(rules, header, self.signal.id, refusal, self.committed))
+        return answer.refused(rules, header, self.signal.id, refusal, self.committed)
 
     def _overdue(self) -> None:
         self._fail("no verdict in time; the message is kept and work goes on")
 
     def _fail(self, text: str) -> None:
+        self._tell(self._failed(text))
+
+    def _failed(self, text: str) -> Receipt:
         rules, header = self.policy.answering, self.routed.header
-        self._tell(answer.failed(rules, header, self.signal.id, text, self.committed))
+        return answer.failed(rules, header, self.signal.id, text, self.committed)
 
     def _tell(self, receipt: Receipt) -> None:
         arrival, self.arrival = self.arrival, None

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Any
 
 from msgspec.structs import replace
 
 from portico import ids
+from portico.agents.item import RESULT
 from portico.errors import MessageError
+from portico.flow import desk
 from portico.flow.bundles import Bundle
 from portico.flow.desk import Policy, World, by_name
 from portico.flow.entries import Entry
@@ -69,10 +72,13 @@ class Intake:
     def _take(self, arrival: Arrival, fault: MessageError | None, identity: str = "") -> None:
         """Take one message. fault: why it cannot be taken, whatever it says."""
         content, policy = arrival.content, self.policy
-        routed = routing.route(policy.rules, content, arrival.peer, arrival.connection)
+        about = arrival.about
+        routed = routing.route(policy.rules, content, arrival.peer, arrival.connection, about)
         envelope = routing.envelope(
-            routed, self.name, arrival.received, arrival.peer, len(content)
+            routed, self.name, arrival.received, arrival.peer, len(content), about
         )
+        if policy.answering.reply == RESULT:
+            envelope[RESULT] = True
         if identity and not routed.repeat_key:
             routed = replace(routed, repeat_key=routing.repeat_key_of(self.name, identity))
             policy = by_name(policy)
@@ -99,7 +105,7 @@ class Intake:
             routed.repeat_key,
             routed.flags,
             None,
-            self._ended(routed, agents),
+            self._ended(routed, agents, envelope),
         )
         self.owed += 1
         self.pressed(self)
@@ -115,11 +121,12 @@ class Intake:
         for task in self.looking:
             task.cancel()
 
-    def _ended(self, routed: Routed, agents: tuple[str, ...]) -> str:
+    def _ended(self, routed: Routed, agents: tuple[str, ...], envelope: dict[str, Any]) -> str:
+        policy = self.policy
         if routed.fault is not None:
             return f"refused:{routed.fault.code}"
-        if agents:
+        if policy.answers and desk.is_answer(routed):
+            return "" if agents else "unmatched"
+        if agents or desk.undecided(policy, self.world.dispatch, routed, envelope):
             return ""
-        return {"drop": "unmatched", "refuse": "refused:unmatched"}.get(
-            self.policy.unmatched, ""
-        )
+        return {"drop": "unmatched", "refuse": "refused:unmatched"}.get(policy.unmatched, "")

@@ -7,9 +7,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from portico.agents.item import RESULT
 from portico.clock import Clock
 from portico.errors import JournalError, MessageError
 from portico.flow import desk, endings
+from portico.flow.deferring import ANSWERED, Deferral, Deferring, Terms
 from portico.flow.desk import Dispatch, Policy
 from portico.flow.runs import STATE, Run, Waiter
 from portico.ids import IdMaker
@@ -18,7 +20,7 @@ from portico.language.content import AUTO
 from portico.language.context import Context
 from portico.model.signal import Signal
 from portico.model.verdict import Emission, Kind
-from portico.policy import repeats, routing
+from portico.policy import answer, repeats, routing
 from portico.policy.repeats import Kinship
 from portico.policy.routing import Routed, Rules
 
@@ -32,6 +34,7 @@ class Recaller:
     writer: Writer
     ids: IdMaker
     clock: Clock
+    deferring: Deferring
 
     def recall(self, recovered: Recovered, waiter: Waiter | None) -> Run | None:
         """The Run of a waiting Signal; None when it ended here, as a repeat or unmatched."""
@@ -51,14 +54,56 @@ class Recaller:
             agents - set(recovered.agents),
             envelope,
             waiter,
-            len(recovered.agents),
+            max(recovered.sessions, len(recovered.agents)),
             recovered.deliveries,
         )
-        run.kinds |= {STATE[Kind(verdict)] for verdict in recovered.verdicts}
+        verdicts = set(recovered.verdicts) - {ANSWERED}
+        run.kinds |= {STATE[Kind(verdict)] for verdict in verdicts}
+        run.recalled = recovered.deliveries > 0
+        if policy is not None and waiter is None:
+            run.waiter = self._deferral(recovered, policy, routed, envelope)
         if run.todo:
             return run
-        self.writer.conclude(endings.unanswered(run, self.clock))
+        self._alone(run, policy, routed)
         return None
+
+    def _deferral(
+        self,
+        recovered: Recovered,
+        policy: Policy,
+        routed: Routed,
+        envelope: dict[str, Any],
+    ) -> Deferral | None:
+        """The answer that an earlier engine owed its sender; not again after a person's act."""
+        signal, header = recovered.signal, routed.header
+        answered = "" in recovered.agents or recovered.sessions > len(recovered.agents)
+        if answered or "replay" in signal.flags or header is None:
+            return None
+        if not answer.defers(policy.answering, header):
+            return None
+        text = answer.text_of(policy.answering, Context(routed.view, envelope))
+        terms = Terms(policy.answering, header, policy.timeout, text)
+        return self.deferring.owe(signal, terms)
+
+    def _alone(self, run: Run, policy: Policy | None, routed: Routed) -> None:
+        """Nobody is left to run it: end it, unless its sender is to hear of its Deliveries."""
+        waiter = run.waiter if isinstance(run.waiter, Deferral) else None
+        if waiter is not None and run.kinds and waiter.waits(run):
+            waiter.resume(run)
+            return
+        if (
+            policy is not None
+            and not run.sessions
+            and desk.undecided(policy, self.dispatch, routed, run.envelope)
+        ):
+            end = endings.dropped(run.signal, run.seq, self.clock)
+        else:
+            end = endings.unanswered(run, self.clock)
+        if waiter is None:
+            self.writer.conclude(end)
+        else:
+            receipt = waiter.receipt(end.state or run.state(), run.refusal)
+            waiter.finish(end, receipt, run.deliveries)
 
     def _end(self, recovered: Recovered, kin: Kinship, changed: str) -> Conclusion | None:
         """The end of a repeat whose own conclusion was lost in a crash."""
@@ -103,6 +148,10 @@ class Recaller:
         envelope = routing.envelope(
             routed, signal.origin, signal.received, signal.peer, len(signal.content)
         )
+        if policy is not None and policy.answering.reply == RESULT:
+            envelope[RESULT] = True
+        if REPLAY in signal.flags:
+            envelope = {**envelope, "flags": (REPLAY, *envelope["flags"])}
         return routed, envelope, self._matching(routed, envelope)
 
     def _matching(self, routed: Routed, envelope: dict[str, Any]) -> set[str]:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from portico.model.signal import Signal
 from portico.model.states import SignalState
-from portico.model.verdict import Failure, Kind, Refusal
+from portico.model.verdict import Failure, Kind, Output, Refusal
 
 STATE = {
     Kind.DELIVER: SignalState.DONE,
@@ -17,12 +17,14 @@ STATE = {
 
 
 class Ending(Struct, frozen=True):
-    """How a Signal ended. refusal: the worst an agent gave; failure: why it was parked."""
+    """How a Signal ended. refusal: the worst an agent gave; failure: why it was parked; value:
+    an agent's last, where the channel answers with it."""
 
     state: SignalState
     refusal: Refusal | None = None
     failure: Failure | None = None
     deliveries: int = 0
+    value: bytes | None = None
 
 
 class Waiter(Protocol):
@@ -33,12 +35,22 @@ class Waiter(Protocol):
         """The sender has not been told yet."""
         ...
 
+    def begun(self, run: "Run") -> None:
+        """It runs."""
+        ...
+
+    def closing(self, run: "Run") -> tuple[tuple[Output, ...], bool]:
+        """What the last session owes the sender beside its own, in its commit; and whether
+        the Signal ends with it."""
+        ...
+
     def ended(self, ending: Ending) -> None:
         """All sessions are concluded and journaled."""
         ...
 
-    def settled(self, outcome: str) -> None:
-        """One of its Deliveries has left its queue: `delivered` or `parked`."""
+    def settled(self, outcome: str, destination: str = "", content: bytes = b"") -> None:
+        """One of its Deliveries has left its queue: `delivered` or `parked`. content: what
+        the destination answered."""
         ...
 
 
@@ -47,7 +59,7 @@ class Run:
 
     seq: its place in the journal. todo: agents that have not concluded; kinds: what the others
     made of it. sessions, deliveries: the numbers given so far. waiter: who still owes its
-    sender an answer.
+    sender an answer. recalled: it was read back from the journal. value: an agent's last.
     """
 
     __slots__ = (
@@ -55,11 +67,13 @@ class Run:
         "envelope",
         "failure",
         "kinds",
+        "recalled",
         "refusal",
         "seq",
         "sessions",
         "signal",
         "todo",
+        "value",
         "waiter",
     )
 
@@ -79,6 +93,8 @@ class Run:
         self.kinds: set[SignalState] = set()
         self.refusal: Refusal | None = None
         self.failure: Failure | None = None
+        self.recalled = False
+        self.value: bytes | None = None
 
     @property
     def awaited(self) -> bool:
@@ -96,6 +112,10 @@ class Run:
             if state in self.kinds:
                 return state
         return SignalState.DONE
+
+    def ending(self) -> Ending:
+        """How it ended, once every agent has concluded."""
+        return Ending(self.state(), self.refusal, self.failure, self.deliveries, self.value)
 
     def refuse(self, refusal: Refusal) -> None:
         """Keep the worst refusal: AR before AE."""

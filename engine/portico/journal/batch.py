@@ -145,6 +145,8 @@ class Batch:
             books["destination", o.destination, DeliveryState.QUEUED] += 1
         rows = [c.row for c in self.conclusions]
         fresh = [(c.signal, o) for c, o in owed if o.content is not None]
+        if values := [c for c in self.conclusions if c.value is not None]:
+            fresh += [(c.signal, Owed(0, "", "", -c.row.number, c.value)) for c in values]
         return [
             columns.int8s([c.waiting for c in done]),
             columns.uuids([c.signal for c in self.conclusions]),

@@ -100,7 +100,8 @@ class Conclusion(Struct, frozen=True):
     """One session's end: its row, its Deliveries, what it emits, and, with the Signal's last
     session, the Signal's end. state: what the Signal becomes then, None while others run.
 
-    stored: called with the sequence number of the first Delivery; the others follow it.
+    stored: called with the sequence number of the first Delivery; the others follow it. value:
+    what the sender is told of it, kept for repeats.
     """
 
     signal: SignalId
@@ -112,6 +113,7 @@ class Conclusion(Struct, frozen=True):
     emitted: tuple[Pending, ...] = ()
     parked: ParkedRow | None = None
     state: SignalState | None = None
+    value: bytes | None = None
 
 
 class Mark(Struct, frozen=True):

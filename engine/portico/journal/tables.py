@@ -60,7 +60,8 @@ signal = Table(
     postgresql_partition_by="RANGE (id)",
 )
 
-# part 0 is what was received; part n what Delivery n was the first to send.
+# part 0 is what was received; part n what Delivery n was the first to send; part -n the value
+# of session n, where the channel answers with it.
 body = Table(
     "body",
     metadata,

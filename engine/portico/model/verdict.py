@@ -77,7 +77,8 @@ class SessionResult(Struct, frozen=True):
     """All that one run of an agent on one Signal gives back.
 
     step: the name of the step that decided (drop, refuse, fault), else empty. hold: a fault
-    that keeps its order key for a person (`on_error: stop`).
+    that keeps its order key for a person (`on_error: stop`). value: the message as the last
+    step left it, where the Signal's channel answers with it.
     """
 
     kind: Kind
@@ -90,3 +91,4 @@ class SessionResult(Struct, frozen=True):
     hold: bool = False
     logs: tuple[LogLine, ...] = ()
     micros: int = 0
+    value: bytes | None = None

@@ -10,13 +10,16 @@ from portico import ids
 from portico.errors import MessageError
 from portico.hl7 import ack
 from portico.hl7.ack import AckError, Outcome
+from portico.hl7.codes import POSITIVE
 from portico.hl7.header import Header
 from portico.ids import SignalId
+from portico.language.context import Context
 from portico.language.template import Template
 from portico.model.receipt import Receipt, Told
 from portico.model.verdict import Refusal
 
 NOTHING = Receipt(Told.SILENT, code="empty", text="there is no content")
+SILENCE = Receipt(Told.SILENT)
 CLOSE = Receipt(Told.SILENT, close=True, text="it could not be stored")
 
 # What senders are told wherever no agent takes a message, or one could not be processed.
@@ -24,6 +27,7 @@ UNMATCHED = Refusal("AR", "200", "no agent takes this type of message", "MSH-9")
 CHANGED = Refusal("AE", "205", "another message came under this control id", "MSH-10")
 KEPT = "the message is kept, but could not be processed"
 
+_NEGATIVE = ("AE", "AR", "CE", "CR")
 _OUTCOMES = {"AA": Outcome.SUCCESS, "AE": Outcome.ERROR, "AR": Outcome.REJECT}
 
 
@@ -32,7 +36,9 @@ class Answering(Struct, frozen=True):
 
     when: `journaled processed delivered`. mode: see hl7.ack.Mode. on_error: `AE AR close`, our
     fault. on_refuse: `AE` or `AR`, an agent's refusal. text: MSA-3 of a positive answer, or
-    its body where the content is not HL7; bare: the body whatever the content is.
+    its body where the content is not HL7; bare: the body whatever the content is. reply: `ack`,
+    `result` (an agent's last value) or the destination whose answer it is. deferred: the
+    destination to which the application's answer goes, where the phases are answered apart.
     """
 
     when: str = "journaled"
@@ -41,6 +47,8 @@ class Answering(Struct, frozen=True):
     on_refuse: str = "AE"
     text: Template | None = None
     bare: bool = False
+    reply: str = "ack"
+    deferred: str = ""
 
 
 class BatchRules(Struct, frozen=True):
@@ -48,6 +56,23 @@ class BatchRules(Struct, frozen=True):
 
     counts: str = "strict"
     reply: str = "all"
+
+
+def text_of(rules: Answering, context: Context) -> str:
+    """The text of a positive answer; one that cannot be made is no reason to repeat."""
+    if rules.text is None:
+        return ""
+    try:
+        return rules.text.render(context)
+    except MessageError:
+        return ""
+
+
+def defers(rules: Answering, header: Header | None) -> bool:
+    """Whether this sender's application answer is a message of its own (A12)."""
+    if not rules.deferred or header is None or not ack.enhanced(header, rules.mode):
+        return False
+    return any(ack.decide(header, rules.mode, one).application for one in Outcome)
 
 
 def committed(rules: Answering, header: Header | None, signal: SignalId) -> Receipt | None:
@@ -77,6 +102,33 @@ def accepted(
         return Receipt(Told.ACCEPTED, body, code="accepted", signal=ids.text(signal))
     replies, code = _phases(rules, header, signal, "AA", text, None, late)
     return Receipt(Told.ACCEPTED, replies, code=code, signal=ids.text(signal))
+
+
+def relayed(
+    rules: Answering, header: Header | None, signal: SignalId, body: bytes, late: bool = False
+) -> Receipt:
+    """What an agent made or a destination answered, verbatim; if it is an HL7 answer that is
+    not positive, so is this."""
+    said = _said(body)
+    told = Told.REFUSED if said in _NEGATIVE else Told.ACCEPTED
+    replies, code = [body], said or told.value
+    if header is not None and not rules.bare:
+        outcome = Outcome.ERROR if said in _NEGATIVE else Outcome.SUCCESS
+        accept, _ = ack.decide(header, rules.mode, Outcome.SUCCESS)
+        if not ack.decide(header, rules.mode, outcome).application:
+            replies, code = [], accept or ""
+        if accept is not None and not late:
+            replies.insert(0, _reply(header, signal, accept, "", None))
+    return Receipt(told, tuple(replies), code=code, signal=ids.text(signal))
+
+
+def _said(body: bytes) -> str:
+    """MSA-1 of an HL7 answer, empty for other content and for codes that are none."""
+    try:
+        code = ack.read(body).code if body.startswith(b"MSH") else ""
+    except MessageError:
+        return ""
+    return code if code in _NEGATIVE or code in POSITIVE else ""
 
 
 def unacceptable(

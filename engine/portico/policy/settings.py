@@ -19,6 +19,7 @@ def rules_of(channel: Channel) -> Rules:
         repeats.key if wanted else None,
         repeats.key == Duplicates().key,
         order.beside(channel.order_by),
+        getattr(channel.source.options, "idempotency", None) or "",
     )
 
 

@@ -88,6 +88,7 @@ class Engine:
         await asyncio.gather(*(one.stop(DRAIN / 2) for one in house.channels.values()))
         for channel in house.channels.values():
             channel.intake.stop()
+        house.deferring.stop()
         house.dispatcher.pause()
         house.running.stop()
         await house.pool.stop(DRAIN / 4)

@@ -13,10 +13,13 @@ from portico.agents.match import Matcher
 from portico.check.site import Site
 from portico.clock import Clock
 from portico.destinations import contract as outbound
+from portico.destinations.contract import Creditor
 from portico.events.emit import Emit
+from portico.events.intake import AnswerUncredited
 from portico.events.metrics import Metrics
-from portico.flow import delivering, desk, running
+from portico.flow import crediting, deferring, delivering, desk, running
 from portico.flow.channels import Channel, Origin
+from portico.flow.deferring import Deferring
 from portico.flow.delivering import Outbox
 from portico.flow.dispatch import Dispatcher
 from portico.flow.dispatch import World as DispatchWorld
@@ -74,6 +77,7 @@ class House:
     running: Running = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     recaller: Recaller = field(init=False)
+    deferring: Deferring = field(init=False)
     policies: dict[str, desk.Policy] = field(default_factory=dict)
     waiters: dict[SignalId, Waiter] = field(default_factory=dict)
     ids: IdMaker = field(init=False)
@@ -92,8 +96,25 @@ class House:
             ),
             Matcher({}),
         )
+        self.deferring = Deferring(
+            deferring.World(
+                journal.writer,
+                base.clock,
+                base.loop.call_later,
+                base.metrics,
+                self._queue,
+                terms.lane_namer(lambda: self.site.destinations),
+                journal.reader.owing,
+                self._forget,
+            )
+        )
         self.recaller = Recaller(
-            self.policies.get, self.dispatcher, journal.writer, self.ids, base.clock
+            self.policies.get,
+            self.dispatcher,
+            journal.writer,
+            self.ids,
+            base.clock,
+            self.deferring,
         )
         self.running = Running(
             running.World(
@@ -116,7 +137,10 @@ class House:
         """Decide by this site from now on: matching, policies, terms."""
         self.site = site
         self.policies.clear()
-        self.policies |= {name: terms.policy_of(one) for name, one in site.channels.items()}
+        answered = terms.answered(site.destinations)
+        self.policies |= {
+            name: terms.policy_of(one, answered) for name, one in site.channels.items()
+        }
         windows = [policy.duplicates.window for policy in self.policies.values()]
         self.journal.writer.window = max(windows, default=0.0)
         self.dispatcher.matcher = Matcher(
@@ -156,6 +180,9 @@ class House:
             base.metrics,
             self.journal.reader.state_of,
             self._forget,
+            self.deferring,
+            self.journal.reader.answer_of,
+            self._credit,
         )
         taken = Intake(self.policies[name], world, self._pressed)
         build = self._listener_builder(taken)
@@ -225,12 +252,20 @@ class House:
     def _run(self, run: Run) -> None:
         if run.waiter is not None and run.waiter.open:
             self.waiters[run.signal.id] = run.waiter
+            run.waiter.begun(run)
         self.running.start(run)
 
     def _forget(self, signal: SignalId) -> None:
         """Its sender has been told: nobody waits for its end any more."""
         self.waiters.pop(signal, None)
         self.dispatcher.forget(signal)
+
+    def _credit(self, channel: str, content: bytes) -> None:
+        """An answer came to this channel: end the Delivery that waits for it there."""
+        adapters = (outbox.adapter for outbox in self.outboxes.values())
+        asked = [one for one in adapters if isinstance(one, Creditor) and one.ack_on == channel]
+        if not crediting.credit(asked, content):
+            self.base.emit(AnswerUncredited(channel))
 
     def _queue(self, delivery: Delivery) -> None:
         outbox = self.outboxes.get(delivery.destination)
@@ -242,4 +277,4 @@ class House:
     def _settled(self, delivery: Delivery, outcome: str, attempt: Attempt) -> None:
         waiter = self.waiters.get(delivery.signal)
         if waiter is not None:
-            waiter.settled(outcome)
+            waiter.settled(outcome, delivery.destination, attempt.answer)

@@ -21,13 +21,28 @@ _LONGEST = 100 * 365 * 86_400.0  # seconds; `forever` has no place in the ids of
 
 
 def origin_of(channel: Channel) -> Origin:
-    """Its source, and how people call it."""
+    """Its source, and how people call it. A source that answers by it knows its channel."""
     options = channel.source.options
-    return Origin(channel.source.type, str(getattr(options, "listen", "")), options)
+    known = {
+        "content": channel.content.type,
+        "ended": channel.acknowledge.when != "journaled",
+    }
+    wanted = {key: value for key, value in known.items() if hasattr(options, key)}
+    if wanted:
+        options = options.model_copy(update=wanted)
+    return Origin(channel.source.type, _where(options), options)
 
 
-def policy_of(channel: Channel) -> desk.Policy:
-    """What its intake decides by."""
+def _where(options: object) -> str:
+    """A source's address and path, or its plan, as people know it."""
+    keys = (
+        ("listen", "address", "path") if not hasattr(options, "cron") else ("cron", "timezone")
+    )
+    return " ".join(str(found) for key in keys if (found := getattr(options, key, None)))
+
+
+def policy_of(channel: Channel, answered: frozenset[str] = frozenset()) -> desk.Policy:
+    """What its intake decides by. answered: channels to which answers for destinations come."""
     known = channel.duplicates
     return desk.Policy(
         settings.rules_of(channel),
@@ -36,7 +51,14 @@ def policy_of(channel: Channel) -> desk.Policy:
         repeats.Rules(min(known.window, _LONGEST), known.same, known.changed),
         channel.unmatched,
         settings.batch_of(channel),
+        channel.name in answered,
     )
+
+
+def answered(destinations: Mapping[str, Destination]) -> frozenset[str]:
+    """The channels to which the peers of destinations send their application ACKs."""
+    named = (getattr(one.options, "ack_on", None) for one in destinations.values())
+    return frozenset(name for name in named if name)
 
 
 def delivery_terms(destination: Destination) -> delivering.Terms:

@@ -96,7 +96,8 @@ class Done(Struct, frozen=True, gc=False, array_like=True):
     """One item's SessionResult without its bytes. kind None: not run.
 
     pieces: lengths of this item's parts of the body. outputs: (destination, piece or None,
-    order_key, control_id, file); emissions: (signal, piece or None, order_key).
+    order_key, control_id, file); emissions: (signal, piece or None, order_key); value: a piece
+    or None.
     """
 
     index: int
@@ -111,6 +112,7 @@ class Done(Struct, frozen=True, gc=False, array_like=True):
     hold: bool = False
     logs: tuple[LogLine, ...] = ()
     micros: int = 0
+    value: int | None = None
 
 
 class Results(Struct, tag="results", frozen=True, gc=False):
@@ -185,6 +187,7 @@ def encode_done(index: int, result: SessionResult | None) -> tuple[bytes, list[b
         for o in result.outputs
     )
     emissions = tuple((e.signal, place(e.content), e.order_key) for e in result.emissions)
+    value = None if result.value is None else place(result.value)
     done = Done(
         index,
         result.kind,
@@ -198,6 +201,7 @@ def encode_done(index: int, result: SessionResult | None) -> tuple[bytes, list[b
         result.hold,
         result.logs,
         result.micros,
+        value,
     )
     return _encode(done), contents
 
@@ -261,6 +265,7 @@ def _result(done: Done, contents: list[bytes]) -> SessionResult | None:
         done.hold,
         done.logs,
         done.micros,
+        _piece(contents, done.value),
     )
 
 
