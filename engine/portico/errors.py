@@ -10,7 +10,9 @@ PorticoError
 │   ├── FrameTooLarge
 │   ├── FrameBroken
 │   ├── HttpBroken         an HTTP request that is refused before its content is looked at
-│   └── ListenFailed       a port or path cannot be opened: this channel alone is down
+│   ├── ListenFailed       a port or path cannot be opened: this channel alone is down
+│   ├── SourceAway         a place that is polled cannot be reached: it is tried again
+│   └── FileLeft           a file that cannot be taken or finished: it waits for a person
 ├── MessageError           whole but unacceptable: answer AE or AR with an ERR segment
 │   ├── NotHl7
 │   ├── BatchInvalid       a batch file whose parts or counts are wrong, or too large
@@ -124,6 +126,23 @@ class ListenFailed(WireError):
     """A port or path cannot be opened."""
 
     code = "wire.listen_failed"
+
+
+class SourceAway(WireError):
+    """A place that is polled cannot be reached now."""
+
+    code = "wire.source_away"
+
+
+class FileLeft(WireError):
+    """A file that cannot be taken or finished. why: a word of events.fetching.FileKept."""
+
+    code = "wire.file_left"
+
+    def __init__(self, why: str, size: int, text: str) -> None:
+        super().__init__(text)
+        self.why = why
+        self.size = size
 
 
 class MessageError(PorticoError):

@@ -1,6 +1,7 @@
 """A listener on a real port, and a desk that takes what it hands up."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from portico.listeners.contract import Surroundings
 from portico.listeners.mllp import MLLP, MllpSource
 from portico.model.receipt import Receipt, Told
 from portico.wire.mllp import encode
+
+# Twins are imported as `listeners.fetching`; with importmode importlib nothing adds their place.
+sys.path.append(str(Path(__file__).parents[1]))
 
 
 def accepted(text: bytes) -> Receipt:

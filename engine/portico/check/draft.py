@@ -124,19 +124,27 @@ def _expanded(draft: Draft, document: Document) -> Any:
 
 
 def _read_channel(draft: Draft, document: Document, value: Any) -> None:
-    channel, findings = fit(Channel, value, document)
+    source, kind = _source(draft, document, value)
+    defaults = {} if kind is None else kind.defaults
+    channel, findings = fit(Channel, {**defaults, **value}, document)
     draft.findings += findings
-    try:
-        source = source_of(value["source"])
-    except (KeyError, PydanticCustomError):
-        return
-    kind = _find(draft, document, ("source", "type"), catalog.listener, source.type)
-    if kind is None:
+    if source is None or kind is None:
         return
     options = _options(draft, document, ("source",), kind, source.options)
     if channel is not None and options is not None:
         source = Source(source.type, options)
         _keep(draft, document, draft.channels, channel.model_copy(update={"source": source}))
+
+
+def _source(
+    draft: Draft, document: Document, value: Any
+) -> tuple[Source | None, ListenerType | None]:
+    """The source and its type; None and a finding where there is no such type."""
+    try:
+        source = source_of(value["source"])
+    except (KeyError, PydanticCustomError):
+        return None, None  # fitting the channel says why
+    return source, _find(draft, document, ("source", "type"), catalog.listener, source.type)
 
 
 def _read_destination(draft: Draft, document: Document, value: Any) -> None:

@@ -19,6 +19,7 @@ from portico.journal.connect import Connection
 from portico.journal.contract import Earlier
 from portico.journal.desk import Desk
 from portico.journal.lease import Lease
+from portico.journal.memory import Memories
 from portico.journal.migrate import Migrated
 from portico.journal.pipeline import Pipeline
 from portico.journal.reader import Reader
@@ -67,6 +68,7 @@ class Journal:
         self._fenced = False
         self._writer: GroupCommit | None = None
         self.reader = Reader(conninfo)
+        self.memories = Memories(conninfo, clock)
         self.desk = Desk(conninfo, lambda: self._lease)
 
     @property
@@ -113,6 +115,7 @@ class Journal:
                 await lease.leave(connection, self._lease)
             await connection.close()
         await self.reader.close()
+        await self.memories.close()
         return stored
 
     def _lose(self) -> None:

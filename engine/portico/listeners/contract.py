@@ -117,9 +117,12 @@ class Memory(Protocol):
 
 
 class Fetching(Protocol):
-    """What a source that fetches has beyond `receive`. memory: the channel's own."""
+    """What a source that fetches has beyond `receive`."""
 
-    memory: Memory
+    @property
+    def memory(self) -> Memory:
+        """The channel's own."""
+        ...
 
     def once(self, arrival: Arrival, identity: str, fault: MessageError | None = None) -> None:
         """Take one message. identity names it where its content does not: handed up again
@@ -159,7 +162,8 @@ class ListenerType:
 
     options: the shape of `source:`, without `type`. build: makes one Listener; the reactor and
     the clock come from the composition root. not_yet: keys of the language that are not built,
-    each with the words `check` says about it.
+    each with the words `check` says about it. defaults: keys of the channel's document that
+    are other with this source, as a file would spell them.
     """
 
     name: str
@@ -167,3 +171,4 @@ class ListenerType:
     options: type[Options]
     build: Callable[[str, Any, Receive, Surroundings], Listener]
     not_yet: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)

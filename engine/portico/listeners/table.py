@@ -1,6 +1,7 @@
 """Source types by their YAML name; loaded only when a site uses them."""
 
 LISTENERS: dict[str, str] = {
+    "folder": "portico.listeners.folder:FOLDER",
     "mllp": "portico.listeners.mllp:MLLP",
 }
 

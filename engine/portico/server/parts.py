@@ -23,6 +23,7 @@ from portico.flow.deferring import Deferring
 from portico.flow.delivering import Outbox
 from portico.flow.dispatch import Dispatcher
 from portico.flow.dispatch import World as DispatchWorld
+from portico.flow.fetching import Fetch
 from portico.flow.intake import Intake
 from portico.flow.recalling import Recaller
 from portico.flow.running import Running
@@ -223,7 +224,7 @@ class House:
     def _listener_builder(self, taken: Intake) -> Callable[[Origin], Listener]:
         base, root = self.base, self.site.root
         around = inbound.Surroundings(
-            base.reactor, base.clock, base.emit, root, base.environ, base.certificates
+            base.reactor, base.clock, base.emit, root, base.environ, base.certificates, fetching=self._fetching(taken)
         )
 
         def build(origin: Origin) -> Listener:
@@ -231,6 +232,10 @@ class House:
             return kind.build(taken.name, origin.source, taken.receive, around)
 
         return build
+
+    def _fetching(self, taken: Intake) -> Fetch:
+        book = ("channel", taken.name, "waiting")
+        return Fetch(taken, self.journal.memories, lambda: self.books[book])
 
     def _pressed(self, taken: Intake) -> None:
         """A channel's debt of answers changed: read no faster than the journal writes."""

@@ -1,0 +1,68 @@
+"""What sources of files and schedules say. No name of a file: names hold patients' names."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from portico.events.emit import Event
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLost(Event):
+    """A place that is polled cannot be reached; it is tried again until it can."""
+
+    level: ClassVar[str] = "error"
+    labels: ClassVar[tuple[str, ...]] = ("channel", "code")
+
+    channel: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBack(Event):
+    """A place that was lost can be reached again."""
+
+    labels: ClassVar[tuple[str, ...]] = ("channel",)
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileTaken(Event):
+    """Every message of a file is journaled. size: its bytes."""
+
+    level: ClassVar[str] = "debug"
+    labels: ClassVar[tuple[str, ...]] = ("channel",)
+
+    channel: str
+    messages: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesRefused(Event):
+    """Some messages of a file were refused; they are in the journal, the file is finished."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("channel",)
+
+    channel: str
+    refused: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileKept(Event):
+    """A file waits for a person, told once for each state of it.
+
+    code: `too_large`, `uncut` (its messages cannot be told apart), `unreadable`, `unclaimed`,
+    or `unfinished`: journaled, and not moved or deleted yet. size: its bytes.
+    """
+
+    level: ClassVar[str] = "error"
+    labels: ClassVar[tuple[str, ...]] = ("channel", "code")
+
+    channel: str
+    code: str
+    size: int
+    text: str

@@ -1,0 +1,244 @@
+"""The core of every source that fetches files: look, wait until whole, take, hand up, finish.
+
+A file is finished (moved, deleted, remembered) only after every message of it has its final
+Receipt, so after the journal's commit (P1). A crash before that finds it again, and each of
+its messages is known by the file's name, time and size and its place in it: it runs once (F5).
+Files are handed up in order and finished together, `_GROUP` at a time; a huge one is read
+piece by piece (F6).
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from portico.errors import FileLeft, JournalError, ListenFailed, SourceAway
+from portico.events.fetching import FileKept, SourceBack, SourceLost
+from portico.listeners.contract import Fetching, Known, Surroundings
+from portico.listeners.reading import Reading
+from portico.listeners.sieve import Sieve, Watch
+from portico.listeners.tray import Found, Tray
+from portico.spec.fetching import PollSource
+
+# What a channel of such a source has where its document is silent.
+DEFAULTS: Mapping[str, Any] = {"order_by": "channel"}
+
+_GROUP = 32  # files that are in work at a time
+_GROUP_BYTES = 32 << 20  # or so many bytes, and at least one file
+_SOON = 0.2  # seconds at least between two looks
+_FINAL = ("too_large", "uncut")  # reasons that only a change of the file can mend
+_AGAIN, _MOST_AGAIN = 1.0, 30.0  # seconds until what failed is tried again
+
+
+class Poller:
+    """One place of one channel: a Listener."""
+
+    def __init__(
+        self, channel: str, source: PollSource, tray: Tray, around: Surroundings
+    ) -> None:
+        self._channel, self._source, self._tray = channel, source, tray
+        self._emit, self._now = around.emit, around.clock.time_ns
+        self._seconds = around.clock.monotonic
+        assert around.fetching is not None
+        self._fetching: Fetching = around.fetching
+        self._watch = Watch(source.ready)
+        self._going = asyncio.Event()
+        self._going.set()
+        self._told: dict[str, tuple[str, int, int]] = {}  # files that wait for a person
+        self._unfinished: dict[str, Found] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._group: asyncio.Task[bool] | None = None
+        self._stopping = False
+        self._up: bool | None = None
+
+    async def start(self) -> None:
+        """Begin to look. A place that cannot be reached is told, and tried again."""
+        self._task = asyncio.ensure_future(self._live())
+
+    def hold(self) -> None:
+        """Take nothing more; what is taken goes on."""
+        self._going.clear()
+
+    def release(self) -> None:
+        """Take again."""
+        self._going.set()
+
+    def adopt(self, source: object) -> bool:
+        """Never: another poller costs nothing."""
+        return False
+
+    async def stop(self, grace: float) -> None:
+        """Take nothing more; let what is taken be journaled and finished."""
+        if self._stopping:
+            return
+        self._stopping = True
+        if self._group is not None:
+            await asyncio.wait({self._group}, timeout=grace)
+        for task in (self._group, self._task):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
+        await self._tray.close()
+        end = getattr(self._tray, "end", None)
+        if end is not None:
+            end()
+
+    def connections(self) -> int:
+        """1 while the place can be reached."""
+        return int(bool(self._up))
+
+    async def _live(self) -> None:
+        again = _AGAIN
+        while not self._stopping:
+            try:
+                wait = await self._round()
+            except (SourceAway, ListenFailed) as error:
+                self._lost(error)
+                await self._tray.close()
+                wait, again = again, min(again * 2, _MOST_AGAIN, max(self._source.every, 1.0))
+            except JournalError:
+                wait, again = again, min(again * 2, _MOST_AGAIN)
+            else:
+                again = _AGAIN
+            await self._pause(wait)
+
+    async def _pause(self, seconds: float) -> None:
+        if self._up:
+            await self._tray.wait(seconds)
+        else:
+            await asyncio.sleep(seconds)
+
+    async def _round(self) -> float:
+        """One look, and all that it finds whole; the seconds until the next."""
+        await self._going.wait()
+        fresh = not self._up
+        await self._tray.open(await self._fetching.memory.mark())
+        if fresh:
+            self._back()
+        await self._finish_late()
+        stored = await self._take_all(await self._tray.left()) if fresh else True
+        found = [one for one in await self._look() if not self._waits(one)]
+        ready, soonest = self._watch.settled(found, self._seconds())
+        if not (stored and await self._take_all(ready)):
+            return _AGAIN
+        if ready:
+            return _SOON
+        wait = self._source.every if soonest is None else min(self._source.every, soonest)
+        return max(wait, _SOON)
+
+    async def _look(self) -> list[Found]:
+        sieve, keeps = Sieve(self._source), self._source.after.way == "keep"
+        async for chunk in self._tray.look():
+            wanted = sieve.wanted(chunk)
+            sieve.keep(await self._new(wanted) if keeps and wanted else wanted)
+        return sieve.chosen()
+
+    async def _new(self, found: list[Found]) -> list[Found]:
+        """Those that were not read as they are now."""
+        known = await self._fetching.memory.known([one.name for one in found])
+        return [
+            one
+            for one in found
+            if known.get(one.name) != Known(one.name, one.size, one.changed)
+        ]
+
+    def _waits(self, one: Found) -> bool:
+        """A person has to see to it: too large, or not to be cut, and not changed since."""
+        if one.size > self._source.limit:
+            text = f"larger than the channel's limit of {self._source.limit} bytes"
+            self._left(one, FileLeft("too_large", one.size, text))
+        told = self._told.get(one.name)
+        return told is not None and told[0] in _FINAL and told[1:] == (one.size, one.changed)
+
+    async def _take_all(self, ready: list[Found]) -> bool:
+        """Take them in order; False when something could not be stored."""
+        for group in _groups(ready):
+            await self._going.wait()
+            if self._stopping:
+                break
+            self._group = asyncio.ensure_future(self._take(group))
+            try:
+                if not await asyncio.shield(self._group):
+                    return False
+            finally:
+                if self._group.done():
+                    self._group = None
+        return True
+
+    async def _take(self, group: list[Found]) -> bool:
+        """Read them at the same time, hand them up in order, finish those that are stored."""
+        readings = [Reading(self._tray, one, self._fetching, self._now) for one in group]
+        faults = await asyncio.gather(*(one.open() for one in readings), return_exceptions=True)
+        for one in readings:
+            await one.hand_up(self._going)
+        stored = [await one.settled() for one in readings]
+        whole = [one for one in readings if one.whole]
+        ends = (self._finish(one) for one in whole)
+        faults += await asyncio.gather(*ends, return_exceptions=True)
+        await self._remember([one.found for one in whole])
+        for one in readings:
+            if one.fault is not None:
+                self._left(one.found, one.fault)
+        for fault in faults:
+            if fault is not None:
+                raise fault
+        return all(stored)
+
+    async def _finish(self, one: Reading) -> None:
+        """The file's end, as `after` says."""
+        for event in one.events(self._channel):
+            self._emit(event)
+        await self._finish_file(one.found)
+
+    async def _finish_file(self, found: Found) -> None:
+        try:
+            await self._tray.finish(found)
+        except FileLeft as fault:
+            self._unfinished[found.name] = found
+            self._left(found, fault)
+        else:
+            self._unfinished.pop(found.name, None)
+            self._told.pop(found.name, None)
+
+    async def _finish_late(self) -> None:
+        """What is journaled and could not be moved or deleted: try again."""
+        for found in list(self._unfinished.values()):
+            await self._finish_file(found)
+
+    async def _remember(self, found: list[Found]) -> None:
+        if found and self._source.after.way == "keep":
+            known = [Known(one.name, one.size, one.changed) for one in found]
+            await self._fetching.memory.remember(known)
+
+    def _left(self, one: Found, fault: FileLeft) -> None:
+        """Say once that a file waits for a person."""
+        state = (fault.why, one.size, one.changed)
+        if self._told.get(one.name) != state:
+            self._told[one.name] = state
+            self._emit(FileKept(self._channel, fault.why, one.size, str(fault)))
+
+    def _lost(self, error: Exception) -> None:
+        if self._up is not False:
+            code = getattr(error, "code", "wire.source_away")
+            self._emit(SourceLost(self._channel, code, str(error)))
+        self._up = False
+
+    def _back(self) -> None:
+        if self._up is False:
+            self._emit(SourceBack(self._channel))
+        self._up = True
+
+
+def _groups(ready: list[Found]) -> Iterator[list[Found]]:
+    """In order, each small enough to be in work at a time."""
+    group: list[Found] = []
+    weight = 0
+    for one in ready:
+        if group and (len(group) >= _GROUP or weight + one.size > _GROUP_BYTES):
+            yield group
+            group, weight = [], 0
+        group.append(one)
+        weight += one.size
+    if group:
+        yield group

@@ -1,0 +1,97 @@
+"""A place with files to be taken: what a poller asks of a folder, an SFTP or an FTP server.
+
+Names are the place's own, as text; bytes that are no UTF-8 are kept by surrogates. A Tray never
+follows a link and never leaves its folder (F7).
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from portico.errors import PorticoError, SourceAway
+
+CHUNK = 1_000  # files of one step of a look
+HIDDEN = "."  # names that begin so are never looked at, but by a glob that begins so too
+_MOST_NUMBERS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as it was seen. size in bytes; changed: nanoseconds since 1970, as exact as the
+    place tells. claimed: it lies among our claims, from an earlier life.
+    """
+
+    name: str
+    size: int
+    changed: int
+    claimed: bool = False
+
+
+class Tray(Protocol):
+    """One folder of one place. Every verb may raise SourceAway; then `open` is due again."""
+
+    where: str
+
+    async def open(self, mark: str) -> None:
+        """Make ready. mark: what our claims bear."""
+        ...
+
+    async def left(self) -> list[Found]:
+        """What we had claimed when an earlier life ended, oldest first."""
+        ...
+
+    def look(self) -> AsyncIterator[list[Found]]:
+        """Every file that lies there, a chunk at a time, in any order."""
+        ...
+
+    async def take(self, found: Found) -> BinaryIO | None:
+        """Claim it (F2) and give its bytes, which can be read from the start more than once;
+        None when it is gone, another has it, or it changed. Raises FileLeft.
+        """
+        ...
+
+    async def give_back(self, found: Found) -> None:
+        """Undo the claim."""
+        ...
+
+    async def finish(self, found: Found) -> None:
+        """Do what `after` says. Raises FileLeft."""
+        ...
+
+    async def wait(self, seconds: float) -> None:
+        """Return after that time, or sooner when something new may lie there."""
+        ...
+
+    async def close(self) -> None:
+        """Let go. Never raises."""
+        ...
+
+
+def claim_folder(mark: str) -> str:
+    """Where this channel's claims lie, in the folder itself."""
+    return f".portico-{mark}"
+
+
+def names(name: str) -> Iterator[str]:
+    """`a.hl7`, `a-1.hl7`, `a-2.hl7`: what to try in turn where names are taken."""
+    yield name
+    stem, dot, suffix = name.rpartition(".")
+    for number in range(1, _MOST_NUMBERS):
+        yield f"{stem}-{number}.{suffix}" if dot and stem else f"{name}-{number}"
+
+
+def printable(name: str) -> str:
+    """The name as text that a database takes."""
+    return (
+        name.encode("utf-8", "surrogateescape")
+        .decode("utf-8", "backslashreplace")
+        .replace("\0", "\\0")
+    )
+
+
+def away(where: str, error: BaseException) -> SourceAway:
+    """A place that cannot be reached, in words that name no file."""
+    if isinstance(error, PorticoError):
+        return SourceAway(f"{where}: {error}")
+    words = getattr(error, "strerror", None) or type(error).__name__
+    return SourceAway(f"{where}: {words}")

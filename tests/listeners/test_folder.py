@@ -1,0 +1,342 @@
+"""The folder source: each file is taken once, whole, in order, and never another's."""
+
+import asyncio
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from listeners.fetching import NOT_STORED, STORED, Journal, until
+from portico.clock import SystemClock
+from portico.listeners.contract import Surroundings
+from portico.listeners.folder import FOLDER
+
+CLAIMS = ".portico-0badcafe"
+
+
+@pytest.fixture
+async def polled(tmp_path, reactor):
+    """`polled(**options)`: a started poller of `in`, its folder and its journal."""
+    started = []
+    (tmp_path / "in").mkdir()
+
+    async def start(journal=None, woken=True, **options):
+        journal = journal or Journal()
+        given = {"path": "in", "every": "20ms", "ready": "rename", **options}
+        source = FOLDER.options.model_validate(given)
+        around = Surroundings(
+            reactor if woken else None,
+            SystemClock(),
+            journal.events.append,
+            tmp_path,
+            fetching=journal,
+        )
+        poller = FOLDER.build("files", source, lambda arrival: None, around)
+        await poller.start()
+        started.append(poller)
+        return SimpleNamespace(poller=poller, journal=journal, folder=tmp_path / "in")
+
+    yield start
+    for poller in started:
+        await poller.stop(5)
+
+
+def put(folder: Path, name: str, content: bytes) -> Path:
+    """A file that is whole from the moment it has its name."""
+    part = folder / f".{len(name)}.writing"
+    part.write_bytes(content)
+    return part.rename(folder / name)
+
+
+def below(folder: Path) -> list[str]:
+    """What lies in it, claims and all."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+async def test_a_file_becomes_a_message_and_is_moved(polled):
+    """F5: under its own name into `done`, once its message is stored."""
+    one = await polled()
+    put(one.folder, "a.hl7", b"MSH|1")
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert one.journal.taken[0][0] == b"MSH|1"
+    assert one.journal.taken[0][2] == "a.hl7"
+    assert below(one.folder) == [CLAIMS, "done", "done/a.hl7"]
+
+
+async def test_a_file_is_not_finished_before_its_message_is_stored(polled):
+    """P1: no Receipt, no move; the claim is where its owner looks first."""
+    journal = Journal()
+    journal.receipt = None
+    one = await polled(journal)
+    put(one.folder, "a.hl7", b"MSH|1")
+    await until(lambda: journal.owed)
+    lying = below(one.folder)
+    journal.owed.pop().answer(STORED)
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert lying == [CLAIMS, f"{CLAIMS}/a.hl7", "done"]
+
+
+async def test_what_the_journal_did_not_take_comes_again(polled):
+    """The file goes back under its name, and is tried again under the same identity."""
+    journal = Journal()
+    journal.receipt = NOT_STORED
+    one = await polled(journal)
+    put(one.folder, "a.hl7", b"MSH|1")
+    await until(lambda: journal.taken)
+    await until(lambda: (one.folder / "a.hl7").exists())
+    journal.receipt = STORED
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert len({identity for _, identity, _ in journal.taken}) == 1
+
+
+async def test_a_claim_of_an_earlier_life_is_handed_up_under_the_same_identity(polled):
+    """F5: killed between commit and move: the journal recognises each of its messages."""
+    journal = Journal()
+    journal.receipt = None
+    one = await polled(journal)
+    put(one.folder, "a.hl7", b"LINES\n1\n2\n")
+    await until(lambda: len(journal.owed) == 2)
+    await one.poller.stop(0)
+    before = list(journal.taken)
+    second = Journal()
+    await polled(second)
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert second.taken == before
+    assert len({identity for _, identity, _ in before}) == 2
+
+
+async def test_files_are_taken_in_the_order_of_their_names(polled):
+    """`sort: name`, also when they came in another."""
+    (names := [f"{n:03}.hl7" for n in range(100)]).reverse()
+    one = await polled(woken=False, every="300ms")
+    await until(lambda: one.poller.connections())
+    for name in names:
+        put(one.folder, name, name.encode())
+    await until(lambda: len(one.journal.taken) == 100)
+
+    assert one.journal.contents() == sorted(name.encode() for name in names)
+
+
+async def test_files_are_taken_in_the_order_of_their_times(polled, tmp_path):
+    """`sort: time`, and by name where the times are the same."""
+    for name, when in (("a", 30), ("b", 10), ("d", 20), ("c", 20)):
+        os.utime(put(tmp_path / "in", name, name.encode()), (when, when))
+    one = await polled(sort="time")
+    await until(lambda: len(one.journal.taken) == 4)
+
+    assert one.journal.contents() == [b"b", b"c", b"d", b"a"]
+
+
+async def test_a_file_that_grows_is_not_read(polled):
+    """F1: size and time have to stay as they are for the whole of `stable`."""
+    one = await polled(ready={"stable": "300ms"})
+    growing = one.folder / "a.hl7"
+    for _ in range(12):
+        with growing.open("ab") as file:
+            file.write(b"x")
+        await asyncio.sleep(0.05)
+        assert one.journal.taken == []
+    await until(lambda: one.journal.taken)
+
+    assert one.journal.contents() == [b"x" * 12]
+
+
+async def test_a_marker_makes_a_file_ready(polled):
+    """F1: `a.hl7` is taken when `a.hl7.done` lies beside it, and the marker goes first."""
+    one = await polled(ready={"suffix": ".done"})
+    put(one.folder, "a.hl7", b"a")
+    put(one.folder, "b.hl7", b"b")
+    put(one.folder, "b.hl7.done", b"")
+    await until(lambda: (one.folder / "done/b.hl7").exists())
+
+    assert below(one.folder) == [CLAIMS, "a.hl7", "done", "done/b.hl7"]
+    assert one.journal.contents() == [b"b"]
+
+
+async def test_unfinished_and_hidden_names_and_other_kinds_are_never_taken(polled, tmp_path):
+    """F1, F7: temporary names, dot files, folders, pipes and links stay where they are."""
+    folder, secret = tmp_path / "in", tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    for name in ("a.part", "b.filepart", "c.tmp", ".hidden", "d~"):
+        (folder / name).write_bytes(b"unfinished")
+    (folder / "folder.hl7").mkdir()
+    os.mkfifo(folder / "pipe.hl7")
+    (folder / "link.hl7").symlink_to(secret)
+    one = await polled()
+    put(folder, "z.hl7", b"z")
+    await until(lambda: (folder / "done/z.hl7").exists())
+
+    assert one.journal.contents() == [b"z"]
+    assert secret.read_bytes() == b"secret"
+    assert len(below(folder)) == 11
+
+
+async def test_hostile_names_are_taken_and_stay_in_their_folder(polled):
+    """F7: line feeds, bytes that are no UTF-8, dots, quotes: a name like any other."""
+    names = [
+        b"line\nfeed",
+        b"\xff\xfe.hl7",
+        b"..hl7",
+        b"a b'\"`$(x);&|",
+        b"-rf",
+        b"%00",
+        b"x" * 255,
+    ]
+    one = await polled()
+    for number, name in enumerate(names):
+        (one.folder / ".new").write_bytes(b"%d" % number)
+        os.rename(os.fsencode(one.folder) + b"/.new", os.fsencode(one.folder) + b"/" + name)
+    done = one.folder / "done"
+    taken = len(names) - 1  # `..hl7` begins with a dot
+    await until(lambda: done.exists() and len(os.listdir(done)) == taken)
+
+    assert sorted(os.listdir(os.fsencode(done))) == sorted(n for n in names if n != b"..hl7")
+    assert {file for _, _, file in one.journal.taken} >= {"line\nfeed", "\\xff\\xfe.hl7"}
+
+
+async def test_a_name_that_is_taken_gets_a_number(polled):
+    """Nothing in `done` is ever overwritten."""
+    one = await polled()
+    for content in (b"1", b"2", b"3"):
+        put(one.folder, "a.hl7", content)
+        await until(lambda c=content: c in one.journal.contents())
+        await until(lambda: not (one.folder / "a.hl7").exists())
+    done = one.folder / "done"
+    await until(lambda: len(os.listdir(done)) == 3)
+
+    assert (done / "a.hl7").read_bytes() == b"1"
+    assert (done / "a-2.hl7").read_bytes() == b"3"
+
+
+async def test_kept_files_are_remembered_until_they_change(polled, tmp_path):
+    """`after: keep`: not read again by the next life; read again when written again."""
+    journal = Journal()
+    one = await polled(journal, after="keep")
+    put(one.folder, "a.hl7", b"1")
+    await until(lambda: journal.memory.kept)
+    await one.poller.stop(5)
+    second = Journal()
+    second.memory = journal.memory
+    await polled(second, after="keep")
+    put(one.folder, "a.hl7", b"22")
+    await until(lambda: second.taken)
+
+    assert journal.contents() == [b"1"]
+    assert second.contents() == [b"22"]
+    assert below(one.folder) == ["a.hl7"]
+
+
+async def test_deleted_files_are_gone(polled):
+    """`after: delete`."""
+    one = await polled(after="delete")
+    put(one.folder, "a.hl7", b"1")
+    await until(lambda: one.journal.taken and below(one.folder) == [CLAIMS])
+
+
+async def test_a_file_above_the_limit_stays_and_is_told_once(polled):
+    """The others go on; a person sees to it; without its name, which may be a patient's."""
+    one = await polled(limit="10B")
+    put(one.folder, "MUSTER.hl7", b"x" * 11)
+    put(one.folder, "z.hl7", b"z")
+    await until(lambda: (one.folder / "done/z.hl7").exists())
+    put(one.folder, "zz.hl7", b"z")
+    await until(lambda: (one.folder / "done/zz.hl7").exists())
+    (told,) = one.journal.named("FileKept")
+
+    assert (told.code, told.size) == ("too_large", 11)
+    assert "MUSTER" not in str(told)
+    assert (one.folder / "MUSTER.hl7").exists()
+
+
+async def test_a_file_that_cannot_be_cut_stays_until_it_changes(polled):
+    """It is told once, and tried again when somebody has mended it."""
+    one = await polled()
+    put(one.folder, "a.hl7", b"!broken")
+    await until(lambda: one.journal.named("FileKept"))
+    put(one.folder, "a.hl7", b"mended")
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert [told.code for told in one.journal.named("FileKept")] == ["uncut"]
+    assert one.journal.contents() == [b"mended"]
+
+
+async def test_a_folder_that_is_away_is_told_once_and_comes_back(polled):
+    """Unmounted, or renamed: one event, and on it goes when it is there again."""
+    one = await polled()
+    await until(lambda: one.poller.connections())
+    one.folder.rename(one.folder.parent / "elsewhere")
+    await until(lambda: one.journal.named("SourceLost"))
+    one.folder.mkdir()
+    put(one.folder, "a.hl7", b"1")
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert [type(told).__name__ for told in one.journal.events[:2]] == [
+        "SourceLost",
+        "SourceBack",
+    ]
+    assert one.journal.named("SourceLost")[0].code == "wire.source_away"
+
+
+async def test_a_file_wakes_the_poller(polled):
+    """Long before `every`, where the system tells what happens in a folder."""
+    one = await polled(every="1h")
+    await until(lambda: one.poller.connections())
+    put(one.folder, "a.hl7", b"1")
+    await until(lambda: (one.folder / "done/a.hl7").exists(), seconds=5)
+
+
+async def test_two_pollers_of_one_folder_never_take_the_same_file(polled):
+    """F2: two engines on two journals: a claim succeeds for one of them."""
+    first, second = Journal(), Journal()
+    second.memory.mark = first.memory.mark
+
+    async def other():
+        return "0ther000"
+
+    second.memory.mark = other
+    one = await polled(first, woken=False, every="20ms")
+    await polled(second, woken=False, every="20ms")
+    for n in range(300):
+        put(one.folder, f"{n}.hl7", b"%d" % n)
+        if n % 50 == 0:
+            await asyncio.sleep(0.05)
+    await until(lambda: len(first.taken) + len(second.taken) >= 300)
+    await until(lambda: len(os.listdir(one.folder / "done")) == 300)
+
+    assert sorted(first.contents() + second.contents()) == sorted(b"%d" % n for n in range(300))
+
+
+async def test_a_poller_that_is_held_takes_nothing(polled):
+    """Back-pressure and pause: files wait where they lie."""
+    one = await polled()
+    await until(lambda: one.poller.connections())
+    one.poller.hold()
+    put(one.folder, "a.hl7", b"1")
+    await asyncio.sleep(0.09)
+    lying = list(one.journal.taken)
+    one.poller.release()
+    await until(lambda: one.journal.taken)
+
+    assert lying == []
+
+
+async def test_a_huge_file_is_read_piece_by_piece(polled):
+    """F6: no more messages than may be owed are ever in memory."""
+    journal = Journal()
+    journal.receipt = None
+    one = await polled(journal)
+    put(one.folder, "a.hl7", b"LINES\n" + b"x" * 99 + b"\n" * 1 + (b"y" * 99 + b"\n") * 9_999)
+    await until(lambda: len(journal.owed) >= 1_024)
+    await asyncio.sleep(0.09)
+    most = len(journal.owed)
+    journal.receipt = STORED
+    for arrival in journal.owed:
+        arrival.answer(STORED)
+    await until(lambda: len(journal.taken) == 10_000)
+
+    assert most <= 1_024 + 64
