@@ -9,6 +9,7 @@ PorticoError
 ├── WireError              framing broken, no message to answer: close the connection
 │   ├── FrameTooLarge
 │   ├── FrameBroken
+│   ├── HandshakeBroken    a TLS peer that may not come in, or will not let us
 │   ├── HttpBroken         an HTTP request that is refused before its content is looked at
 │   ├── ListenFailed       a port or path cannot be opened: this channel alone is down
 │   ├── SourceAway         a place that is polled cannot be reached: it is tried again
@@ -120,6 +121,16 @@ class HttpBroken(WireError):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
+
+
+class HandshakeBroken(WireError):
+    """TLS was not agreed on. word: `untrusted`, `not_tls`, ... (tls/faults.py)."""
+
+    code = "wire.handshake_broken"
+
+    def __init__(self, word: str, text: str) -> None:
+        super().__init__(text)
+        self.word = word
 
 
 class ListenFailed(WireError):

@@ -28,6 +28,9 @@ NEAR: tuple[Network, ...] = tuple(
         "fc00::/7",
     )
 )
+ANY: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+
+ANYBODY: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 def network(text: str) -> Network:

@@ -1,10 +1,23 @@
 """What listeners and destinations ask of a TCP socket beyond what the reactor gives."""
 
+import errno
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
 _PROBES = 3
+_IN_THE_WAY = {
+    errno.EADDRINUSE: "another program listens there",
+    errno.EACCES: "ports below 1024 need a privilege that we do not have",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+}
+
+
+def in_the_way(error: BaseException) -> str:
+    """Why an address cannot be listened at, for people."""
+    number = getattr(error, "errno", None) or 0
+    return _IN_THE_WAY.get(number) or os.strerror(number)
 
 
 def probe(transport: Any, seconds: float) -> None:
@@ -22,6 +35,12 @@ def probe(transport: Any, seconds: float) -> None:
     handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, rest)
     handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
     handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+
+
+def outlet(transport: Any, drained: Callable[[], None]) -> Any:
+    """Where to write to this transport: an Outlet, or what the transport itself offers."""
+    own = getattr(transport, "outlet", None)
+    return Outlet(transport, drained) if own is None else own(drained)
 
 
 class Outlet:

@@ -12,6 +12,7 @@ from portico.events.emit import Event
 from portico.listeners.contract import Surroundings
 from portico.listeners.mllp import MLLP, MllpSource
 from portico.model.receipt import Receipt, Told
+from portico.tls.certificates import Certificates
 from portico.wire.mllp import encode
 
 # Twins are imported as `listeners.fetching`; with importmode importlib nothing adds their place.
@@ -25,6 +26,8 @@ def accepted(text: bytes) -> Receipt:
 
 class Desk:
     """Takes arrivals. Answers each at once with `ACK:` and its content, unless told not to."""
+
+    accepted = staticmethod(accepted)
 
     def __init__(self) -> None:
         self.arrivals: list[Any] = []
@@ -97,9 +100,15 @@ async def listening(reactor, desk):
     """`await listening(limit=...)`: a started listener; all are stopped at the end."""
     started = []
 
-    async def start(**options: Any):
+    async def start(certificates: Certificates | None = None, **options: Any):
         source = MllpSource.model_validate({"listen": "127.0.0.1:0", **options})
-        around = Surroundings(reactor, SystemClock(), desk.emit, Path())
+        around = Surroundings(
+            reactor,
+            SystemClock(),
+            desk.emit,
+            Path(),
+            certificates=certificates or Certificates(),
+        )
         listener = MLLP.build("adt_in", source, desk.receive, around)
         await listener.start()
         started.append(listener)
@@ -115,8 +124,8 @@ async def connect():
     """`await connect(listener)`: a Peer; all are closed at the end."""
     peers = []
 
-    async def open_one(listener: Any) -> Peer:
-        peer = Peer(*await asyncio.open_connection(*listener.address))
+    async def open_one(listener: Any, **more: Any) -> Peer:
+        peer = Peer(*await asyncio.open_connection(*listener.address, **more))
         peers.append(peer)
         return peer
 

@@ -469,6 +469,6 @@ async def test_an_idle_connection_costs_at_most_16_kib(listening):
 
 
 def test_an_unknown_option_is_an_error():
-    """`tls` is not built yet; the type says so by `not_yet`, the shape by refusing it."""
-    with pytest.raises(ValidationError, match="tls"):
-        MllpSource.model_validate({"listen": "127.0.0.1:2575", "tls": "hospital"})
+    """What the source has no word for is refused by its shape."""
+    with pytest.raises(ValidationError, match="colour"):
+        MllpSource.model_validate({"listen": "127.0.0.1:2575", "colour": "red"})

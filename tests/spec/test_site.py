@@ -52,7 +52,6 @@ def test_the_embedded_journal_may_be_named():
         ("workers: {most: 0}", "config.value", "workers.most"),
         ("providers: {sim: {type: sim}}", "site.not_yet", "providers"),
         ("plugins: transforms/plugins.yaml", "site.not_yet", "plugins"),
-        ("tls: {x: {}}", "site.not_yet", "tls"),
         ("hours: {business: {days: [mon]}}", "site.not_yet", "hours"),
         ("alarms: {to: {}}", "site.not_yet", "alarms"),
         ("jurnal: {}", "config.unknown_key", "jurnal"),

@@ -5,7 +5,8 @@ does not take its answers: what one connection can keep in memory is bounded.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from msgspec.structs import replace
@@ -20,9 +21,10 @@ from portico.events.emit import Event
 from portico.events.intake import AnswerUnsendable, FrameRefused, NoiseDiscarded
 from portico.listeners.contract import Receive
 from portico.model.receipt import Receipt
-from portico.sockets import Outlet
+from portico.sockets import outlet
 
 LOOK_AHEAD = 64  # frames of one connection that may wait for their answers
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 BARE_END_WAIT = 0.5  # seconds of silence that make an end mark of half an end mark
 
 
@@ -107,6 +109,7 @@ class Arrived:
 
     __slots__ = (
         "_connection",
+        "about",
         "connection",
         "content",
         "file",
@@ -121,6 +124,7 @@ class Arrived:
         self.content = content
         self.received = received
         self.peer = connection.peer
+        self.about = connection.about
         self.connection = connection.number
         self.file = ""
         self.receipt: Receipt | None = None
@@ -144,7 +148,9 @@ class Arrived:
 
 @implementer(IHalfCloseableProtocol)
 class Connection(StreamProtocol):
-    """One connected peer. `closing` is empty, or the word for why it will be closed."""
+    """One connected peer. `closing` is empty, or the word for why it will be closed. about:
+    what the envelope holds of it beyond its address: the `user` of its certificate.
+    """
 
     transport: Any
 
@@ -152,6 +158,7 @@ class Connection(StreamProtocol):
         self.house = house
         self.number = number
         self.peer = peer
+        self.about: Mapping[str, Any] = _NOTHING
         self.decoder = house.framing.decoder()
         self.owed: deque[Arrived] = deque()
         self.closing = ""
@@ -164,7 +171,9 @@ class Connection(StreamProtocol):
 
     def connectionMade(self) -> None:
         """Twisted: the peer is connected."""
-        self._outlet = Outlet(self.transport, self.pace)
+        self._outlet = outlet(self.transport, self.pace)
+        if user := getattr(self.transport, "user", ""):
+            self.about = {"user": user}
         self.house.opened(self)
         self.pace()
 

@@ -77,11 +77,7 @@ def _build(channel: str, source: Any, receive: Receive, around: Surroundings) ->
 
 MLLP = ListenerType(
     name="mllp",
-    summary="HL7 messages over MLLP, releases 1 and 2; we listen",
+    summary="HL7 messages over MLLP, releases 1 and 2; they connect, or we do",
     options=MllpSource,
     build=_build,
-    not_yet={
-        "address": "dialling a peer to receive comes with the TCP source",
-        "tls": "TLS comes with the TCP source",
-    },
 )

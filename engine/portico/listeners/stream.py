@@ -1,44 +1,52 @@
-"""A listener of a byte-stream protocol: one port, its connections, one sweep for all timers.
+"""A listener of a byte-stream protocol: its port or its peer, its connections, its timers.
 
-What differs between protocols is the Framing. Times are those of the last sweep, so that a
+Peers connect to us (`listen`), or we to one (`address`); either way with TLS where `tls` says
+so. What differs between protocols is the Framing. Times are those of the last sweep, so that a
 read costs no call of the clock and 5,000 idle connections cost one loop a second; a time-out
 is never early and at most two sweeps late.
 """
 
 import asyncio
-import errno
-import os
+import ssl
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
-from twisted.internet.error import CannotListenError
-from twisted.internet.protocol import ServerFactory
+from pydantic import model_validator
 
 from portico import sockets
-from portico.errors import ListenFailed
+from portico.errors import HandshakeBroken, ListenFailed, TlsInvalid
 from portico.events.emit import Event
-from portico.events.intake import ConnectionClosed, ConnectionOpened, ConnectionRefused
+from portico.events.intake import (
+    ConnectionClosed,
+    ConnectionOpened,
+    ConnectionRefused,
+    SourceUnreachable,
+)
+from portico.events.securing import HandshakeFailed
+from portico.gate import ANYBODY, NEAR, Gate, Networks
 from portico.listeners.connection import Connection, Framing
 from portico.listeners.contract import Receive, Surroundings
-from portico.gate import NEAR, Gate, Networks
-from portico.spec.fields import Address, Count, Duration, HostPort, Options, Size
+from portico.listeners.dialling import Dialling
+from portico.spec.fields import Address, Count, Duration, HostPort, Options, Size, wrong
+from portico.spec.tls import TlsField
+from portico.tls.certificates import Secured
+from portico.tls.dialling import Peer
+from portico.tls.listening import Listening
 
-_BACKLOG = 4096  # peers that may knock in the same instant, as after a restart
-_IN_THE_WAY = {
-    errno.EADDRINUSE: "another program listens there",
-    errno.EACCES: "ports below 1024 need a privilege that we do not have",
-    errno.EADDRNOTAVAIL: "this machine has no such address",
-}
+_DIAL = 10.0  # seconds for one try to reach a peer
 
 
 class StreamSource(Options):
     """Options of every stream listener. Durations in seconds, sizes in bytes.
 
-    timeout: silence within a begun message; idle: silence between messages.
+    listen: where peers connect; address: the peer to which we do, one of the two. timeout:
+    silence within a begun message; idle: silence between messages.
     """
 
-    listen: Address
+    listen: Address | None = None
+    address: Address | None = None
+    tls: TlsField = None
     allow: Networks = NEAR
     connections: Count = 100
     limit: Size = 16 << 20
@@ -46,11 +54,25 @@ class StreamSource(Options):
     idle: Duration = 3600.0
     probe: Duration = 60.0
 
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.listen is None and self.address is None:
+            hint = "or 'address', where we connect to receive"
+            raise wrong("config.missing_key", "'listen' is missing", hint)
+        if self.listen is not None and self.address is not None:
+            text = "'listen' (they connect) and 'address' (we do) exclude each other"
+            raise wrong("config.key", text)
+        return self
 
-class StreamListener(ServerFactory):
-    """One port of one channel: a Listener."""
+    @property
+    def admitted(self) -> Networks:
+        """Who may connect: anybody by default where a certificate is asked of them."""
+        proven = self.tls is not None and self.tls.clients == "required"
+        return ANYBODY if proven and "allow" not in self.model_fields_set else self.allow
 
-    noisy = False
+
+class StreamListener:
+    """The source of one channel: a Listener, and the Door of its port."""
 
     def __init__(
         self,
@@ -67,40 +89,69 @@ class StreamListener(ServerFactory):
         self.time_ns = around.clock.time_ns
         self.later = around.reactor.callLater
         self._reactor = around.reactor
+        self._certificates = around.certificates
         self.now: float = around.reactor.seconds()
         self._framing = framing
+        self._secured: Secured | None = None
         self._take(source)
         self._numbers = count(1)
         self._connections: set[Connection] = set()
         self._ripe: list[Connection] = []
-        self._port: Any = None
+        self._way: Listening | Dialling | None = None
         self._sweeper: Any = None
         self._empty: asyncio.Event | None = None  # while we stop
 
     def _take(self, source: StreamSource) -> None:
         self._source = source
         self.framing = self._framing(source)
-        self._gate = Gate(source.allow, source.connections)
+        self.gate = Gate(source.admitted, source.connections)
+        self.patience = source.timeout
         self._tick = max(0.01, min(1.0, source.timeout / 4, source.idle / 4))
 
     async def start(self) -> None:
-        """Listen. Raises ListenFailed with what is in the way."""
+        """Listen, or begin to dial. Raises ListenFailed with what is in the way."""
         self._loop = asyncio.get_running_loop()
-        where = self._source.listen
+        source = self._source
         try:
-            self._port = self._reactor.listenTCP(where.port, self, _BACKLOG, where.host)
-        except (CannotListenError, OSError) as error:
-            reason = getattr(error, "socketError", error)
-            number = getattr(reason, "errno", None) or 0
-            text = _IN_THE_WAY.get(number) or os.strerror(number)
-            raise ListenFailed(f"{where}: {text}") from error
+            self._secure(source)
+        except TlsInvalid as error:
+            raise ListenFailed(f"tls: {error}") from error
+        if source.listen is not None:
+            listening = self._way = Listening(self._reactor, self)
+            listening.open(source.listen)
+        else:
+            peer = str(source.address)
+            dialling = self._way = Dialling(
+                self._reactor,
+                self.channel,
+                self._peer,
+                lambda: self.welcome(peer),
+                lambda code, text: self.emit(SourceUnreachable(self.channel, peer, code, text)),
+            )
+            dialling.open()
         self._sweep()
+
+    def _secure(self, source: StreamSource) -> None:
+        if source.tls is None:
+            self._secured = None
+        elif source.listen is not None:
+            self._secured = self._certificates.server(source.tls)
+        else:
+            self._secured = self._certificates.client(source.tls)
+
+    def context(self) -> ssl.SSLContext | None:
+        """TLS for the next handshake, with the newest certificate; None without TLS."""
+        return None if self._secured is None else self._secured.context
+
+    def _peer(self) -> Peer:
+        assert self._source.address is not None
+        return Peer(self._source.address, self.context(), _DIAL)
 
     @property
     def address(self) -> HostPort:
         """Where it listens, with the port that the system chose for port 0."""
-        host = self._port.getHost()
-        return HostPort(host.host, host.port)
+        assert isinstance(self._way, Listening)
+        return self._way.address
 
     def connections(self) -> int:
         """How many peers are connected now."""
@@ -122,7 +173,14 @@ class StreamListener(ServerFactory):
 
     def adopt(self, source: object) -> bool:
         """Take changed options; False when the address changed. Peers that are in stay in."""
-        if not isinstance(source, type(self._source)) or source.listen != self._source.listen:
+        before = self._source
+        if not isinstance(source, type(before)):
+            return False
+        if (source.listen, source.address) != (before.listen, before.address):
+            return False
+        try:
+            self._secure(source)
+        except TlsInvalid:
             return False
         self._take(source)
         for connection in self._connections:
@@ -138,10 +196,10 @@ class StreamListener(ServerFactory):
 
     async def stop(self, grace: float) -> None:
         """Accept no more; wait up to `grace` seconds for open answers; close everything."""
-        if self._port is None:
+        if self._way is None:
             return
-        port, self._port = self._port, None
-        await port.stopListening().asFuture(self._loop)
+        way, self._way = self._way, None
+        await way.close()
         self._empty = asyncio.Event()
         for connection in tuple(self._connections):
             connection.finish("stopped")
@@ -161,14 +219,17 @@ class StreamListener(ServerFactory):
             except TimeoutError:
                 return
 
-    def buildProtocol(self, addr: Any) -> Connection | None:
-        """Twisted: a peer knocks. None closes it at once."""
-        peer = str(HostPort(addr.host, addr.port))
-        code = self._gate.refusal(addr.host, len(self._connections))
-        if code is not None:
-            self.emit(ConnectionRefused(self.channel, peer, code))
-            return None
+    def welcome(self, peer: str) -> Connection:
+        """What speaks with this peer."""
         return Connection(self, next(self._numbers), peer)
+
+    def turned_away(self, peer: str, code: str) -> None:
+        """The gate was shut for this peer."""
+        self.emit(ConnectionRefused(self.channel, peer, code))
+
+    def unproven(self, peer: str, fault: HandshakeBroken) -> None:
+        """This peer's handshake failed."""
+        self.emit(HandshakeFailed(self.channel, peer, fault.word, str(fault)))
 
     def opened(self, connection: Connection) -> None:
         """A connection is up."""
@@ -184,6 +245,8 @@ class StreamListener(ServerFactory):
                 self.channel, connection.peer, connection.closing, connection.decoder.unfinished
             )
         )
+        if isinstance(self._way, Dialling):
+            self._way.lost()
         if self._empty is not None and not self._connections:
             self._empty.set()
 

@@ -36,7 +36,7 @@ def _findings(error: ValidationError, document: Document, at: Location) -> Itera
     for line in error.errors(include_url=False):
         code, text, hint = _words(line)
         place = document.known((*at, *line["loc"]))
-        if code == "config.missing_key":
+        if code == "config.missing_key" and line["loc"]:
             place = (*place, line["loc"][-1])
         if isinstance(line["input"], Expanded):
             if "${env:" in line["input"]:

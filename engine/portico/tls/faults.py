@@ -1,0 +1,49 @@
+"""Why a handshake failed, in a word that never changes and a sentence of our own."""
+
+import ssl
+
+from portico.errors import HandshakeBroken
+
+_TEXTS = {
+    "no_certificate": "the peer showed no certificate, and must",
+    "untrusted": "the peer's certificate does not come from what 'trust' names",
+    "expired": "the peer's certificate has ended, or has not begun",
+    "wrong_name": "the peer's certificate has none of the names wanted",
+    "wrong_pin": "the peer's key is none of those that are pinned",
+    "not_tls": "the peer does not speak TLS",
+    "old_version": "the peer's newest TLS version is older than 'floor'",
+    "no_suite": "the peer has no suite of BCP 195",
+    "refused": "the peer refused us, perhaps our certificate or our TLS version",
+    "timeout": "the handshake was not done in time",
+    "closed": "the peer hung up before the handshake was done",
+    "broken": "the peer broke the rules of TLS",
+}
+_REASONS = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "no_certificate",
+    "CERTIFICATE_VERIFY_FAILED": "untrusted",
+    "WRONG_VERSION_NUMBER": "not_tls",
+    "HTTP_REQUEST": "not_tls",
+    "UNSUPPORTED_PROTOCOL": "old_version",
+    "VERSION_TOO_LOW": "old_version",
+    "NO_PROTOCOLS_AVAILABLE": "old_version",
+    "NO_SHARED_CIPHER": "no_suite",
+}
+# X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED; _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH.
+_VERIFY_CODES = {9: "expired", 10: "expired", 62: "wrong_name", 64: "wrong_name"}
+
+
+def fault(word: str) -> HandshakeBroken:
+    """The error of that word."""
+    return HandshakeBroken(word, _TEXTS[word])
+
+
+def of(error: ssl.SSLError) -> HandshakeBroken:
+    """What OpenSSL, or our own look at pins and names, says of this handshake."""
+    if own := getattr(error, "word", ""):
+        return fault(own)
+    reason = error.reason or ""
+    if "ALERT" in reason:
+        return fault("refused")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return fault(_VERIFY_CODES.get(error.verify_code, "untrusted"))
+    return fault(_REASONS.get(reason, "broken"))
