@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from portico.agents import sources
-from portico.check import contents, references
+from portico.check import addresses, answering, contents, references
 from portico.check.codes import UNREAD
 from portico.check.draft import Draft
 from portico.check.pipeline import Pipeline, Stage
@@ -12,14 +12,11 @@ from portico.check.securing import misfits
 from portico.check.transforms import Complaint, Transforms, lacking
 from portico.errors import ConfigError, PathInvalid, SecretMissing
 from portico.spec.document import Document, Location
-from portico.spec.fields import HostPort
 from portico.spec.finding import Finding, errors
 from portico.spec.rules import GROUP
 from portico.spec.secrets import Secret
 from portico.spec.site import JOURNAL
 from portico.steps.contract import Build, StepType
-
-_ANY = ("0.0.0.0", "::", "*")  # noqa: S104 -- compared with, never listened on
 
 
 def findings(draft: Draft) -> Iterator[Finding]:
@@ -28,37 +25,19 @@ def findings(draft: Draft) -> Iterator[Finding]:
     When a file could not be read as YAML nobody knows what it would have named, so nothing is
     then said to be missing. What is merely unused is said of a site without errors.
     """
-    found = [*_addresses(draft), *_secrets(draft), *_code(draft), *contents.misfits(draft)]
+    found = [
+        *addresses.misfits(draft),
+        *_secrets(draft),
+        *_code(draft),
+        *contents.misfits(draft),
+    ]
     found += misfits(draft)
     if not any(each.code in UNREAD for each in draft.findings):
         found += references.dangling(draft)
+        found += answering.misfits(draft)
     if not errors((*draft.findings, *found)):
         found += references.unused(draft)
     yield from found
-
-
-def _addresses(draft: Draft) -> Iterator[Finding]:
-    """Two listeners of one address: only the first to start would open it."""
-    taken: list[tuple[HostPort, str]] = [
-        (draft.config.api.listen, "the API"),
-        (draft.config.metrics.listen, "the metrics"),
-    ]
-    for name, channel in draft.channels.items():
-        listen = getattr(channel.source.options, "listen", None)
-        if not isinstance(listen, HostPort) or not listen.port:
-            continue
-        document = draft.named["channel", name]
-        for other, owner in taken:
-            if _meet(listen, other):
-                text = f"{listen} is taken by {owner}"
-                at = ("source", "listen")
-                yield document.finding(at, "site.same_address", text, "choose another port")
-        taken.append((listen, f"channel {name!r}"))
-
-
-def _meet(one: HostPort, other: HostPort) -> bool:
-    same_host = one.host == other.host or one.host in _ANY or other.host in _ANY
-    return one.port == other.port and same_host
 
 
 def _secrets(draft: Draft) -> Iterator[Finding]:

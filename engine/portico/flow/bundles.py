@@ -19,13 +19,14 @@ from portico.policy.answer import BatchRules
 class Part:
     """One message of a bundle: an Arrival whose answer becomes a part of the whole's."""
 
-    __slots__ = ("_bundle", "connection", "content", "file", "first", "peer", "received")
+    __slots__ = ("_bundle", "about", "connection", "content", "file", "first", "peer", "received")
 
     def __init__(self, bundle: "Bundle", content: bytes, arrival: Arrival) -> None:
         self._bundle = bundle
         self.content = content
         self.peer, self.received = arrival.peer, arrival.received
         self.file, self.connection = arrival.file, arrival.connection
+        self.about = arrival.about
         self.first: tuple[bytes, ...] = ()
 
     def answer(self, receipt: Receipt) -> None:

@@ -23,7 +23,8 @@ class Arrival(Protocol):
 
     content: the bytes inside the frame, bit for bit. peer: `host:port` or a user's name.
     received: nanoseconds since 1970 UTC. file: name of a file source, else empty.
-    connection: a number that differs between connections of one listener.
+    connection: a number that differs between connections of one listener. about: further
+    words of the envelope (`header`, `query`, `user`), for most sources none.
     """
 
     content: bytes
@@ -31,6 +32,7 @@ class Arrival(Protocol):
     received: int
     file: str
     connection: int
+    about: Mapping[str, Any]
 
     def answer(self, receipt: Receipt) -> None:
         """Tell the sender. Called exactly once; harmless when the sender has gone."""
@@ -145,7 +147,7 @@ class Fetching(Protocol):
 class Surroundings:
     """What a listener may use of the world. reactor: Twisted's; root: the site's folder;
     environ: where secrets are looked up; certificates: TLS contexts; fetching: for sources
-    that fetch."""
+    that fetch; shared: what the listeners of one engine have in common, by their own names."""
 
     reactor: Any
     clock: Clock
@@ -154,6 +156,7 @@ class Surroundings:
     environ: Mapping[str, str] = field(default_factory=dict)
     certificates: Certificates = field(default_factory=Certificates)
     fetching: Fetching | None = None
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

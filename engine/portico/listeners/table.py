@@ -2,17 +2,16 @@
 
 LISTENERS: dict[str, str] = {
     "folder": "portico.listeners.folder:FOLDER",
+    "https": "portico.listeners.https:HTTPS",
     "mllp": "portico.listeners.mllp:MLLP",
 }
 
 # Known to the language, not built yet: `check` says so instead of "unknown type".
 PLANNED: tuple[str, ...] = (
     "tcp",
-    "https",
     "soap",
     "sftp",
     "sftp-server",
     "ftp",
-    "folder",
     "schedule",
 )

@@ -3,6 +3,7 @@
 Source: HL7 v2.5.1 chapter 2.15.9 (MSH); SITE reference, `channel` (`order_by`, `duplicates`).
 """
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -17,6 +18,7 @@ from portico.language.context import Context
 from portico.language.order import Beside
 from portico.language.place import Hl7Place, Place
 
+NOTHING: Mapping[str, Any] = {}
 PATIENT = Hl7Place("PID-3.1")
 _SEARCHED = 200  # characters of a field that search knows; an index entry ends at 2.7 kB
 
@@ -30,7 +32,8 @@ class Rules(Struct, frozen=True):
     places, the first valued one counts; beside: the message's other keys. repeat_by: places
     whose values together name a message, None when repeats are processed like any other;
     standard_repeat: they are MSH-3, MSH-4 and MSH-10, which are read without a path.
-    on_charset_error: `refuse`, `replace` or the character set to fall back to.
+    on_charset_error: `refuse`, `replace` or the character set to fall back to. idempotency:
+    the header, in lower case, whose value names a request instead.
     """
 
     origin: str
@@ -41,6 +44,7 @@ class Rules(Struct, frozen=True):
     repeat_by: tuple[Place, ...] | None = None
     standard_repeat: bool = False
     beside: Beside | None = None
+    idempotency: str = ""
 
 
 class Routed(Struct, frozen=True):
@@ -61,26 +65,37 @@ class Routed(Struct, frozen=True):
     fault: MessageError | None = None
 
 
-def route(rules: Rules, content: bytes, peer: str, connection: int) -> Routed:
-    """Read a content by a channel's rules. Never raises: what is wrong is in `fault`."""
+def route(
+    rules: Rules, content: bytes, peer: str, connection: int, about: Mapping[str, Any] = NOTHING
+) -> Routed:
+    """Read a content by a channel's rules. Never raises: what is wrong is in `fault`.
+
+    about: further words of the envelope.
+    """
     try:
         kind = rules.content.seen(content)
         if kind.type == "hl7":
-            return _route_hl7(rules, content, peer, connection)
+            return _route_hl7(rules, content, peer, connection, about)
         view = open_content(kind, content, rules.charset, rules.on_charset_error)
-        return _route_other(rules, view, peer, connection)
+        return _route_other(rules, view, peer, connection, about)
     except MessageError as fault:
         return Routed(fault=fault)
 
 
 def envelope(
-    routed: Routed, origin: str, received: int, peer: str, size: int
+    routed: Routed,
+    origin: str,
+    received: int,
+    peer: str,
+    size: int,
+    about: Mapping[str, Any] = NOTHING,
 ) -> dict[str, Any]:
     """The words that places and conditions know about a Signal."""
     noun, _, name = origin.rpartition("signal:")
     word = {"signal": name} if noun == "" and name != origin else {"channel": origin}
     return {
         **word,
+        **about,
         "type": routed.type,
         "peer": peer,
         "file": peer.rpartition("/")[2] if "/" in peer else "",
@@ -95,7 +110,9 @@ def changed(envelope: dict[str, Any]) -> dict[str, Any]:
     return {**envelope, "flags": (*envelope["flags"], "changed")}
 
 
-def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Routed:
+def _route_hl7(
+    rules: Rules, content: bytes, peer: str, connection: int, about: Mapping[str, Any]
+) -> Routed:
     view = MessageView(content, rules.charset, rules.on_charset_error)
     header = view.header
     control_id, sender = header.control_id[:_SEARCHED].decode("latin-1"), _sender(header)
@@ -106,15 +123,14 @@ def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Rout
         if rules.order_by[0] == PATIENT and isinstance(patient, str):
             order_key = patient
         else:
-            context = Context(
-                view, {"channel": rules.origin, "type": header.type, "peer": peer}
-            )
+            words = {"channel": rules.origin, "type": header.type, "peer": peer, **about}
+            context = Context(view, words)
             order_key = _order_key(rules, context, sender, connection)
         if rules.beside is not None and _meets(rules.beside, header.type):
-            words = {"channel": rules.origin, "type": header.type, "peer": peer}
+            words = {"channel": rules.origin, "type": header.type, "peer": peer, **about}
             context = Context(view, words)
             order_key = order.widened(order_key, rules.beside, header.type, context)
-        repeat_key = _repeat_key(rules, view, header)
+        repeat_key = _repeat_key(rules, view, header, about)
     except MessageError as fault:
         return Routed(header.type, control_id, sender, header=header, view=view, fault=fault)
     return Routed(
@@ -130,17 +146,20 @@ def _route_hl7(rules: Rules, content: bytes, peer: str, connection: int) -> Rout
     )
 
 
-def _route_other(rules: Rules, view: View, peer: str, connection: int) -> Routed:
+def _route_other(
+    rules: Rules, view: View, peer: str, connection: int, about: Mapping[str, Any]
+) -> Routed:
     """Read at the door: what is not JSON, XML or CSV is refused there, as bad HL7 is."""
     kind = view.check() if isinstance(view, PointView) else "application/octet-stream"
-    context = Context(view, {"channel": rules.origin, "type": kind, "peer": peer})
+    words = {"channel": rules.origin, "type": kind, "peer": peer, **about}
+    context = Context(view, words)
     order_key = _order_key(rules, context, peer.rpartition(":")[0], connection)
     if rules.beside is not None and rules.beside.places:
         order_key = order.widened(order_key, rules.beside, "", context)
     return Routed(
         kind,
         order_key=order_key,
-        repeat_key=_repeat_key(rules, view, None),
+        repeat_key=_repeat_key(rules, view, None, about),
         view=view,
     )
 
@@ -192,17 +211,21 @@ def _order_key(rules: Rules, context: Context, sender: str, connection: int) -> 
     return str(context.envelope.get("peer", "")).rpartition(":")[0]
 
 
-def _repeat_key(rules: Rules, view: View, header: Header | None) -> int:
+def _repeat_key(
+    rules: Rules, view: View, header: Header | None, about: Mapping[str, Any]
+) -> int:
     """64 bits of BLAKE2 over the channel and the values; 0: repeats are not looked for."""
     if rules.repeat_by is None:
         return 0
+    if about and (said := about.get("header", NOTHING).get(rules.idempotency)):
+        return repeat_key_of(rules.origin, f"{rules.idempotency}\x1f{said}")
     if rules.standard_repeat:
         if header is None or not header.control_id:
             return 0
         parts = (header.sending_application, header.sending_facility, header.control_id)
         named = b"\x1f".join(parts)
     else:
-        context = Context(view, {"channel": rules.origin})
+        context = Context(view, {"channel": rules.origin, **about})
         values = [place.text(context) for place in rules.repeat_by]
         if not any(isinstance(value, str) for value in values):
             return 0

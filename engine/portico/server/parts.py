@@ -72,6 +72,7 @@ class House:
     outboxes: dict[str, Outbox] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     books: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    shared: dict[str, Any] = field(default_factory=dict)
     wishes: dict[tuple[str, str], Wish] = field(default_factory=dict)
     orphans: set[str] = field(default_factory=set)
     shut: set[str] = field(default_factory=set)
@@ -224,7 +225,14 @@ class House:
     def _listener_builder(self, taken: Intake) -> Callable[[Origin], Listener]:
         base, root = self.base, self.site.root
         around = inbound.Surroundings(
-            base.reactor, base.clock, base.emit, root, base.environ, base.certificates, fetching=self._fetching(taken)
+            base.reactor,
+            base.clock,
+            base.emit,
+            root,
+            base.environ,
+            base.certificates,
+            shared=self.shared,
+            fetching=self._fetching(taken),
         )
 
         def build(origin: Origin) -> Listener:
