@@ -105,6 +105,12 @@ class Dispatcher:
         else:
             self._cursor = seq
 
+    def expect(self, seq: int) -> None:
+        """A person is about to release the Signal at this place: `resume` brings it, nothing
+        else does."""
+        if seq > self._cursor:
+            self._aside.add(seq)
+
     def resume(self, run: Run) -> None:
         """A Signal that was set aside is to run after all, now and out of turn."""
         if not self._paused:

@@ -24,6 +24,8 @@ from portico.policy import answer, repeats, routing
 from portico.policy.repeats import Kinship
 from portico.policy.routing import Routed, Rules
 
+REPLAY = "replay"  # the flag of a Signal that a person made of another
+
 
 @dataclass(frozen=True, slots=True)
 class Recaller:
@@ -44,7 +46,7 @@ class Recaller:
         if policy is not None and (end := self._end(recovered, kin, policy.duplicates.changed)):
             self.writer.conclude(end)
             return None
-        routed, envelope, agents = self._read(signal, policy)
+        routed, envelope, agents = self.read(signal, policy)
         if kin is Kinship.CHANGED:
             envelope = routing.changed(envelope)
             agents = self._matching(routed, envelope)
@@ -130,7 +132,7 @@ class Recaller:
             order_key=key,
             parent=parent.id,
         )
-        routed, envelope, agents = self._read(drafted, None)
+        routed, envelope, agents = self.read(drafted, None)
         signal = replace(
             drafted,
             type=routed.type,
@@ -140,9 +142,10 @@ class Recaller:
         )
         return Emitted(self, signal, agents, envelope)
 
-    def _read(
+    def read(
         self, signal: Signal, policy: Policy | None
     ) -> tuple[Routed, dict[str, Any], set[str]]:
+        """What its content says, its envelope, and the agents that answer it."""
         rules = policy.rules if policy else Rules(signal.origin, AUTO)
         routed = routing.route(rules, signal.content, signal.peer, 0)
         envelope = routing.envelope(
@@ -175,7 +178,7 @@ def _kinship(recovered: Recovered, policy: Policy | None) -> Kinship:
 class Emitted:
     """An emitted Signal between its session's commit and its run (journal Pending)."""
 
-    __slots__ = ("_agents", "_envelope", "_recaller", "known", "signal")
+    __slots__ = ("_recaller", "agents", "envelope", "known", "signal")
 
     def __init__(
         self,
@@ -187,13 +190,13 @@ class Emitted:
         self._recaller = recaller
         self.signal = signal
         self.known: tuple[Earlier, ...] = ()
-        self._agents = agents
-        self._envelope = envelope
+        self.agents = agents
+        self.envelope = envelope
 
     def stored(self, seq: int, earlier: tuple[Earlier, ...]) -> None:
         """It is durable: run it."""
-        if self._agents:
-            self._recaller.dispatch.offer(Run(self.signal, seq, self._agents, self._envelope))
+        if self.agents:
+            self._recaller.dispatch.offer(Run(self.signal, seq, self.agents, self.envelope))
 
     def failed(self, error: JournalError) -> None:
         """Never called: it is stored with its session or not at all."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from portico.ids import SignalId
-from portico.journal import columns, statements
-from portico.journal.contract import Conclusion, Earlier, Mark, Owed, ParkedRow, Pending
+from portico.journal import acts, columns, statements
+from portico.journal.contract import Act, Conclusion, Earlier, Mark, Owed, ParkedRow, Pending
 from portico.journal.pipeline import Rows
 from portico.model.signal import Signal
 from portico.model.states import DeliveryState, SignalState
@@ -28,12 +28,13 @@ class Batch:
     arrived: list[Pending] = field(default_factory=list)
     conclusions: list[Conclusion] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
     books: Books = field(default_factory=Counter)
 
     @property
     def size(self) -> int:
         """How many items it stores."""
-        return len(self.arrived) + len(self.conclusions) + len(self.marks)
+        return len(self.arrived) + len(self.conclusions) + len(self.marks) + len(self.acts)
 
     def statements(self, lease: str, epoch: int, window: SignalId) -> list[Statement]:
         """All of it, fence first. window: ids from here on count as repeats."""
@@ -56,6 +57,8 @@ class Batch:
             out.append((statements.MARK, self._marks()))
         if parked := self._parked():
             out.append((statements.PARK, _park_columns(parked)))
+        if self.acts:
+            out.append((acts.ACT, self._acts(seq + len(inbound))))
         out.append((statements.TALLY, self._tally()))
         out.append((statements.NEXT, []))
         return out
@@ -101,12 +104,27 @@ class Batch:
                 mark.stored()
             except Exception as fault:  # noqa: BLE001
                 faults.append(fault)
+        for act in self.acts:
+            try:
+                act.stored(seq)
+            except Exception as fault:  # noqa: BLE001
+                faults.append(fault)
+            seq += acts.added((act,))
         return faults
 
     def inbound(self) -> list[Pending]:
-        """What arrived, then what the sessions of this batch emit."""
+        """What arrived, then what the sessions of this batch emit, then what people made."""
         emitted = [p for conclusion in self.conclusions for p in conclusion.emitted]
+        if self.acts:
+            emitted += [p for act in self.acts for p in act.arrived]
         return self.arrived + emitted if emitted else self.arrived
+
+    def _acts(self, seq: int) -> list[bytes]:
+        """seq: the first place behind the new Signals."""
+        for key, n in acts.books(self.acts):
+            self.books[key] += n
+        seq += sum(len(conclusion.owed) for conclusion in self.conclusions)
+        return acts.parameters(self.acts, self.number << SEQ_SHIFT, seq)
 
     def _accepts(self, inbound: list[Pending], seq: int) -> list[bytes]:
         books = self.books

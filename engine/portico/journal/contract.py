@@ -134,6 +134,80 @@ class Mark(Struct, frozen=True):
     parked: ParkedRow | None = None
 
 
+class ActRow(Struct, frozen=True, gc=False):
+    """What a person did to a message, as it is kept (table `act`).
+
+    what: `release discard edit resend replay`. kind `signal` (number: its session, 0 for all)
+    or `delivery`. tries: of a Delivery until then. other: the Signal that came of it.
+    """
+
+    signal: SignalId
+    kind: str
+    number: int
+    what: str
+    who: str
+    at: int
+    reason: str = ""
+    tries: int = 0
+    other: SignalId | None = None
+    job: bytes | None = None
+
+
+class Requeued(Struct, frozen=True, gc=False):
+    """A parked Delivery that goes back to its place in its destination's queue."""
+
+    signal: SignalId
+    number: int
+    destination: str
+    seq: int
+    lane: str
+    tries: int
+
+
+class Added(Struct, frozen=True, gc=False):
+    """A Delivery that a person adds to a Signal. seq: its place; None: the end."""
+
+    signal: SignalId
+    owed: Owed
+    seq: int | None = None
+
+
+class JobRow(Struct, frozen=True, gc=False):
+    """A replay of many Signals as it is now. state: `running done cancelled failed`."""
+
+    id: bytes
+    at: int
+    who: str
+    query: str
+    state: str
+    total: int
+    made: int = 0
+    skipped: int = 0
+    cursor: SignalId | None = None
+    note: str = ""
+
+
+class Act(Struct, frozen=True):
+    """A person's act, all of it in one transaction.
+
+    freed: parked rows that go, (signal, kind, number); if one is gone already, nothing of this
+    act is stored. waits: Signals that wait again, (seq, signal, origin). arrived: new Signals,
+    counted as such. books: all other changes. stored: called with the place of the first
+    Delivery that was added at the end. failed: nobody knows that it is stored.
+    """
+
+    rows: tuple[ActRow, ...]
+    stored: Callable[[int], None]
+    failed: Callable[[JournalError], None]
+    freed: tuple[tuple[SignalId, str, int], ...] = ()
+    waits: tuple[tuple[int, SignalId, str], ...] = ()
+    queued: tuple[Requeued, ...] = ()
+    added: tuple[Added, ...] = ()
+    arrived: tuple[Pending, ...] = ()
+    books: tuple[tuple[str, str, str, int], ...] = ()
+    jobs: tuple[JobRow, ...] = ()
+
+
 class Writer(Protocol):
     """The writing side, as flow sees it."""
 
@@ -149,11 +223,16 @@ class Writer(Protocol):
         """Make an attempt's end durable. urgent: a lane waits for it, so do not linger."""
         ...
 
+    def act(self, act: Act) -> None:
+        """Make a person's act durable. Fails it at once while the journal is down."""
+        ...
+
 
 class Recovered(Struct, frozen=True):
     """A waiting Signal read back. agents: those that have concluded it; verdicts: theirs, each
-    once. deliveries: how many it has had. earlier: journaled before it with the same repeat
-    key, newest first.
+    once; sessions that a person released do not count. deliveries: how many it has had, and
+    sessions in all. earlier: journaled before it with the same repeat key, newest first; none
+    when a person released it.
     """
 
     seq: int
@@ -162,3 +241,4 @@ class Recovered(Struct, frozen=True):
     deliveries: int
     earlier: tuple[Earlier, ...]
     verdicts: tuple[str, ...] = ()
+    sessions: int = 0

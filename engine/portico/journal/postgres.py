@@ -14,7 +14,7 @@ from uuid import UUID
 from portico.clock import Clock, moment
 from portico.errors import JournalError, JournalFenced, JournalUnavailable, JournalUnclear
 from portico.ids import SignalId
-from portico.journal import connect, lease, migrate, partitions, statements
+from portico.journal import acts, connect, lease, migrate, partitions, statements
 from portico.journal.connect import Connection
 from portico.journal.contract import Earlier
 from portico.journal.desk import Desk
@@ -179,7 +179,7 @@ class Journal:
                 raise JournalFenced("another engine has taken this journal's lease")
             self._lease, flushed = renewed
             number = (await connect.run(connection, statements.HOT[statements.NEXT]))[0][0]
-            for name, statement in statements.HOT.items():
+            for name, statement in (*statements.HOT.items(), (acts.ACT, acts.STATEMENT)):
                 await connect.run(connection, f'prepare "{name}" as {statement}')
         except JournalError:
             await connection.close()

@@ -44,9 +44,9 @@ class Reader:
         window_ms: repeats count from this time on, milliseconds since 1970 UTC.
         """
         rows = await self._rows("waiting", (after, limit))
-        keyed = [row[1] for row in rows if row[12]]
+        keyed = [row[1] for row in rows if row[12] and not row[19]]
         earlier = await self.earlier(keyed, window_ms) if keyed else {}
-        return [_recovered(row, earlier.get(row[1].bytes, ())) for row in rows]
+        return [recovered(row, earlier.get(row[1].bytes, ())) for row in rows]
 
     async def earlier(
         self, signals: list[UUID], window_ms: int
@@ -62,14 +62,15 @@ class Reader:
     async def queued(self, destination: str, after: int, limit: int) -> list[Delivery]:
         """A destination's queue after this place, in order, with its bytes."""
         rows = await self._rows("queued", (destination, after, limit))
-        return [_delivery(destination, row) for row in rows]
+        return [delivery_of(destination, row) for row in rows]
 
     async def queued_in_lane(
         self, destination: str, lane: str, first: int, last: int, limit: int
     ) -> list[Delivery]:
-        """The same for one lane, both places included."""
-        rows = await self._rows("queued_in_lane", (destination, lane, first, last, limit))
-        return [_delivery(destination, row) for row in rows]
+        """The same for one lane, barriers across it too, both places included."""
+        asked = (destination, first, last, lane, lane, limit)
+        rows = await self._rows("queued_in_lane", asked)
+        return [delivery_of(destination, row) for row in rows]
 
     async def held_lanes(self, destination: str) -> frozenset[str]:
         """Lanes that wait for a person."""
@@ -87,11 +88,13 @@ class Reader:
         rows = await self._rows("state", (UUID(bytes=signal), delivered))
         if not rows:
             return SignalState.DISCARDED
-        waits, parked, verdicts, ended, owes = rows[0]
+        waits, parked, verdicts, ended, owes, given_up = rows[0]
         if waits:
             return SignalState.WAITING
         if parked:
             return SignalState.PARKED
+        if given_up:
+            return SignalState.DISCARDED
         if owes:
             return SignalState.WAITING
         if ended:
@@ -140,6 +143,10 @@ class Reader:
         if connection is not None:
             await connection.close()
 
+    async def rows(self, name: str, params: tuple[Any, ...]) -> list[TupleRow]:
+        """What a statement of `statements.READ` gives."""
+        return await self._rows(name, params)
+
     async def _rows(self, name: str, params: tuple[Any, ...]) -> list[TupleRow]:
         async with self._lock:
             if self._connection is None or self._connection.closed:
@@ -154,11 +161,12 @@ class Reader:
                 raise
 
 
-def _recovered(row: TupleRow, earlier: tuple[Earlier, ...]) -> Recovered:
+def recovered(row: TupleRow, earlier: tuple[Earlier, ...]) -> Recovered:
+    """A row of "waiting"."""
     signal = Signal(
         SignalId(row[1].bytes),
         row[2],
-        _nanoseconds(row[3]),
+        nanoseconds(row[3]),
         row[4],
         row[5],
         row[6],
@@ -171,10 +179,11 @@ def _recovered(row: TupleRow, earlier: tuple[Earlier, ...]) -> Recovered:
         tuple(row[13].split()),
         SignalId(row[14].bytes) if row[14] else None,
     )
-    return Recovered(row[0], signal, tuple(row[15]), row[16], earlier, tuple(row[17]))
+    return Recovered(row[0], signal, tuple(row[15]), row[16], earlier, tuple(row[17]), row[18])
 
 
-def _delivery(destination: str, row: TupleRow) -> Delivery:
+def delivery_of(destination: str, row: TupleRow) -> Delivery:
+    """A row of "queued"."""
     return Delivery(
         SignalId(row[1].bytes),
         row[2],
@@ -184,10 +193,13 @@ def _delivery(destination: str, row: TupleRow) -> Delivery:
         row[4],
         row[5],
         row[6],
-        _nanoseconds(row[7]),
+        nanoseconds(row[7]),
         row[8],
+        row[9],
+        nanoseconds(row[10]) if row[10] else 0,
     )
 
 
-def _nanoseconds(moment: datetime) -> int:
+def nanoseconds(moment: datetime) -> int:
+    """Since 1970 UTC."""
     return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000

@@ -19,6 +19,7 @@ from portico.ids import SignalId, floor_at
 from portico.journal import found
 from portico.journal.found import Book, Books, Page, Query, Record, Row
 from portico.journal.tables import (
+    act,
     attempt,
     body,
     delivery,
@@ -77,6 +78,10 @@ class Search:
         """What the journal counts by channel and by destination, in one snapshot."""
         return await self._run(_books)
 
+    async def ask(self, read: Callable[[sa.Connection], T]) -> T:
+        """What a read of another module of this room gives."""
+        return await self._run(read)
+
     async def reach(self) -> None:
         """Return when the database answers; whether it holds a journal is not asked."""
         await self._run(lambda db: db.execute(sa.text("select 1")).one())
@@ -130,6 +135,12 @@ def select_signals(query: Query, page: Page) -> sa.Select[Any]:
     return sa.select(cut, _state(cut).label("state")).order_by(cut.c.id.desc())
 
 
+def filtered(query: Query) -> list[sa.ColumnElement[bool]]:
+    """What a Signal must fulfil to be found."""
+    clauses = _clauses(query, Page())
+    return [*clauses, _in_state(query.state)] if query.state else clauses
+
+
 def _clauses(query: Query, page: Page) -> list[sa.ColumnElement[bool]]:
     clauses: list[sa.ColumnElement[bool]] = []
     for column, value in (
@@ -166,17 +177,24 @@ def _like(pattern: str) -> str:
 
 
 def _state(of: sa.FromClause) -> sa.ColumnElement[str]:
-    """What state a Signal is in: by the narrow tables, then by its sessions' verdicts."""
+    """What state a Signal is in: by the narrow tables, by what people did, then by its
+    sessions' verdicts."""
     waits = _one_in(waiting, waiting.c.origin == of.c.origin, waiting.c.seq == of.c.seq)
     is_parked = _one_in(parked, parked.c.signal == of.c.id, parked.c.kind == "signal")
     rank = sa.case({v: n for n, v in enumerate(_VERDICTS)}, value=session.c.verdict)
-    least = sa.select(sa.func.min(rank)).where(session.c.signal == of.c.id).scalar_subquery()
+    mine = act.c.signal == session.c.signal, act.c.number == session.c.number
+    released = _one_in(act, *mine, act.c.kind == "signal", act.c.what == "release")
+    counts = session.c.signal == of.c.id, sa.not_(released)
+    least = sa.select(sa.func.min(rank)).where(*counts).scalar_subquery()
+    given_up = act.c.kind == "signal", act.c.what.in_(("discard", "edit"))
+    discarded = _one_in(act, act.c.signal == of.c.id, *given_up)
     ends = {n: sa.literal(end) for n, end in enumerate(_ENDS)}
     return sa.case(
         (of.c.ended == "unmatched", sa.literal("filtered")),
         (of.c.ended != "", sa.literal("refused")),
         (waits, sa.literal("waiting")),
         (is_parked, sa.literal("parked")),
+        (discarded, sa.literal("discarded")),
         else_=sa.case(ends, value=least, else_=sa.literal("done")),
     )
 

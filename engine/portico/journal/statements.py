@@ -101,18 +101,104 @@ HOT: dict[str, str] = {
     NEXT: "select nextval('flush_number')",
 }
 
-READ: dict[str, str] = {
-    # Signals that wait, in the journal's order, with the sessions they have had.
-    "waiting": """
-        select w.seq, s.id, s.origin, s.received, b.content, s.sha256, s.peer, s.type,
+# A session that a person released does not count: its agent runs again.
+_COUNTS = """not exists (
+                select from act x where x.signal = e.signal and x.what = 'release'
+                    and x.kind = 'signal' and x.number = e.number
+            ) and not exists (
+                select from parked p where p.signal = e.signal and p.kind = 'signal'
+                    and p.number = e.number and w.released
+            )"""
+_WAITING = """w.seq, s.id, s.origin, s.received, b.content, s.sha256, s.peer, s.type,
             s.control_id, s.sender, s.patient, s.order_key, s.repeat_key, s.flags, s.parent,
-            array(select agent from session e where e.signal = s.id),
+            array(select agent from session e where e.signal = s.id and {counts}),
             (select count(*) from delivery d where d.signal = s.id),
-            array(select distinct verdict from session e where e.signal = s.id)
-        from (select seq, signal from waiting where seq > %s order by seq limit %s) w
+            array(select distinct verdict from session e
+                where e.signal = s.id and {counts}),
+            (select count(*) from session e where e.signal = s.id),
+            w.released or exists (
+                select from act x where x.signal = s.id and x.what = 'release'
+                    and x.kind = 'signal'
+            )"""
+# The tries of a Delivery before a person released it for the last time, and when it failed
+# first after that: asked only of what has failed.
+_FAILING = """
+            case when q.tries > 0 then (select coalesce(max(x.tries), 0) from act x
+                where x.signal = q.signal and x.kind = 'delivery' and x.number = q.number
+                    and x.what = 'release') else 0 end,
+            case when q.tries > 0 then (select min(a.at) from attempt a
+                where a.signal = q.signal and a.number = q.number and a.try > (
+                    select coalesce(max(x.tries), 0) from act x
+                    where x.signal = q.signal and x.kind = 'delivery'
+                        and x.number = q.number and x.what = 'release')) end"""
+
+_READ: dict[str, str] = {
+    # Signals that wait, in the journal's order, with the sessions they have had; those that a
+    # person released do not count.
+    "waiting": """
+        select {waiting}
+        from (
+            select seq, signal, false as released from waiting
+            where seq > %s order by seq limit %s
+        ) w
         join signal s on s.id = w.signal
         join body b on b.signal = w.signal and b.part = 0
         order by w.seq
+        """,
+    # Parked Signals in the same form, as they will be once they are released.
+    "parked_signals": """
+        select {waiting}
+        from (
+            select distinct seq, signal, true as released from parked
+            where kind = 'signal' and signal = any(%s)
+        ) w
+        join signal s on s.id = w.signal
+        join body b on b.signal = w.signal and b.part = 0
+        order by w.seq
+        """,
+    # Parked Deliveries with the bytes to send, as "queued" gives them; then the destination.
+    "parked_deliveries": """
+        select q.seq, q.signal, q.number, q.lane, b.content, d.control_id, d.file, s.received,
+            q.tries, {failing}, q.name
+        from parked q
+        join delivery d on d.signal = q.signal and d.number = q.number
+        join body b on b.signal = q.signal and b.part = d.part
+        join signal s on s.id = q.signal
+        where q.kind = 'delivery' and q.signal = any(%s)
+        order by q.seq
+        """,
+    # All parked rows of these Signals; of each, whether its Signal still waits.
+    "parked_rows": """
+        select p.signal, p.kind, p.number, p.seq, p.name, p.agent, p.lane, p.hold, p.code,
+            p.tries, exists (
+                select from signal s join waiting w on w.seq = s.seq where s.id = p.signal
+            )
+        from parked p where p.signal = any(%s) order by p.seq, p.number
+        """,
+    # Holds: (kind, name, agent, lane, signal) of what is parked and keeps its lane.
+    "holds": "select kind, name, agent, lane, signal, number from parked where hold",
+    # What a Signal's Deliveries sent.
+    "sent": """
+        select d.number, d.session, d.destination, d.lane, d.part, d.control_id, d.file,
+            b.content
+        from delivery d join body b on b.signal = d.signal and b.part = d.part
+        where d.signal = %s order by d.number
+        """,
+    # Signals of any state with their bytes, in the form of "waiting"; then who decided them.
+    "originals": """
+        select {waiting}, (select json_agg(json_build_array(e.agent, e.version)) from session e
+            where e.signal = s.id and e.agent <> '')
+        from (
+            select seq, id as signal, false as released from signal where id = any(%s)
+        ) w
+        join signal s on s.id = w.signal
+        join body b on b.signal = w.signal and b.part = 0
+        order by s.id
+        """,
+    # Jobs that have not ended.
+    "jobs": """
+        select id, at, who, query, state, total, made, skipped, cursor, note from job
+        where state = 'running' or id = any(%s) order by at
         """,
     # Accepted Signals with the same repeat key as these, journaled before them; as REPEATS.
     "earlier": """
@@ -132,7 +218,7 @@ READ: dict[str, str] = {
     # A destination's queue from a place on, in order, with the bytes to send.
     "queued": """
         select q.seq, q.signal, q.number, q.lane, b.content, d.control_id, d.file, s.received,
-            q.tries
+            q.tries, {failing}
         from (
             select seq, signal, number, lane, tries from queued
             where destination = %s and seq > %s order by seq limit %s
@@ -142,13 +228,16 @@ READ: dict[str, str] = {
         join signal s on s.id = q.signal
         order by q.seq
         """,
-    # The same for one lane between two places.
+    # The same for one lane between two places, with the barriers across it (model.lane).
     "queued_in_lane": """
         select q.seq, q.signal, q.number, q.lane, b.content, d.control_id, d.file, s.received,
-            q.tries
+            q.tries, {failing}
         from (
             select seq, signal, number, lane, tries from queued
-            where destination = %s and lane = %s and seq between %s and %s order by seq limit %s
+            where destination = %s and seq between %s and %s and (lane = %s or (
+                position(chr(31) in lane) > 0 and %s = any(string_to_array(lane, chr(31)))
+            ))
+            order by seq limit %s
         ) q
         join delivery d on d.signal = q.signal and d.number = q.number
         join body b on b.signal = q.signal and b.part = d.part
@@ -169,12 +258,17 @@ READ: dict[str, str] = {
             exists (
                 select from parked p where p.signal = s.id and (p.kind = 'signal' or c.deep)
             ),
-            array(select verdict from session e where e.signal = s.id), s.ended,
+            array(select verdict from session e where e.signal = s.id and not exists (
+                select from act x where x.signal = e.signal and x.what = 'release'
+                    and x.kind = 'signal' and x.number = e.number
+            )), s.ended,
             c.deep and exists (
                 select from delivery d
                 join queued q on q.destination = d.destination and q.seq = d.seq
                 where d.signal = s.id
-            )
+            ),
+            exists (select from act x where x.signal = s.id and x.kind = 'signal'
+                and x.what in ('discard', 'edit'))
         from (values (%s::uuid, %s::boolean)) as c (id, deep)
         join signal s on s.id = c.id
         """,
@@ -211,6 +305,13 @@ READ: dict[str, str] = {
         from (select name as destination, n from tally
             where scope = 'destination' and state = 'queued' and n > 0) t
         """,
+}
+
+READ: dict[str, str] = {
+    name: text.replace("{waiting}", _WAITING)
+    .replace("{counts}", _COUNTS)
+    .replace("{failing}", _FAILING)
+    for name, text in _READ.items()
 }
 
 # The hot statements meet small, fast-changing tables whose statistics lie: never scan them.

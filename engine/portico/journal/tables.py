@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -158,6 +159,45 @@ parked = Table(
     Index("parked_by_name", "name", "seq"),
 )
 
+# What people did to messages, append-only; retention by `audit`. what: `release discard edit
+# resend replay`; kind and number as in `parked`, number 0: the Signal. tries: a Delivery's
+# until then. other: the Signal that came of it. place: flush number x 2^20 + position.
+act = Table(
+    "act",
+    metadata,
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    _moment("at"),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("signal", UUID, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("number", SmallInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("other", UUID),
+    Column("job", UUID),
+    Index("act_by_signal", "signal"),
+    Index("act_by_other", "other", postgresql_where=text("other is not null")),
+    Index("act_by_job", "job", "signal", unique=True, postgresql_where=text("job is not null")),
+)
+
+# Replays of many Signals, written with each of their steps. state: `running done cancelled
+# failed`; cursor: the last Signal that was taken.
+job = Table(
+    "job",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    _moment("at"),
+    Column("who", Text, nullable=False),
+    Column("query", Text, nullable=False),  # JSON, as flow/jobs.py writes it
+    Column("state", Text, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("made", BigInteger, nullable=False),
+    Column("skipped", BigInteger, nullable=False),
+    Column("cursor", UUID),
+    Column("note", Text, nullable=False),
+)
+
 # The books (promise P2): how many are in each state, kept in the same transactions.
 tally = Table(
     "tally",
@@ -229,6 +269,18 @@ mark = Table(
     metadata,
     Column("channel", Text, primary_key=True),
     Column("mark", Text, nullable=False),
+)
+
+# Legal holds: a day that holds such a Signal, or one of such a patient, is not dropped.
+hold = Table(
+    "hold",
+    metadata,
+    Column("number", Integer, Identity(), primary_key=True),
+    Column("signal", UUID),
+    Column("patient", Text, nullable=False),  # PID-3.1; empty: the hold is of `signal`
+    Column("reason", Text, nullable=False),
+    _moment("since"),
+    Column("by", Text, nullable=False),
 )
 
 PARTITIONED = {

@@ -17,7 +17,7 @@ from portico.errors import JournalError, JournalFenced, JournalRefused, JournalU
 from portico.ids import SignalId, floor_at
 from portico.journal import statements
 from portico.journal.batch import SEQ_SHIFT, Batch, Books
-from portico.journal.contract import Conclusion, Earlier, Mark, Pending
+from portico.journal.contract import Act, Conclusion, Earlier, Mark, Pending
 from portico.journal.pipeline import Pipeline, Rows
 
 MOST_ITEMS = 256
@@ -85,6 +85,7 @@ class GroupCommit:
         self._arrived: deque[Pending] = deque()
         self._conclusions: deque[Conclusion] = deque()
         self._marks: deque[Mark] = deque()
+        self._acts: deque[Act] = deque()
         self._pipeline: Pipeline | None = None
         self._number = 0
         self._flying: Batch | None = None
@@ -131,6 +132,14 @@ class GroupCommit:
             self._kick()
         else:
             self._kick_late()
+
+    def act(self, act: Act) -> None:
+        """Queue a person's act; fails at once while the journal is down."""
+        if self._pipeline is None:
+            act.failed(JournalUnavailable("the journal is not reachable"))
+            return
+        self._acts.append(act)
+        self._kick()
 
     async def run(self) -> None:
         """Keep a connection; returns only when the lease is lost. Cancel it to end."""
@@ -211,6 +220,10 @@ class GroupCommit:
         most -= len(batch.conclusions) if self._solo else 0
         while self._marks and len(batch.marks) < most:
             batch.marks.append(self._marks.popleft())
+        most -= len(batch.marks) if self._solo else 0
+        while self._acts and len(batch.acts) < most and weight < MOST_BYTES:
+            weight += sum(len(p.signal.content) for p in self._acts[0].arrived)
+            batch.acts.append(self._acts.popleft())
         self._solo = max(0, self._solo - 1)
         return batch
 
@@ -226,21 +239,22 @@ class GroupCommit:
             self._report(batch.tell(rows))
             self._next()
         elif isinstance(error, JournalFenced):
-            self._fail(batch.arrived, error)
+            self._fail(batch.arrived, batch.acts, error)
             self.close()
             self._hooks.fenced()
         elif isinstance(error, JournalRefused):
             self._refused(error, batch)
         else:
             self._doubt = batch
-            self._fail(batch.arrived, error or JournalUnavailable("no answer"))
+            error = error or JournalUnavailable("no answer")
+            self._fail(batch.arrived, batch.acts, error)
 
     def _report(self, faults: list[Exception]) -> None:
         for fault in faults:
             self._hooks.broken(fault)
 
     def _next(self) -> None:
-        if self._arrived or self._conclusions or self._marks:
+        if self._arrived or self._conclusions or self._marks or self._acts:
             self._kick()
         else:
             self._idle.set()
@@ -254,9 +268,10 @@ class GroupCommit:
             self._solo = batch.size
             self._put_back(batch)
             self._arrived.extendleft(reversed(batch.arrived))
+            self._acts.extendleft(reversed(batch.acts))
             self._kick()
         elif error.sqlstate[:2] in _ROW_AT_FAULT:
-            self._fail(batch.arrived, error)
+            self._fail(batch.arrived, batch.acts, error)
             self._hooks.rejected(error.sqlstate)
             self._next()
         else:
@@ -279,7 +294,7 @@ class GroupCommit:
     def _give_up(self, batch: Batch, error: JournalError) -> None:
         """Nothing of it is stored, and this connection will not take it: try a new one."""
         self._put_back(batch)
-        self._fail(batch.arrived, error)
+        self._fail(batch.arrived, batch.acts, error)
         self.close()
 
     def _gone(self) -> None:
@@ -287,14 +302,17 @@ class GroupCommit:
         self._pipeline = None
         error = JournalUnavailable("the journal is not reachable")
         self._hooks.down(error)
-        waiting = list(self._arrived)
+        waiting, acts = list(self._arrived), list(self._acts)
         self._arrived.clear()
-        self._fail(waiting, error)
+        self._acts.clear()
+        self._fail(waiting, acts, error)
         self._lost.set()
 
-    def _fail(self, pendings: list[Pending], error: JournalError) -> None:
+    def _fail(self, pendings: list[Pending], acts: list[Act], error: JournalError) -> None:
         for pending in pendings:
             pending.failed(error)
+        for act in acts:
+            act.failed(error)
 
     def _put_back(self, batch: Batch) -> None:
         self._conclusions.extendleft(reversed(batch.conclusions))

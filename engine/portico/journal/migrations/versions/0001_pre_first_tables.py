@@ -16,10 +16,13 @@ def upgrade() -> None:
     op.execute("create sequence flush_number")
     _alarm()
     _attempt()
+    _act()
     _body()
     _delivery()
     _firing()
     _kept()
+    _job()
+    _hold()
     _lease()
     _mark()
     _parked()
@@ -170,6 +173,19 @@ def _mark() -> None:
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("mark", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("channel"),
+    )
+
+
+def _hold() -> None:
+    op.create_table(
+        "hold",
+        sa.Column("number", sa.Integer(), sa.Identity(), nullable=False),
+        sa.Column("signal", sa.UUID(), nullable=True),
+        sa.Column("patient", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("since", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
     )
 
 

@@ -1,0 +1,91 @@
+"""Which Signals a replay takes, and by which agents: the part of a job that is written down."""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from portico import ids
+from portico.ids import SignalId
+from portico.journal.found import Query
+from portico.journal.held import Original
+
+
+class Wanted(Struct, frozen=True, omit_defaults=True):
+    """What a person asks to have replayed.
+
+    signals: ids as text; without them all that fit the other parts, which are as in
+    journal/found.py's Query. before: the id that ends it, so that what a replay makes is not
+    replayed. as_recorded: only what the agents in force ran. rate: Signals a second.
+    """
+
+    signals: tuple[str, ...] = ()
+    channel: str = ""
+    type: str = ""
+    control_id: str = ""
+    patient: str = ""
+    since: int | None = None
+    until: int | None = None
+    state: str = ""
+    before: str = ""
+    as_recorded: bool = False
+    rate: float = 100.0
+
+    def query(self) -> Query:
+        """For the search."""
+        return Query(
+            self.channel,
+            self.type,
+            self.control_id,
+            self.patient,
+            self.since,
+            self.until,
+            self.state,
+        )
+
+    def told(self) -> str:
+        """For people; no patient's id."""
+        if self.signals:
+            return f"{len(self.signals)} Signals by id"
+        parts = [
+            f"{name} {value}"
+            for name, value in (
+                ("channel", self.channel),
+                ("type", self.type),
+                ("control id", self.control_id),
+                ("one patient", self.patient and "given"),
+                ("state", self.state),
+            )
+            if value
+        ]
+        return ", ".join(parts) or "all Signals"
+
+
+def dump(wanted: Wanted) -> str:
+    """As the journal keeps it."""
+    return msgspec.json.encode(wanted).decode()
+
+
+def load(text: str) -> Wanted:
+    """What the journal has kept."""
+    return msgspec.json.decode(text.encode(), type=Wanted)
+
+
+def listed(wanted: Wanted, after: SignalId | None, limit: int) -> list[SignalId]:
+    """The next of those that are named by id, in the order of their arrival."""
+    named = sorted({ids.parse(text) for text in wanted.signals})
+    return [one for one in named if after is None or one > after][:limit]
+
+
+def unrecorded(original: Original, agents: set[str], versions: Mapping[str, str]) -> str:
+    """Why the agents in force are not those that ran it; empty when they are."""
+    ran = dict(original.ran)
+    if not ran:
+        return "no agent has run it"
+    for agent in sorted(ran.keys() | agents):
+        before, now = ran.get(agent, ""), versions.get(agent, "") if agent in agents else ""
+        if before != now:
+            return (
+                f"{agent} ran it as {before[:12] or 'nothing'} and is {now[:12] or 'gone'} now"
+            )
+    return ""
