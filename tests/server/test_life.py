@@ -62,29 +62,6 @@ def test_a_site_is_swapped_without_closing_a_socket(server, appliance, url):
     assert one.end() == 0
 
 
-def test_a_destination_that_leaves_keeps_its_queue(server, appliance, url):
-    """What it owes stays in the journal and leaves when it is back."""
-    adt, his = server.free_port(), server.free_port()
-    one = appliance(documents({"adt": adt}, his=his), journal=url).start()
-    client = server.Client(adt)
-    assert client.ask(server.message("kept")) == "AA"
-    server.until(lambda: one.status()["destinations"]["his"]["owed"] == 1)
-    whole = (one.site / "channels/all.yaml").read_text()
-    one.write(documents({"adt": adt}, steps=FILES).replace("his", "other"))
-    one.reload()
-    server.until(lambda: one.said("site_swapped") == 1)
-    sink = server.Sink(his)
-    assert client.ask(server.message("file")) == "AA"
-    server.until(lambda: (one.site / "out/file.hl7").exists())
-    assert sink.got == []
-
-    one.write(whole)
-    one.reload()
-    server.until(lambda: sink.got == ["kept"])
-    sink.close()
-    assert one.end() == 0
-
-
 def test_a_stop_drains_while_a_destination_is_down(server, appliance, url):
     """A thousand queued: exit 0 within 30 s, and the next run delivers each once, in order."""
     adt, his = server.free_port(), server.free_port()

@@ -1,7 +1,7 @@
 """Looks at the engine every second, and says what has opened or closed since."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -13,7 +13,6 @@ from portico.ids import millis
 from portico.journal.desk import OpenAlarm
 from portico.policy import alarms
 from portico.policy.alarms import Key, Opened, Reading, Window
-from portico.server.certificates import Certificates
 from portico.server.disk import Disk
 from portico.server.outboxes import patiently
 from portico.server.parts import House
@@ -29,19 +28,22 @@ _LAG = 2.0  # seconds that one group commit may take
 
 
 class Alarms:
-    """The alarms of a running engine. up: whether the journal can be written."""
+    """The alarms of a running engine.
+
+    expiries: when each certificate ends. up: whether the journal can be written.
+    """
 
     def __init__(
         self,
         house: House,
         disk: Disk,
         pressure: Pressure,
-        certificates: Certificates,
+        expiries: Callable[[], Iterable[tuple[str, datetime]]],
         teller: Teller,
         up: Callable[[], bool],
     ) -> None:
         self._house, self._disk, self._pressure = house, disk, pressure
-        self._certificates, self._teller, self._up = certificates, teller, up
+        self._expiries, self._teller, self._up = expiries, teller, up
         self.open: dict[Key, Opened] = {}
         self._told: set[Key] = set()
         self._stored: dict[Key, bool] = {}  # as the journal has it: told or not
@@ -147,8 +149,8 @@ class Alarms:
             text = "its workers die too often; it gets no new one for a while"
             yield alarms.state("quarantined", "agent", agent, bool(crew["quarantined"]), text)
         limit = house.site.config.alarms.certificates
-        for name, not_after in self._certificates.expiries():
-            yield alarms.certificate(name, (not_after - now) / 1e9, limit)
+        for name, ends in self._expiries():
+            yield alarms.certificate(name, (ends - moment(now)).total_seconds(), limit)
         if self._disk.free is not None:
             close = house.site.config.journal.disk.close
             yield alarms.disk(self._disk.free, close, self._disk.shut)

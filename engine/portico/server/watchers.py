@@ -11,7 +11,6 @@ from portico.errors import RequestError
 from portico.policy.alarms import Key
 from portico.server import disk, outboxes
 from portico.server.alarming import Alarms
-from portico.server.certificates import Certificates
 from portico.server.disk import Disk
 from portico.server.operating import Operating
 from portico.server.parts import House
@@ -33,7 +32,6 @@ class Watchers:
         self.operating = Operating(house, lock)
         self.disk = Disk(house, partial(disk.free_bytes, storage.data), lock)
         self.pressure = Pressure(house)
-        self.certificates = Certificates()
         self._teller = Teller(
             lambda: house.site.config.alarms.to,
             house.site.root,
@@ -43,7 +41,12 @@ class Watchers:
             random.random,
         )
         self.alarms = Alarms(
-            house, self.disk, self.pressure, self.certificates, self._teller, lambda: storage.up
+            house,
+            self.disk,
+            self.pressure,
+            base.certificates.expiries,
+            self._teller,
+            lambda: storage.up,
         )
         self._tasks: list[asyncio.Task[None]] = []
 
