@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from portico.api.keeping import Keeping
 from portico.api.shapes import Reloaded, Status
 from portico.ids import SignalId
 from portico.journal.desk import Wish
@@ -42,6 +43,11 @@ class EnginePort(Protocol):
 
     async def try_sink(self, name: str) -> None:
         """Send a trial to a sink of alarms. Raises NounUnknown, RequestError."""
+        ...
+
+    @property
+    def keeping(self) -> Keeping:
+        """Retention and legal holds."""
         ...
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import httpx2
 
 from portico.api import serve
+from portico.api.keeping import Holds, RetentionPlan
 from portico.api.shapes import (
     Doctor,
     Reloaded,
@@ -60,6 +61,26 @@ class Engine:
         """Send a trial to a sink of alarms."""
         self._request("POST", f"/v1/alarms/{name}/trial", {})
 
+    def retention(self, days: int) -> RetentionPlan:
+        """What goes within so many days, and what must stay."""
+        return self._ask(RetentionPlan, "GET", "/v1/retention", {"days": str(days)})
+
+    def drop_due(self) -> RetentionPlan:
+        """Drop what is due today; what is left of it must stay."""
+        return self._ask(RetentionPlan, "POST", "/v1/retention")
+
+    def holds(self, phi: bool) -> Holds:
+        """Every legal hold."""
+        return self._ask(Holds, "GET", "/v1/holds", {"phi": str(phi).lower()})
+
+    def hold(self, wanted: dict[str, str]) -> int:
+        """Set a hold; its number. wanted: of api.keeping.Wanted."""
+        return int(self._request("POST", "/v1/holds", {}, wanted)["number"])
+
+    def unhold(self, number: int, by: str) -> None:
+        """End a hold."""
+        self._request("DELETE", f"/v1/holds/{number}", {"by": by})
+
     def stop(self) -> None:
         """Begin to drain."""
         self._request("POST", "/v1/stop", {})
@@ -69,7 +90,13 @@ class Engine:
     ) -> T:
         return kind.model_validate(self._request(method, path, parameters or {}))
 
-    def _request(self, method: str, path: str, parameters: dict[str, str]) -> Any:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        parameters: dict[str, str],
+        body: dict[str, str] | None = None,
+    ) -> Any:
         socket = serve.socket_path(self._data)
         try:
             with serve.reachable(socket) as name:
@@ -77,7 +104,7 @@ class Engine:
                 with httpx2.Client(
                     transport=transport, base_url="http://portico", timeout=_TIMEOUT
                 ) as client:
-                    answer = client.request(method, path, params=parameters)
+                    answer = client.request(method, path, params=parameters, json=body)
         except (OSError, httpx2.ConnectError) as error:
             raise NoEngine(
                 f"no engine runs on the data folder {self._data}; start one with "

@@ -55,6 +55,18 @@ COMMANDS: dict[str, Command] = {
     "alarms": Command(
         "portico.cli.operate:ALARMS", ENGINE, "List the alarms that are open, try a sink."
     ),
+    "retention": Command(
+        "portico.cli.retention:retention",
+        ENGINE,
+        "Show which days' messages go when, and which must stay.",
+    ),
+    "hold": Command(
+        "portico.cli.retention:hold",
+        MESSAGES,
+        "Keep a Signal, or a patient's, beyond retention: their days are not dropped.",
+    ),
+    "unhold": Command("portico.cli.retention:unhold", MESSAGES, "End a legal hold."),
+    "holds": Command("portico.cli.retention:holds", MESSAGES, "List the legal holds."),
     "doctor": Command(
         "portico.cli.doctor:doctor", ENGINE, "Look at the machine, the ports and the site."
     ),

@@ -32,10 +32,15 @@ def creating(days: Iterable[date]) -> list[str]:
     """The statements that make these days' partitions where they are missing."""
     return [
         f"create table if not exists {name(table, day)} partition of {table} "
-        f"for values from ('{_bound(day)}') to ('{_bound(day + timedelta(days=1))}')"
+        "for values from ('{}') to ('{}')".format(*bounds(day))
         for day in days
         for table in PARTITIONED
     ]
+
+
+def bounds(day: date) -> tuple[str, str]:
+    """The first id of a day and the first after it."""
+    return _bound(day), _bound(day + timedelta(days=1))
 
 
 def _bound(day: date) -> str:

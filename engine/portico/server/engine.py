@@ -12,6 +12,7 @@ from portico.journal.desk import Wish
 from portico.journal.found import Page, Query, Record, Row
 from portico.journal.search import Search
 from portico.server import outboxes, status, terms
+from portico.server.keeping import Keeping
 from portico.server.parts import Base, House
 from portico.server.storage import Storage
 from portico.server.watchers import Watchers
@@ -139,6 +140,11 @@ class Engine:
     async def try_sink(self, name: str) -> None:
         """Send a trial to a sink of alarms (EnginePort)."""
         await self.watchers.try_sink(name)
+
+    @property
+    def keeping(self) -> Keeping:
+        """Retention and legal holds (EnginePort)."""
+        return self.watchers.keeping
 
     def stop(self) -> None:
         """Begin to drain (EnginePort)."""
