@@ -9,7 +9,6 @@ from portico.model.verdict import Kind, Refusal
 
 PAGE = (Path(__file__).parent / "interfaces.yaml").read_text()
 LATER = {
-    "portal_to_adt": "schema",  # 6
     "census": "plugin",  # 7
     "rad_triage": "llm",  # 9
 }
@@ -24,6 +23,7 @@ def interfaces(site):
     """All agents of the page, with the tables that they name."""
     for name, text in TABLES.items():
         site.write(f"transforms/tables/{name}.csv", text)
+    site.write("transforms/patient.schema.json", '{"type": "object", "required": ["mrn"]}')
     site.read(PAGE)
     return site
 
@@ -148,9 +148,8 @@ def test_5_what_it_cannot_do_is_refused_with_reason(interfaces, old, new, refusa
 
 
 def test_6_a_patient_of_the_portal_becomes_an_adt_message(interfaces):
-    """Without its schema check, which comes later."""
-    document = interfaces.documents["portal_to_adt"]
-    document |= {"content": "json", "steps": document["steps"][1:]}
+    """What the schema refuses is not sent."""
+    interfaces.documents["portal_to_adt"] |= {"content": "json"}
     given = (
         b'{"event": "registered", "mrn": "77", "born": "1980-01-31",'
         b' "name": {"family": "Muster", "given": ["Max"]}}'
@@ -159,6 +158,8 @@ def test_6_a_patient_of_the_portal_becomes_an_adt_message(interfaces):
 
     assert b"|HIS||20260921141320+0000||ADT^A28^ADT_A05|" in content
     assert content.endswith(b"\rPID|||77^^^^MR||MUSTER^Max||19800131\r")
+    refused = interfaces.run("portal_to_adt", given.replace(b"mrn", b"nrm"))
+    assert refused.refusal == Refusal("AE", "101", "/mrn is missing", "/mrn")
 
 
 def test_7_the_kitchen_gets_a_file_for_each_ward(interfaces):

@@ -104,3 +104,41 @@ async def test_a_case_reads_xml_with_the_namespaces_of_its_channel(tmp_path):
         "delivery to lab type: wanted 'a', found nothing",
         "delivery to lab /o:a/d: wanted 'y', found 'x'",
     )
+
+
+SCHEMED = """\
+channel: in
+source: {type: mllp, listen: "127.0.0.1:2575"}
+content: %s
+order_by: channel
+---
+agent: work
+goal: To be tested
+on: {channel: in}
+steps:
+  - validate:
+      schema: %s
+  - send: lab
+---
+{destination: lab, type: log}
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "schema", "text"),
+    [("json", "a.json", None), ("xml", "a.xsd", None),
+     ("hl7", "a.json", "no schema for hl7 content; see structure and profile"),
+     ("xml", "a.json", "no schema for xml content; use an XML Schema"),
+     ("csv", "a.xsd", "no schema for csv content; use require and values"),
+     ("json", "b.json", "schema b.json: No such file or directory")],
+)  # fmt: skip
+def test_a_schema_is_compiled_and_must_be_of_the_channels_content(
+    tmp_path, content, schema, text
+):
+    """At the line that names it."""
+    (tmp_path / "channels").mkdir()
+    (tmp_path / "a.json").write_text('{"type": "object"}')
+    (tmp_path / "a.xsd").write_text('<s:schema xmlns:s="http://www.w3.org/2001/XMLSchema"/>')
+    (tmp_path / "channels/a.yaml").write_text(SCHEMED % (content, schema))
+    found = [f"{one.text}; {one.hint}" for one in sites.examine(tmp_path, os.environ)[1]]
+    assert [text in words for words in found] == ([True] if text else [])

@@ -10,14 +10,14 @@ HERE = Path(__file__).parent / "interfaces"
 INTERFACES = {
     "01_adt_fanout": (["lab", "kitchen"], [(4, "expect")]),
     "02_oru_pdfs": (["his"], []),
-    "03_vxu_registry": ([], [(3, "acknowledge.reply"), (13, "type"), (16, "auth")]),
+    "03_vxu_registry": ([], [(13, "type"), (16, "auth")]),
     "04_batch_by_sftp": (["his"], [(3, "source.type")]),
     "05_orders_checked": ([], []),
-    "06_json_over_https": (["his"], [(2, "source.type"), (11, "steps[1].validate.schema")]),
+    "06_json_over_https": (["his"], [(2, "source.type")]),
     "07_nightly_census": ([], [(2, "source.type"), (8, "steps[1].plugin")]),
     "08_enhanced_deferred": (
         ["his"],
-        [(2, "source.tls"), (3, "acknowledge.deferred"), (11, "tls")],
+        [(2, "source.tls"), (11, "tls")],
     ),
     "09_llm_triage": (["his"], [(11, "steps[1].llm")]),
     "10_merges_by_table": (["north", "south"], []),
@@ -30,6 +30,7 @@ def hospital(site):
     secrets = {f"credentials/{name}": "secret" for name in ("iis", "reflab_key", "portal")}
     tables = {
         "transforms/tables/catalogue.csv": "code,lab_code\nGLU,L1\n",
+        "transforms/patient.schema.json": '{"required": ["mrn"]}',
         "transforms/tables/facilities.csv": "facility,region\nSTVITUS,north\n",
     }
     site.write({**secrets, **tables})

@@ -56,8 +56,7 @@ def test_a_part_of_a_split_is_a_document_of_its_own(trial):
         {"split": {"at": "/o:order/item", "steps": steps}}, given=ORDER, content=FORM
     )
     assert [one.content for one in result.outputs] == [
-        b'<?xml version="1.0" encoding="ISO-8859-1"?>\n'
-        b'<item use="b"><code>X2-2</code></item>'
+        b'<?xml version="1.0" encoding="ISO-8859-1"?>\n<item use="b"><code>X2-2</code></item>'
     ]
 
 

@@ -6,6 +6,7 @@ and in the worker, which does.
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -15,6 +16,7 @@ from portico.language.tables import Tables
 from portico.spec.rules import GROUP, walk
 
 _TABLES = Path("transforms/tables")
+_LOCATION = re.compile(rb"""schemaLocation\s*=\s*["']([^"'\s:]+)["']""")  # of an XML Schema
 
 
 def tables(root: Path) -> Tables:
@@ -25,8 +27,9 @@ def tables(root: Path) -> Tables:
 def files(document: Mapping[str, Any], root: Path) -> dict[str, bytes]:
     """Name below the root to bytes, of every file that the agent uses.
 
-    Transforms with what they import of the site, and the tables that conditions, lookups and
-    `table("NAME")` name. A file that is not there is left out: compiling the plan says so.
+    Transforms with what they import of the site, the tables that conditions, lookups and
+    `table("NAME")` name, profiles, and schemas with those that they include. A file that is
+    not there is left out: compiling the plan says so.
     """
     found: dict[str, bytes] = {}
     named = set(tables_of(document))
@@ -37,6 +40,9 @@ def files(document: Mapping[str, Any], root: Path) -> dict[str, bytes]:
             _add_module(found, root, call_of(step["args"]).partition(":")[0])
         elif step["verb"] == "lookup" and isinstance(step["args"], dict):
             named.add(str(step["args"].get("table")))
+        elif step["verb"] == "validate" and isinstance(step["args"], dict):
+            for key in ("schema", "profile"):
+                _add_file(found, root, step["args"].get(key))
     for source in list(found.values()):
         named.update(_tables_called(source))
     for name in named:
@@ -44,6 +50,19 @@ def files(document: Mapping[str, Any], root: Path) -> dict[str, bytes]:
         if path.is_file():
             found[f"{_TABLES}/{name}.csv"] = path.read_bytes()
     return found
+
+
+def _add_file(found: dict[str, bytes], root: Path, name: Any) -> None:
+    """A file below the root, and those beside it that it says it includes."""
+    path = (root / name).resolve() if isinstance(name, str) else root
+    if not path.is_relative_to(root.resolve()) or not path.is_file():
+        return
+    at = str(path.relative_to(root.resolve()))
+    if at not in found:
+        found[at] = path.read_bytes()
+        folder = Path(at).parent
+        for other in _LOCATION.findall(found[at]):
+            _add_file(found, root, str(folder / other.decode("utf-8", "replace")))
 
 
 def call_of(args: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from portico.check import references
 from portico.check.draft import Draft
-from portico.check.pipeline import Pipeline
+from portico.check.pipeline import Pipeline, Stage
 from portico.language.content import Content
 from portico.language.place import Place
 from portico.spec.content import misfit
@@ -40,10 +40,27 @@ def _of_steps(pipeline: Pipeline, form: Content) -> Iterator[Finding]:
     for stage, places in pipeline.places():
         if stage.form["verb"] in _OTHERS or getattr(stage.options, "new", None) is not None:
             return
+        if stage.form["verb"] == "validate" and stage.options is not None:
+            yield from _of_schema(pipeline.document, stage, form)
         for place in places:
             yield from _of(
                 pipeline.document, pipeline.find(stage.at, str(place)), form, [place]
             )
+
+
+def _of_schema(document: Document, stage: Stage, form: Content) -> Iterator[Finding]:
+    """A JSON Schema for JSON, an XML Schema for XML, none for all else."""
+    name = getattr(stage.options, "schema_", None)
+    wanted = {"json": "a JSON Schema", "xml": "an XML Schema (.xsd)"}.get(form.type)
+    if name is None or (wanted and (form.type == "xml") is str(name).endswith(".xsd")):
+        return
+    hint = (
+        "see structure and profile"
+        if form.type == "hl7"
+        else f"use {wanted or 'require and values'}"
+    )
+    text = f"{name} is no schema for {form.type} content"
+    yield document.finding((*stage.at, "schema"), "config.validate", text, hint)
 
 
 def _of(

@@ -5,9 +5,9 @@ Source of the codes: HL7 table 0357.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,9 +16,10 @@ from portico.hl7 import structure
 from portico.hl7.structure import Finding
 from portico.hl7.view import MessageView
 from portico.language import dates, test
-from portico.language.place import Hl7Place, Place, Value
+from portico.language.content import JsonView
+from portico.language.place import Hl7Place, Place, PointerPlace, Value
 from portico.spec import fields
-from portico.spec.fields import Later, Options, Switch, Text
+from portico.spec.fields import Options, Switch, Text
 from portico.spec.rules import PlaceField, PlacesField, TestField
 from portico.steps import deadline, profile
 from portico.steps.body import Hl7Body
@@ -36,25 +37,26 @@ Rule = Callable[[RunState], None]
 class ValidateOptions(Options):
     """require: valued, under `[*]` all. values: a test each. formats: of what is there.
 
-    profile: a message profile of HL7 in XML, below the site's folder. structure: whether it is
+    schema: a JSON Schema, or by its ending `.xsd` an XML Schema, below the site's folder.
+    profile: a message profile of HL7 in XML, there too. structure: whether it is
     checked by the tables of the message's own version.
     """
 
     require: PlacesField = ()
     values: dict[PlaceField, TestField] = Field(default_factory=dict)
     formats: dict[PlaceField, Literal["date", "time", "number"]] = Field(default_factory=dict)
-    schema_: Annotated[Any, Later("validate.schema")] = Field(default=None, alias="schema")
+    schema_: Text | None = Field(default=None, alias="schema")
     profile: Text | None = None
     structure: Switch = False
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        rules = (self.require, self.values, self.formats, self.profile, self.structure)
-        if not any(rules):
+        files = (self.schema_, self.profile)
+        if not any((self.require, self.values, self.formats, *files, self.structure)):
             raise fields.wrong(
                 "config.validate",
                 "validate checks nothing",
-                "add require, values, formats, profile or structure",
+                "add require, values, formats, schema, profile or structure",
             )
         return self
 
@@ -136,13 +138,52 @@ def _profiled(file: Path) -> Rule:
     return rule
 
 
+def _schemed(name: str, root: Path) -> Rule:
+    """Raises ConfigError when there is no such schema, or it cannot be compiled."""
+    file = root / name
+    try:
+        if not file.resolve().is_relative_to(root.resolve()):
+            raise ValueError("it is not below the site's folder")
+        return _of_xml(file, root) if file.suffix == ".xsd" else _of_json(file)
+    except OSError as error:
+        raise ConfigError(f"schema {name}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"schema {name}: {error}") from error
+
+
+def _of_json(file: Path) -> Rule:
+    # By name: only sites that ask for a schema load what reads it.
+    rules = importlib.import_module("portico.steps.jsonrules").JsonRules(file.read_bytes())
+
+    def rule(state: RunState) -> None:
+        view = state.body.reading
+        if not isinstance(view, JsonView):
+            raise ContentInvalid(f"{state.body.kind} content has no JSON Schema")
+        value = view.value
+        _bounded(state, lambda: rules.broken(value))
+
+    return rule
+
+
+def _of_xml(file: Path, root: Path) -> Rule:
+    rules = importlib.import_module("portico.steps.xmlrules").XmlRules(file, root)
+
+    def rule(state: RunState) -> None:
+        if state.body.kind != "xml":
+            raise ContentInvalid(f"{state.body.kind} content has no XML Schema")
+        top = getattr(state.body.reading, "root", None)
+        _bounded(state, lambda: rules.broken(top))
+
+    return rule
+
+
 def _view(state: RunState) -> MessageView:
     if isinstance(state.body, Hl7Body):
         return state.body.message.view
     raise ContentInvalid(f"{state.body.kind} content has no HL7 structure")
 
 
-def _bounded(state: RunState, checked: Callable[[], list[Finding]]) -> None:
+def _bounded(state: RunState, checked: Callable[[], Sequence[Finding]]) -> None:
     """Raises RuleBroken for the first finding, StepTimeout at the agent's limit."""
     try:
         found = deadline.call(state.left(), checked)
@@ -153,7 +194,8 @@ def _bounded(state: RunState, checked: Callable[[], list[Finding]]) -> None:
 
 
 def _broken(text: str, place: Place, code: str) -> RuleBroken:
-    return RuleBroken(text, place.source if isinstance(place, Hl7Place) else "", code)
+    named = isinstance(place, Hl7Place | PointerPlace)
+    return RuleBroken(text, place.source if named else "", code)
 
 
 def _build(options: Any, build: Build) -> _Validate:
@@ -162,6 +204,8 @@ def _build(options: Any, build: Build) -> _Validate:
     rules += [_formatted(place, kind) for place, kind in options.formats.items()]
     if options.structure:
         rules.append(_structured())
+    if options.schema_ is not None:
+        rules.append(_schemed(options.schema_, build.root))
     if options.profile is not None:
         rules.append(_profiled(build.root / options.profile))
     return _Validate(tuple(rules))
