@@ -77,8 +77,6 @@ def test_an_order_that_is_none_is_refused(text):
         ('content: {type: csv, separator: ";"}', "content"),
         ("acknowledge: {reply: result}", "acknowledge.reply"),
         ("acknowledge: {deferred: acks}", "acknowledge.deferred"),
-        ("expect: {every: 10m}", "expect"),
-        ("alarms: {parked: 5}", "alarms"),
         ("was: old", "was"),
     ],
 )

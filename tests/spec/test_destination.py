@@ -45,11 +45,12 @@ def test_answers_are_rules_by_code():
         ("retry: 5", "config.type", "retry"),
         ("on_reject: drop", "config.choice", "on_reject"),
         ("options: {a: b}", "config.unknown_key", "options"),
-        ("queue: {limit: 5}", "site.not_yet", "queue"),
+        ("queue: {limit: 0}", "config.value", "queue.limit"),
+        ("start: stopped", "config.choice", "start"),
         ("charset: utf-8", "site.not_yet", "charset"),
         ("auth: {basic: x}", "site.not_yet", "auth"),
-        ("expect: {every: 1h}", "site.not_yet", "expect"),
-        ("alarms: {parked: 1}", "site.not_yet", "alarms"),
+        ("expect: {during: night}", "config.missing_key", "expect.every"),
+        ("alarms: {parked: none}", "config.count", "alarms.parked"),
     ],
 )
 def test_what_is_wrong_or_comes_later_has_a_code(text, code, key):

@@ -145,6 +145,8 @@ def _flow(value: Any, shown: Shown | None = None) -> str:
     """A value on one line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Options):
+        return _mapping(value)
     if isinstance(value, Condition):
         value = value.source
     elif isinstance(value, Order):
@@ -155,6 +157,16 @@ def _flow(value: Any, shown: Shown | None = None) -> str:
     if isinstance(value, list | tuple) and not isinstance(value, HostPort):
         return f"[{', '.join(_flow(each, shown) for each in value)}]"
     return _scalar(shown.text(value) if shown else str(value))
+
+
+def _mapping(model: Options) -> str:
+    """Options inside a mapping, on one line: what the file says of them."""
+    said = [
+        (field.alias or name, getattr(model, name), _shown(field))
+        for name, field in type(model).model_fields.items()
+        if name in model.model_fields_set
+    ]
+    return f"{{{', '.join(f'{key}: {_flow(value, shown)}' for key, value, shown in said)}}}"
 
 
 def _scalar(text: str) -> str:

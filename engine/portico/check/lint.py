@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from portico.agents import sources
-from portico.check import addresses, answering, contents, references
+from portico.check import addresses, answering, contents, operating, references
 from portico.check.codes import UNREAD
 from portico.check.draft import Draft
 from portico.check.pipeline import Pipeline, Stage
@@ -29,6 +29,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
         *addresses.misfits(draft),
         *_secrets(draft),
         *_code(draft),
+        *operating.findings(draft),
         *contents.misfits(draft),
     ]
     found += misfits(draft)
