@@ -1,18 +1,76 @@
-"""One connection to an MLLP peer: at most one message in flight (M5)."""
+"""One connection to a peer: at most one message in flight (M5)."""
 
 from typing import Any, Protocol
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol as StreamProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from portico.destinations.exchange import Exchange, Terms
+from portico.destinations.contract import Done
+from portico.errors import HandshakeBroken, WireError
 from portico.model.delivery import Answered, Attempt
-from portico.sockets import Outlet
+from portico.sockets import outlet
 from portico.wire import mllp
-from portico.wire.mllp import MllpDecoder
 
-_ANSWER_LIMIT = 64 << 20  # a query's answer can be a whole record
+
+class Decoder(Protocol):
+    """A byte machine of wire/: see wire/mllp.py."""
+
+    fault: WireError | None
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Contents of the frames that these bytes complete."""
+        ...
+
+    def settle(self) -> list[bytes]:
+        """The frame that is ended by the end of the connection."""
+        ...
+
+
+class Exchange(Protocol):
+    """A Delivery on its way. began, deadline: seconds of the reactor. passed: the line has
+    nothing more to say of it, though it is not over.
+    """
+
+    frame: bytes
+    done: Done
+    began: float
+    deadline: float
+    passed: bool
+
+    def heard(self, content: bytes, now: float) -> Attempt | None:
+        """What this frame makes of the attempt; None: wait on."""
+        ...
+
+    def failed(self, answered: Answered, code: str, detail: str, now: float) -> Attempt:
+        """The attempt that ended without an answer."""
+        ...
+
+    def written(self, now: float) -> Attempt:
+        """The attempt whose peer is not asked for more."""
+        ...
+
+
+class Terms(Protocol):
+    """How a peer answers. silent: not at all; commits: release 2 of MLLP; elsewhere: on another
+    connection.
+    """
+
+    @property
+    def silent(self) -> bool:
+        """Written is all that can be known."""
+        ...
+
+    @property
+    def commits(self) -> bool:
+        """Frames are confirmed by commit blocks."""
+        ...
+
+    @property
+    def elsewhere(self) -> bool:
+        """The application's answer comes on another connection."""
+        ...
 
 
 class Pool(Protocol):
@@ -48,16 +106,16 @@ class Line(StreamProtocol):
 
     transport: Any
 
-    def __init__(self, pool: Pool, terms: Terms) -> None:
+    def __init__(self, pool: Pool, terms: Terms, decoder: Decoder) -> None:
         self.exchange: Exchange | None = None
         self.terms = terms
         self.rested_at = 0.0
         self._pool = pool
-        self._decoder = MllpDecoder(_ANSWER_LIMIT)
+        self._decoder = decoder
 
     def connectionMade(self) -> None:
         """Twisted: the peer took the connection."""
-        self._outlet = Outlet(self.transport, self._drained)
+        self._outlet = outlet(self.transport, self._drained)
 
     def send(self, exchange: Exchange) -> None:
         """Write its frame and wait for what comes back."""
@@ -88,10 +146,18 @@ class Line(StreamProtocol):
         """Twisted: it is over; what was in flight may have arrived."""
         self._pool.gone(self)
         exchange, self.exchange = self.exchange, None
-        if exchange is not None:
-            now = self._pool.seconds()
-            text = "closed before the answer"
-            exchange.done(exchange.failed(Answered.UNCLEAR, "closed", text, now))
+        if exchange is None:
+            return
+        now, code, text = self._pool.seconds(), "closed", "closed before the answer"
+        attempt = None
+        if isinstance(
+            reason.value, ConnectionDone
+        ):  # an orderly end, which some frames end with
+            for content in self._decoder.settle():
+                attempt = attempt or exchange.heard(content, now)
+        elif isinstance(reason.value, HandshakeBroken):
+            code, text = f"tls_{reason.value.word}", str(reason.value)
+        exchange.done(attempt or exchange.failed(Answered.UNCLEAR, code, text, now))
 
     def _heard(self, content: bytes) -> None:
         if self.terms.silent:

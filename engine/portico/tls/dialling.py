@@ -83,11 +83,7 @@ class _Secure:
             return
         if fault is not None:
             self.up.errback(Failure(fault))  # type: ignore[no-untyped-call]
-        else:  # after makeConnection, as Twisted's endpoints do
-            self._reactor.callLater(0, self._fire)
-
-    def _fire(self) -> None:
-        if not self.up.called:
+        else:
             self.up.callback(self._inner)
 
     def _give_up(self, _: "Deferred[Any]") -> None:

@@ -16,6 +16,7 @@ _TEXTS = {
     "refused": "the peer refused us, perhaps our certificate or our TLS version",
     "timeout": "the handshake was not done in time",
     "closed": "the peer hung up before the handshake was done",
+    "cut": "the peer ended without close_notify: what it sent may have been cut short",
     "broken": "the peer broke the rules of TLS",
 }
 _REASONS = {

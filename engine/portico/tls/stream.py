@@ -37,7 +37,7 @@ class SecureStream(StreamProtocol):
 
     make: makes the inner protocol, when the handshake is done. host: the peer's name when we
     dialled, None when it did. patience: seconds for the handshake. ended: called once, with
-    None right before the inner protocol is connected, else with why it never will be.
+    None once the inner protocol is connected, else with why it never will be.
     """
 
     transport: Any
@@ -89,7 +89,12 @@ class SecureStream(StreamProtocol):
 
     def readConnectionLost(self) -> None:
         """Twisted: TCP brings no more. After a close_notify answers may still leave."""
-        if not self._said_bye:
+        if self._said_bye or self._over:
+            return
+        if self._up:
+            self._fault = faults.fault("cut")
+            self.abortConnection()
+        else:
             self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
@@ -162,8 +167,8 @@ class SecureStream(StreamProtocol):
             self._up = True
             self.user = _common_name(self._tls.getpeercert())
             self._inner = self._make()
-            self._ended(None)
             self._inner.makeConnection(self)
+            self._ended(None)
 
     def _read(self) -> None:
         """Hand up what these bytes hold, whole, then how it ended if it did."""
