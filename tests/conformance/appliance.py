@@ -112,6 +112,11 @@ class Appliance:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
 
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait(30)
+
     def say(self, channel: str, *contents: bytes) -> bytes:
         """Everything that comes back for these frames until the appliance closes.
 

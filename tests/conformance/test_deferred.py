@@ -2,6 +2,8 @@
 
 import socket
 import threading
+import time
+from contextlib import suppress
 
 from conformance.appliance import free_ports
 from conformance.words import END, START, fields, fresh, message
@@ -98,3 +100,133 @@ def test_an_answer_on_another_connection_ends_the_delivery(appliance_of):
         thread.join(20)
 
     assert fields(told, b"MSA")[1:3] == [b"AA", control_id.encode()]
+
+
+KILLED = """\
+channel: partner
+source: {{type: mllp, listen: "127.0.0.1:{partner}"}}
+order_by: none
+acknowledge: {{mode: enhanced, when: delivered, timeout: 5m, deferred: partner_acks}}
+---
+agent: forward
+goal: Send everything on
+on: {{channel: partner}}
+steps: [{{send: his}}]
+---
+destination: his
+type: mllp
+address: 127.0.0.1:{his}
+connections: 4
+retry: {{first: 50ms, most: 100ms}}
+---
+destination: partner_acks
+type: mllp
+address: 127.0.0.1:{acks}
+ack: none
+retry: {{first: 50ms, most: 100ms}}
+"""
+
+
+class Peer:
+    """A peer that answers every message with AA, or that says nothing. heard: what came."""
+
+    def __init__(self, port: int, *, answers: bool) -> None:
+        self.heard: list[bytes] = []
+        self._answers = answers
+        self._listening = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Refuse from now on."""
+        self._listening.close()
+
+    def waits_for(self, count: int) -> None:
+        """Until so many different messages have come."""
+        end = time.monotonic() + 20
+        while len(set(self.heard)) < count:
+            assert time.monotonic() < end, self.heard
+            time.sleep(0.02)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                line, _ = self._listening.accept()
+                threading.Thread(target=self._serve, args=(line,), daemon=True).start()
+
+    def _serve(self, line: socket.socket) -> None:
+        got = bytearray()
+        with line, suppress(OSError):
+            while piece := line.recv(65536):
+                got += piece
+                while END in got:
+                    frame, _, rest = bytes(got).partition(END)
+                    got = bytearray(rest)
+                    self.heard.append(frame[1:])
+                    if self._answers:
+                        line.sendall(ack("AA", fields(frame[1:], b"MSH")[10].decode()))
+
+
+def test_a_deferred_answer_survives_kill_9(appliance_of):
+    """A12, M8: killed while destinations are down, and again while the answers are queued:
+    every message that got CA gets its AA on the reverse link, once for each."""
+    names = ("partner", "his", "acks")
+    ports = dict(zip(names, free_ports(3), strict=True))
+    appliance = appliance_of(KILLED.format(**ports), ports)
+    ids = [fresh() for _ in range(20)]
+    told = appliance.answers(
+        "partner", *(message(one, accept="AL", application="AL") for one in ids)
+    )
+    assert {tuple(fields(one, b"MSA")[1:3]) for one in told} == {
+        (b"CA", i.encode()) for i in ids
+    }
+
+    appliance.kill()  # nothing is delivered: what waits is in the journal
+    his = Peer(ports["his"], answers=True)
+    appliance.start()
+    his.waits_for(20)
+    appliance.kill()  # the answers are owed, and nobody takes them yet
+    acks = Peer(ports["acks"], answers=False)
+    appliance.start()
+    acks.waits_for(20)
+
+    got = [tuple(fields(one, b"MSA")[1:3]) for one in set(acks.heard)]
+    assert sorted(got) == sorted((b"AA", one.encode()) for one in ids)
+    his.close()
+    acks.close()
+
+
+SHARING = (
+    AWAITING.replace("timeout: 5s", "timeout: 1m")
+    + """\
+timeout: 1s
+retry: {{first: 50ms, most: 100ms}}
+"""
+)
+
+
+def test_an_answer_is_credited_once_and_to_its_own_message(appliance_of):
+    """A12: an answer to another message and a second one credit nothing; when time is up the
+    same bytes go out again, and the answer to those ends the delivery."""
+    names = ("orders", "replies", "partner")
+    ports = dict(zip(names, free_ports(3), strict=True))
+    appliance = appliance_of(SHARING.format(**ports), ports)
+    partner = Peer(ports["partner"], answers=False)
+    control_id = fresh()
+    told: list[bytes] = []
+    asking = threading.Thread(
+        target=lambda: told.extend(appliance.answers("orders", message(control_id)))
+    )
+    asking.start()
+    partner.waits_for(1)
+    appliance.raw("replies", ack("AA", control_id + "0"))
+    end = time.monotonic() + 20
+    while len(partner.heard) < 2:
+        assert time.monotonic() < end and not told
+        time.sleep(0.02)
+    appliance.raw("replies", ack("AA", control_id) + ack("AA", control_id))
+    asking.join(20)
+
+    assert len(set(partner.heard)) == 1
+    assert [fields(one, b"MSA")[1:3] for one in told] == [[b"AA", control_id.encode()]]
+    assert appliance.log.read_text().count("answer_uncredited") == 2
+    partner.close()

@@ -333,6 +333,31 @@ async def test_agents_may_ask_for_changed_messages(start):
     assert [agent for agent, *_ in engine.pool.items] == ["a", "b"]
 
 
+@pytest.mark.parametrize("unmatched", ["drop", "refuse", "park"])
+async def test_an_agent_for_changed_messages_alone_sees_them(start, unmatched):
+    """What nobody takes is the channel's matter; what turns out to be changed is that agent's,
+    and the journal learns of the flag."""
+
+    def agents(context):
+        return ("a",) if "changed" in context.envelope["flags"] else ()
+
+    engine = await start(agents=agents, unmatched=unmatched)
+    first = engine.send()
+    engine.journal.commit()
+    second = engine.send(name="OTHER")
+    engine.journal.commit()
+    ends = {"drop": State.FILTERED, "refuse": State.REFUSED, "park": State.PARKED}
+
+    assert first.code == ("AR" if unmatched == "refuse" else "AA")
+    assert engine.journal.states()[0] is ends[unmatched]
+    if unmatched != "refuse":  # what was refused is no earlier one
+        assert second.code == "AA"
+        assert [agent for agent, *_ in engine.pool.items] == ["a"]
+        engine.pool.deliver("his")
+        engine.journal.commit()
+        assert engine.journal.ends[-1].flag == "changed"
+
+
 async def test_a_changed_message_is_parked_where_the_channel_says_so(start):
     """It is kept under the code `changed`, so the sender is told AA."""
     engine = await start(changed="park")

@@ -205,6 +205,57 @@ async def test_a_repeat_is_told_of_the_earlier_one(journal):
     assert [one.signal for one in later] == [second.id, first.id]
 
 
+async def test_a_flag_that_is_known_late_stands_once_among_the_others(journal, journal_url):
+    """`changed` is known only once the journal has told of the earlier ones (A13)."""
+    signal, other = a_signal(flags=("bad_charset",)), a_signal()
+    (seq, _), (place, _) = await store(journal, signal, other)
+
+    await conclude(journal, signal, seq, flag="changed", state=None)
+    done = asyncio.get_running_loop().create_future()
+    row = SessionRow(2, "b", "v1", "deliver", SystemClock().time_ns())
+    end = Conclusion(signal.id, signal.origin, seq, row, done.set_result, flag="changed")
+    journal.writer.conclude(end)
+    await done
+    await conclude(journal, other, place)
+
+    flags = await rows(journal_url, "select flags from signal order by seq")
+    assert flags == [("bad_charset changed",), ("",)]
+
+
+async def test_what_the_sender_was_told_is_found_again(journal):
+    """A13: a repeat is answered with an agent's last value, or with a destination's answer."""
+    signal = a_signal(b"in")
+    ((seq, _),) = await store(journal, signal)
+    owed = (Owed(1, "registry", "", 0), Owed(2, "lab", "", 0))
+    first = await conclude(journal, signal, seq, owed=owed, value=b"RSP", state=None)
+    now = SystemClock().time_ns()
+    waiting = await journal.reader.owing([signal.id])
+    for number, (to, code) in enumerate((("registry", b"MSA|AE"), ("lab", b"MSA|AA")), 1):
+        done = asyncio.Event()
+        attempt = Attempt(Answered.ANSWERED, "AE", code)
+        journal.writer.mark(
+            Mark(
+                signal.id,
+                number,
+                to,
+                first + number - 1,
+                "delivered",
+                1,
+                now,
+                attempt,
+                done.set,
+            ),
+            urgent=True,
+        )
+        await done.wait()
+
+    assert await journal.reader.answer_of(signal.id, "result") == b"RSP"
+    assert await journal.reader.answer_of(signal.id, "registry") == b"MSA|AE"
+    assert await journal.reader.answer_of(signal.id, "nobody") is None
+    assert waiting == {signal.id: (True, False)}
+    assert await journal.reader.owing([signal.id]) == {signal.id: (False, False)}
+
+
 async def test_a_conclusion_moves_the_signal_from_waiting_to_its_deliveries(
     journal, journal_url
 ):

@@ -39,10 +39,12 @@ def dangling(draft: Draft) -> Iterator[Finding]:
 def unused(draft: Draft) -> Iterator[Finding]:
     """Channels and signals that no agent answers, destinations that nothing is sent to."""
     sent = {named.name for pipe in draft.pipelines for named in pipe.wanted("send", "to")}
+    sent |= {channel.acknowledge.deferred or "" for channel in draft.channels.values()}
+    asked = {getattr(one.options, "ack_on", None) for one in draft.destinations.values()}
     for name in draft.destinations.keys() - sent:
         document = draft.named["destination", name]
         yield _info(document, "site.unused_destination", "no agent sends here")
-    for name in draft.channels:
+    for name in draft.channels.keys() - asked:
         if not any(name in heard(agent, draft) for agent in draft.agents.values()):
             document = draft.named["channel", name]
             yield _info(document, "site.unheard_channel", "no agent answers this channel")

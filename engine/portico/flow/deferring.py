@@ -94,19 +94,19 @@ class Deferral:
         self.begun(run)
         self._desk.watch(self)
 
-    def closing(self, run: Run) -> tuple[tuple[Output, ...], bool]:
+    def closing(self, run: Run, owed: int) -> tuple[tuple[Output, ...], bool]:
         """What the last session owes the sender, in its own commit; and whether it ends the
         Signal, which it does not while Deliveries are waited for."""
         if self.answered:
             return (), True
-        if self.waits(run):
+        if self.waits(run, owed):
             self.lasting = True
             return (), False
         return self._outputs(self.receipt(run.state(), run.refusal)), True
 
-    def waits(self, run: Run) -> bool:
+    def waits(self, run: Run, owed: int = 0) -> bool:
         """Whether the answer is about Deliveries that may not have settled."""
-        asked = self._terms.rules.when == "delivered" and run.deliveries > 0
+        asked = self._terms.rules.when == "delivered" and run.deliveries + owed > 0
         return asked and run.state() is SignalState.DONE
 
     def ended(self, ending: Ending) -> None:

@@ -41,6 +41,7 @@ class Entry:
         "committed",
         "deferral",
         "envelope",
+        "flag",
         "intake",
         "known",
         "left",
@@ -70,6 +71,7 @@ class Entry:
         self.committed = False  # the accept answer has left; the application's is owed
         self.timer: asyncio.TimerHandle | None = None
         self.deferral: Deferral | None = None  # owes the application's answer
+        self.flag = ""  # what is known of it only since it was journaled
         self.value: bytes | None = None  # what the answer holds, where it is not ours
 
     @property
@@ -96,7 +98,7 @@ class Entry:
     def begun(self, run: Run) -> None:
         """It runs (Run waiter)."""
 
-    def closing(self, run: Run) -> tuple[tuple[Output, ...], bool]:
+    def closing(self, run: Run, owed: int) -> tuple[tuple[Output, ...], bool]:
         """The sender is told on its connection, so nothing is owed (Run waiter)."""
         return (), True
 
@@ -156,6 +158,7 @@ class Entry:
         told = self.policy.answering.when == "journaled"
         waiter: Waiter | None = None if told else self.deferral or self
         run = Run(self.signal, seq, set(self.agents), self.envelope, waiter)
+        run.flag = self.flag
         dispatch = self.intake.world.dispatch
         (dispatch.resume if self.aside else dispatch.offer)(run)
 
@@ -210,6 +213,7 @@ class Entry:
     def _close(self, seq: int, end: Conclusion, receipt: Receipt) -> None:
         """The channel itself ends it."""
         self._set_aside(seq)
+        end = replace(end, flag=self.flag) if self.flag else end
         if self.deferral is not None:
             self.deferral.finish(end, receipt)
         else:
@@ -258,6 +262,7 @@ class Entry:
     def _take_as(self, seq: int, kin: Kinship, first: SignalId) -> None:
         """first: the one that it repeats, if it does."""
         world, changed = self.intake.world, self.policy.duplicates.changed
+        self.flag = routing.CHANGED if kin is Kinship.CHANGED else ""
         if kin is Kinship.SAME:
             self.intake.repeated.add(self.signal, first)
             end = endings.duplicate(self.signal, seq, world.clock)

@@ -44,7 +44,8 @@ class Recaller:
         policy = self.policy(signal.origin)
         kin = _kinship(recovered, policy)
         if policy is not None and (end := self._end(recovered, kin, policy.duplicates.changed)):
-            self.writer.conclude(end)
+            flag = routing.CHANGED if kin is Kinship.CHANGED else ""
+            self.writer.conclude(replace(end, flag=flag))
             return None
         routed, envelope, agents = self.read(signal, policy)
         if kin is Kinship.CHANGED:
@@ -62,6 +63,7 @@ class Recaller:
         verdicts = set(recovered.verdicts) - {ANSWERED}
         run.kinds |= {STATE[Kind(verdict)] for verdict in verdicts}
         run.recalled = recovered.deliveries > 0
+        run.flag = routing.CHANGED if kin is Kinship.CHANGED else ""
         if policy is not None and waiter is None:
             run.waiter = self._deferral(recovered, policy, routed, envelope)
         if run.todo:

@@ -255,7 +255,7 @@ class Running:
         if run.waiter is not None:
             run.value = run.value if result.value is None else result.value
             if last:
-                replies, over = run.waiter.closing(run)
+                replies, over = run.waiter.closing(run, len(outputs))
                 outputs += replies
         owed = rows.owed(run, outputs, self._world.lane, self._world.name)
         self._world.metrics.session(attempt.agent, result.kind, result.micros)
@@ -281,6 +281,7 @@ class Running:
                 parked,
                 run.state() if over else None,
                 result.value,
+                run.flag,
             )
         )
 

@@ -39,9 +39,9 @@ class Waiter(Protocol):
         """It runs."""
         ...
 
-    def closing(self, run: "Run") -> tuple[tuple[Output, ...], bool]:
-        """What the last session owes the sender beside its own, in its commit; and whether
-        the Signal ends with it."""
+    def closing(self, run: "Run", owed: int) -> tuple[tuple[Output, ...], bool]:
+        """What the last session owes the sender beside its own `owed` Deliveries, in its
+        commit; and whether the Signal ends with it."""
         ...
 
     def ended(self, ending: Ending) -> None:
@@ -60,12 +60,14 @@ class Run:
     seq: its place in the journal. todo: agents that have not concluded; kinds: what the others
     made of it. sessions, deliveries: the numbers given so far. waiter: who still owes its
     sender an answer. recalled: it was read back from the journal. value: an agent's last.
+    flag: what is known of the Signal only since it was journaled.
     """
 
     __slots__ = (
         "deliveries",
         "envelope",
         "failure",
+        "flag",
         "kinds",
         "recalled",
         "refusal",
@@ -94,6 +96,7 @@ class Run:
         self.refusal: Refusal | None = None
         self.failure: Failure | None = None
         self.recalled = False
+        self.flag = ""
         self.value: bytes | None = None
 
     @property

@@ -53,6 +53,9 @@ class Batch:
             out.append((statements.ACCEPT, self._accepts(inbound, seq)))
         if self.conclusions:
             out.append((statements.CONCLUDE, self._concludes(seq + len(inbound))))
+            if flagged := [c for c in self.conclusions if c.flag]:
+                ids, flags = [c.signal for c in flagged], [c.flag for c in flagged]
+                out.append((statements.FLAG, [columns.uuids(ids), columns.texts(flags)]))
         if self.marks:
             out.append((statements.MARK, self._marks()))
         if parked := self._parked():

@@ -101,7 +101,8 @@ class Conclusion(Struct, frozen=True):
     session, the Signal's end. state: what the Signal becomes then, None while others run.
 
     stored: called with the sequence number of the first Delivery; the others follow it. value:
-    what the sender is told of it, kept for repeats.
+    what the sender is told of it, kept for repeats. flag: to stand among the Signal's flags,
+    known only since it was journaled.
     """
 
     signal: SignalId
@@ -114,6 +115,7 @@ class Conclusion(Struct, frozen=True):
     parked: ParkedRow | None = None
     state: SignalState | None = None
     value: bytes | None = None
+    flag: str = ""
 
 
 class Mark(Struct, frozen=True):

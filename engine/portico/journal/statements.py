@@ -4,6 +4,7 @@ FENCE = "fence"  # raise PF001 unless the lease is still ours; leave this flush'
 REPEATS = "repeats"  # taken Signals with the same repeat key inside the window
 ACCEPT = "accept"  # Signals with their bodies, and that they wait
 CONCLUDE = "conclude"  # sessions, Deliveries with new bodies, queue; Signals that wait no more
+FLAG = "flag"  # flags that were not known when their Signals were journaled
 MARK = "mark"  # attempts, and what leaves the queue
 PARK = "park"  # what waits for a person
 TALLY = "tally"  # the books
@@ -70,6 +71,11 @@ HOT: dict[str, str] = {
         )
         insert into queued (destination, seq, signal, number, lane, tries)
         select destination, seq, signal, number, lane, 0 from owed
+        """,
+    FLAG: """
+        update signal s set flags = trim(s.flags || ' ' || f.flag)
+        from unnest($1::uuid[], $2::text[]) as f (id, flag)
+        where s.id = f.id and f.flag <> all (string_to_array(s.flags, ' '))
         """,
     MARK: """
         with gone as (

@@ -22,6 +22,7 @@ NOTHING: Mapping[str, Any] = {}
 PATIENT = Hl7Place("PID-3.1")
 _SEARCHED = 200  # characters of a field that search knows; an index entry ends at 2.7 kB
 
+CHANGED = "changed"  # the flag of a Signal that differs from an earlier one of its identity
 WORDS = ("sender", "connection", "channel", "none")
 
 
@@ -107,7 +108,7 @@ def envelope(
 
 def changed(envelope: dict[str, Any]) -> dict[str, Any]:
     """The same, of a Signal that differs from an earlier one under the same identity."""
-    return {**envelope, "flags": (*envelope["flags"], "changed")}
+    return {**envelope, "flags": (*envelope["flags"], CHANGED)}
 
 
 def _route_hl7(

@@ -1,0 +1,99 @@
+"""check/answering.py: how senders are answered, where it takes others to do it."""
+
+import pytest
+
+CHANNEL = """\
+channel: adt_in
+source: {{type: mllp, listen: "127.0.0.1:2575"}}
+acknowledge: {{{told}}}
+{more}"""
+AGENT = """\
+agent: a
+goal: g
+on: {channel: adt_in}
+steps: [{send: his}]
+"""
+HIS = """\
+destination: his
+type: mllp
+address: his.internal:2575
+"""
+ACKS = HIS.replace("his", "acks") + "ack: none\n"
+
+
+def said(site, told, *others, more=""):
+    """What is said of a channel whose `acknowledge` holds this."""
+    found = site.said(CHANNEL.format(told=told, more=more), AGENT, HIS, *others)
+    return [(code, key) for code, _, key in found]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "when: processed, reply: result",
+        "when: delivered, reply: result",
+        "when: delivered, reply: his",
+        "mode: enhanced, when: processed, deferred: acks",
+        "when: delivered, deferred: acks",
+    ],
+)
+def test_what_holds_together_is_not_complained_of(site, told):
+    """Each way of answering as the reference shows it; what takes answers is in use."""
+    others = (ACKS,) if "acks" in told else ()
+    assert said(site, told, *others) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "key"),
+    [
+        ("reply: result", "reply"),
+        ("when: processed, reply: his", "reply"),
+        ("when: delivered, reply: acks", "reply"),
+        ("when: delivered, deferred: acks, mode: original", "deferred"),
+        ("when: delivered, deferred: acks, mode: none", "deferred"),
+        ("deferred: acks", "deferred"),
+        ("when: delivered, deferred: his", "deferred"),
+        ("when: delivered, deferred: acks, reply: result", "reply"),
+        ("when: delivered, deferred: acks, on_error: close", "on_error"),
+    ],
+)
+def test_what_cannot_hold_is_found(site, told, key):
+    """Answers that would leave too early, never, or twice; at the key that is wrong."""
+    found = said(site, told, ACKS)
+
+    assert ("site.acknowledge", f"acknowledge.{key}") in found
+    assert {code for code, _ in found} == {"site.acknowledge"}
+
+
+@pytest.mark.parametrize("key", ["reply", "deferred"])
+def test_a_destination_that_is_not_there_is_corrected(site, key):
+    """Both keys name destinations."""
+    site.said(CHANNEL.format(told=f"when: delivered, {key}: hiss", more=""), AGENT, HIS)
+
+    _, (finding,) = site.examine()
+
+    assert (finding.code, finding.key) == ("site.unknown_destination", f"acknowledge.{key}")
+    assert finding.hint == "did you mean 'his'?"
+
+
+def test_a_reply_of_a_destination_to_which_nobody_sends_is_found(site):
+    """Its answer would never be this sender's."""
+    other = HIS.replace("his", "lab")
+    assert ("site.acknowledge", "acknowledge.reply") in said(
+        site, "when: delivered, reply: lab", other
+    )
+
+
+def test_answers_come_to_a_channel_that_is_there_and_takes_hl7(site):
+    """`ack_on` names a channel; one that is named so is heard."""
+    replies = (
+        CHANNEL.format(told="", more="").replace("adt_in", "replies").replace("2575", "2576")
+    )
+    base = (CHANNEL.format(told="", more=""), AGENT)
+    fine = site.said(*base, HIS + "ack_on: replies\n", replies)
+    missing = site.said(*base, HIS + "ack_on: replys\n", replies)
+    wrong = site.said(*base, HIS + "ack_on: replies\n", replies + "content: json\n")
+
+    assert fine == []
+    assert [(code, key) for code, _, key in missing] == [("site.unknown_channel", "ack_on")]
+    assert [(code, key) for code, _, key in wrong] == [("site.acknowledge", "ack_on")]
