@@ -142,3 +142,28 @@ def test_a_schema_is_compiled_and_must_be_of_the_channels_content(
     (tmp_path / "channels/a.yaml").write_text(SCHEMED % (content, schema))
     found = [f"{one.text}; {one.hint}" for one in sites.examine(tmp_path, os.environ)[1]]
     assert [text in words for words in found] == ([True] if text else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "text"),
+    [("8859/1", "mllp, address: 'x:1'", None),
+     ("UNICODE UTF-16", "folder, path: out", None),
+     ("UTF-16", "mllp, address: 'x:1'", "mllp cannot carry UTF-16 in its frames"),
+     ("KLINGON", "log", "character set 'KLINGON': it is not in table 0211")],
+)  # fmt: skip
+def test_c4_a_destinations_character_set_is_one_that_its_frames_carry(
+    tmp_path, name, kind, text
+):
+    """And the agents that send there know it as MSH-18 will say it."""
+    (tmp_path / "channels").mkdir()
+    site = SCHEMED.replace("  - validate:\n      schema: %s\n", "") % "hl7"
+    site = site.replace("type: log}", f"type: {kind}, charset: {name}}}")
+    (tmp_path / "channels/a.yaml").write_text(site)
+    loaded, findings = sites.examine(tmp_path, os.environ)
+    if text is not None:
+        [finding] = findings
+        assert (finding.code, finding.text, finding.line) == ("config.charset", text, 12)
+        return
+    assert loaded is not None, findings
+    document = loaded.agents["work"].plain()
+    assert document["charsets"] == {"lab": name}

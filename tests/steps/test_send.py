@@ -115,3 +115,29 @@ def test_nothing_leaves_when_a_later_step_fails(trial):
 
     assert result.kind is Kind.FAULT
     assert result.outputs == ()
+
+
+WIDE = "MSH|^~\\&|A|B|C|D|2026||ADT^A01|1|P|2.5||||||UNICODE UTF-8\rPID|||1||müster\r"
+
+
+def test_a_destination_with_a_character_set_of_its_own_gets_the_message_in_it(trial):
+    """C4: MSH-18 too; the others get the very bytes that came."""
+    given = WIDE.encode()
+    steps = ({"send": ["lab", "pacs", "his"]},)
+    result = trial.run(*steps, given=given, charsets={"lab": "8859/1", "his": "8859/1"})
+    lab, pacs, his = (output.content for output in result.outputs)
+    assert lab == WIDE.replace("UNICODE UTF-8", "8859/1").encode("latin-1")
+    assert pacs is None
+    assert his is lab
+
+
+def test_a_character_that_a_destination_cannot_take_parks_the_message_with_its_field(trial):
+    """C4: a fault of the step, never `?`; nothing leaves, for the others neither."""
+    given = WIDE.replace("ü", "€").encode()
+    result = trial.run(
+        {"send": "pacs"}, {"send": "lab"}, given=given, charsets={"lab": "8859/1"}
+    )
+    failure = result.failure
+    assert (failure.code, failure.location) == ("message.text_unencodable", "PID-5")
+    assert failure.text == "a character that 8859/1 cannot carry"
+    assert result.outputs == ()

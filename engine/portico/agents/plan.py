@@ -61,7 +61,7 @@ def compile_plan(document: Mapping[str, Any], root: Path) -> Plan:
     Raises ConfigError, with the step's file and line and what would be right.
     """
     tables = sources.tables(root)
-    compiler = _Compiler(root, tables)
+    compiler = _Compiler(root, tables, document.get("charsets") or {})
     content, contents = _contents(document)
     fallback = compiler.fallback(document.get("on_error") or "park")
     keys = document.get("order_by") or ()
@@ -115,8 +115,9 @@ def step_type(verb: str) -> StepType:
 
 
 class _Compiler:
-    def __init__(self, root: Path, tables: Tables) -> None:
+    def __init__(self, root: Path, tables: Tables, charsets: Mapping[str, str]) -> None:
         self._root = root
+        self._charsets = charsets
         self._tables = tables
         self._told: ConfigError | None = None
 
@@ -157,7 +158,8 @@ class _Compiler:
             return inner(args)
         kind = step_type(verb)
         options = kind.options.model_validate(args)
-        return kind.build(options, Build(name, at, self._root, self._tables, inner))
+        where = name, at, self._root
+        return kind.build(options, Build(*where, self._tables, inner, self._charsets))
 
 
 def _said(error: Exception) -> str:

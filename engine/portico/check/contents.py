@@ -5,12 +5,16 @@ from collections.abc import Iterable, Iterator
 from portico.check import references
 from portico.check.draft import Draft
 from portico.check.pipeline import Pipeline, Stage
+from portico.hl7 import transcode
+from portico.hl7.transcode import UTF16
 from portico.language.content import Content
 from portico.language.place import Place
 from portico.spec.content import misfit
+from portico.spec.destination import AS_IT_IS
 from portico.spec.document import Document, Location
 from portico.spec.finding import Finding
 
+_WIDE = ("folder", "sftp", "ftp", "https", "log")  # these carry any bytes
 _OTHERS = ("python", "plugin", "llm", "stand-in")  # what these give may be of another kind
 
 
@@ -33,6 +37,20 @@ def misfits(draft: Draft) -> Iterator[Finding]:
             (form,) = forms
             yield from _of(pipeline.document, ("on",), form, agent.on.places)
             yield from _of_steps(pipeline, form)
+
+
+def unframed(draft: Draft) -> Iterator[Finding]:
+    """UTF-16 where the framing cannot carry it: its bytes may look like the end of a frame."""
+    for name, destination in draft.destinations.items():
+        if destination.charset == AS_IT_IS or transcode.known(destination.charset) != UTF16:
+            continue
+        frame = getattr(destination.options, "frame", None)
+        by_length = getattr(frame, "length", None) is not None or frame == "close"
+        if destination.type in _WIDE or by_length:
+            continue
+        text = f"{destination.type} cannot carry UTF-16 in its frames"
+        document, hint = draft.named["destination", name], "send UNICODE UTF-8"
+        yield document.finding(("charset",), "config.charset", text, hint)
 
 
 def _of_steps(pipeline: Pipeline, form: Content) -> Iterator[Finding]:

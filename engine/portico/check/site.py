@@ -10,10 +10,11 @@ from pathlib import Path
 from portico.check import lint, references
 from portico.check.draft import Draft, read_site
 from portico.errors import SiteInvalid
+from portico.hl7 import transcode
 from portico.language.content import AUTO
 from portico.spec.agent import Agent
 from portico.spec.channel import Channel
-from portico.spec.destination import Destination
+from portico.spec.destination import AS_IT_IS, Destination
 from portico.spec.finding import Finding, errors
 from portico.spec.site import Config
 
@@ -56,6 +57,7 @@ def _reading(agent: Agent, draft: Draft) -> Agent:
 
     What an emitted Signal holds is told by its first bytes.
     """
+    agent = agent.model_copy(update={"charsets": _charsets(agent, draft)})
     heard = [draft.channels[name] for name in sorted(references.heard(agent, draft))]
     if not heard:
         return agent
@@ -67,3 +69,14 @@ def _reading(agent: Agent, draft: Draft) -> Agent:
         "charset": heard[0].charset,
     }
     return agent.model_copy(update=update)
+
+
+def _charsets(agent: Agent, draft: Draft) -> dict[str, str]:
+    """The character sets of the destinations that the agent sends to."""
+    pipeline = next(one for one in draft.pipelines if one.document.name == agent.name)
+    named = {one.name for one in pipeline.wanted("send", "to")}
+    return {
+        name: transcode.known(draft.destinations[name].charset)
+        for name in sorted(named)
+        if draft.destinations[name].charset != AS_IT_IS
+    }

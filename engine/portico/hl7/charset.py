@@ -53,6 +53,17 @@ _REFUSED = {
     "UTF32": "its delimiters are not single bytes; send UNICODE UTF-8",
     "CNS116431992": "no codec for it is at hand; send BIG-5 or UNICODE UTF-8",
 }
+# What MSH-18 says of a codec; a set that table 0211 does not have stays as it was typed.
+SPELLED = {
+    "ascii": "ASCII",
+    "utf-8": "UNICODE UTF-8",
+    "gb18030": "GB 18030-2000",
+    "euc_kr": "KS X 1001",
+    "big5": "BIG-5",
+    "iso2022_jp": "~ISO IR87",
+    "iso2022_jp_1": "~ISO IR159",
+    **{f"iso8859-{part}": f"8859/{part}" for part in (*range(1, 10), 15)},
+}
 _SPELLING = re.compile(r"[\s/_.-]+")
 
 # Bytes inside a character of more than one byte, which may look like `|^~\&`. A run ends

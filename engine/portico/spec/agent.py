@@ -78,6 +78,7 @@ class Agent(Options):
     """An agent. `on_error` and `steps` are in the normal form of spec.rules.StepReader.
 
     content, charset: those of the channels it answers. contents: by channel, where they differ.
+    charsets: MSH-18 by destination, of those that it sends to and that have one of their own.
     """
 
     agent: Name
@@ -101,6 +102,7 @@ class Agent(Options):
     content: Inner = Field(AUTO, exclude=True)
     contents: Inner = Field({}, exclude=True)
     charset: Inner = Field(Charset(), exclude=True)
+    charsets: Inner = Field({}, exclude=True)
 
     @property
     def name(self) -> str:
@@ -115,6 +117,7 @@ class Agent(Options):
             "on": plain(self.on.source),
             "content": self.content.plain(),
             **({"contents": _plain(self.contents)} if self.contents else {}),
+            **({"charsets": dict(self.charsets)} if self.charsets else {}),
             "charset": {"name": self.charset.name, "on_error": self.charset.on_error},
             "order_by": [str(place) for place in self.order_by.keys] if self.order_by else [],
             "beside": [str(place) for place in self.order_by.beside] if self.order_by else [],

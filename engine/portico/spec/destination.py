@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from portico.errors import CharsetUnknown
+from portico.hl7 import transcode
 from portico.spec.alarming import Expect, NounAlarms, QueueLimit
 from portico.spec.fields import (
     Count,
@@ -21,6 +23,7 @@ from portico.spec.fields import (
 from portico.spec.retry import RetryPolicy
 
 _CODE = re.compile(r"[A-Za-z0-9_]{1,40}\*?|\*")
+AS_IT_IS = "MSH-18"  # `charset` of a destination that takes a message in its own set
 _RULE_HINT = "one of done, retry, {retry: 3}, reject"
 
 
@@ -35,6 +38,14 @@ def _rule(value: Any) -> str | int:
             raise wrong("config.count", str(error)) from None
     found = repr(value) if isinstance(value, str) else kind_of(value)
     raise wrong("config.choice", f"{found} is not a choice here", _RULE_HINT)
+
+
+def _charset(value: str) -> str:
+    try:
+        return value if value == AS_IT_IS else transcode.known(value) and value
+    except CharsetUnknown as error:
+        text, _, hint = str(error).partition("; ")
+        raise wrong("config.charset", text, hint or "such as UNICODE UTF-8, 8859/1") from None
 
 
 def _code(value: str) -> str:
@@ -81,7 +92,7 @@ class Destination(Options):
     idle: Duration = 3600.0
     connections: Annotated[Count, Field(ge=1)] = 1
     order: Literal["key", "all", "none"] = "key"
-    charset: Annotated[str, Later("another character set on the way out", "MSH-18")] = "MSH-18"
+    charset: Annotated[Text, AfterValidator(_charset)] = AS_IT_IS
     retry: RetryPolicy = RetryPolicy()
     answers: Answers = Field(default_factory=dict)
     on_reject: Literal["park", "stop"] = "park"

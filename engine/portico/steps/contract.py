@@ -7,7 +7,7 @@ puts aside counts only when the run ends well.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,6 +47,7 @@ class Build:
 
     name: the step's. at: `file:line` where it stands. root: the site's folder. tables: read
     when first asked for. program: compiles inner steps in normal form (spec/rules.py) into one.
+    charsets: MSH-18 by destination, of those that want a character set of their own.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Build:
     root: Path
     tables: Tables
     program: Callable[[Sequence[Mapping[str, Any]]], Step]
+    charsets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,22 @@
 """`send`: the message as it is here, to destinations; `set` writes on this copy only.
 
 `body` sends the value of a place in place of the message, `decode` turns its text into bytes,
-`file` names it for destinations that keep files. Nothing leaves before the last step ends.
+`file` names it for destinations that keep files. A destination's own `charset` is written
+here, so a character that it cannot carry is this step's error. Nothing leaves before the last
+step ends.
 """
 
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from portico.errors import Permanent
+from portico.hl7.transcode import transcoded
+from portico.hl7.view import MessageView
 from portico.language.content import encode_json
 from portico.language.place import AsidePlace, Hl7Place, Place, PointerPlace
 from portico.language.template import Template, file_name
@@ -19,7 +24,7 @@ from portico.model.verdict import Output
 from portico.spec import fields
 from portico.spec.fields import ONE_OR_MANY, Name, Options
 from portico.spec.rules import PlaceField, TargetField, TemplateField
-from portico.steps.body import Body
+from portico.steps.body import Body, Hl7Body
 from portico.steps.contract import Build, End, StepType
 from portico.steps.state import RunState
 
@@ -49,8 +54,9 @@ class SendOptions(Options):
 
 
 class _Send:
-    def __init__(self, options: SendOptions) -> None:
+    def __init__(self, options: SendOptions, charsets: Mapping[str, str]) -> None:
         self._to = options.to
+        self._charsets = {name: charsets[name] for name in options.to if name in charsets}
         self._set = tuple(options.set_.items())
         self._body = options.body
         self._decode = options.decode
@@ -59,9 +65,19 @@ class _Send:
     def run(self, state: RunState) -> End | None:
         content, control_id = self._content(state)
         file = file_name(self._file.render(state.context)) if self._file else ""
+        other = self._transcoded(state, content) if self._charsets else {}
         for name in self._to:
-            state.outputs.append(Output(name, content, None, control_id, file))
+            sent = other.get(name, content)
+            state.outputs.append(Output(name, sent, None, control_id, file))
         return None
+
+    def _transcoded(self, state: RunState, content: bytes) -> dict[str, bytes]:
+        """By destination, for those with a character set of their own; HL7 messages alone."""
+        if self._body is not None or not isinstance(state.body, Hl7Body):
+            return {}
+        view = MessageView(content, *state.body.message.view.policy)
+        made = {name: transcoded(view, name) for name in set(self._charsets.values())}
+        return {name: made[charset] for name, charset in self._charsets.items()}
 
     def _content(self, state: RunState) -> tuple[bytes, str]:
         if self._body is not None:
@@ -104,7 +120,7 @@ def _location(place: Place) -> str | None:
 
 
 def _build(options: Any, build: Build) -> _Send:
-    return _Send(options)
+    return _Send(options, build.charsets)
 
 
 SEND = StepType("send", "Hands the message to destinations", SendOptions, _build)
