@@ -55,6 +55,16 @@ COMMANDS: dict[str, Command] = {
     "alarms": Command(
         "portico.cli.operate:ALARMS", ENGINE, "List the alarms that are open, try a sink."
     ),
+    "backup": Command(
+        "portico.cli.backup:backup",
+        ENGINE,
+        "Back up the embedded journal and the site's files, while the engine works.",
+    ),
+    "restore": Command(
+        "portico.cli.backup:restore",
+        ENGINE,
+        "Make a data folder of a backup: proved whole, started once, its destinations paused.",
+    ),
     "retention": Command(
         "portico.cli.retention:retention",
         ENGINE,
@@ -73,6 +83,44 @@ COMMANDS: dict[str, Command] = {
     "signals": Command("portico.cli.journal:signals", MESSAGES, "List Signals, newest first."),
     "show": Command(
         "portico.cli.journal:show", MESSAGES, "Show one Signal with all it caused."
+    ),
+    "parked": Command(
+        "portico.cli.parked:parked",
+        MESSAGES,
+        "List messages that wait for a person, with the reason.",
+    ),
+    "release": Command(
+        "portico.cli.parked:release",
+        MESSAGES,
+        "Let parked messages go on: Deliveries to their queue, Signals to their agents.",
+    ),
+    "discard": Command(
+        "portico.cli.parked:discard",
+        MESSAGES,
+        "Give parked messages up for good; they stay in the journal.",
+    ),
+    "edit": Command(
+        "portico.cli.parked:edit",
+        MESSAGES,
+        "Let a changed copy take the place of a parked message; the original is kept.",
+    ),
+    "resend": Command(
+        "portico.cli.parked:resend",
+        MESSAGES,
+        "Send the same bytes once more to one destination.",
+    ),
+    "replay": Command(
+        "portico.cli.replay:replay",
+        MESSAGES,
+        "Run old Signals anew, through the agents of today.",
+    ),
+    "jobs": Command(
+        "portico.cli.replay:jobs",
+        MESSAGES,
+        "List replays of many, newest first; watch or cancel one.",
+    ),
+    "acts": Command(
+        "portico.cli.parked:acts", MESSAGES, "List what people did to messages, newest first."
     ),
     "hl7": Command(
         "portico.cli.hl7:COMMANDS",
