@@ -91,7 +91,7 @@ def _settle(at: int, part: str, name: str, content: bytes, owner: str, exists: s
     if exists == "replace":
         os.rename(part, name, src_dir_fd=at, dst_dir_fd=at)
         return name
-    for candidate in _names(name, exists):
+    for candidate in names(name, exists):
         try:
             _name_once(at, part, candidate)
         except FileExistsError:
@@ -101,7 +101,8 @@ def _settle(at: int, part: str, name: str, content: bytes, owner: str, exists: s
     raise FileExistsError(errno.EEXIST, "a file of that name exists")
 
 
-def _names(name: str, exists: str) -> Iterator[str]:
+def names(name: str, exists: str) -> Iterator[str]:
+    """What to try in turn: for `number` `a.hl7`, `a-1.hl7`, ...; else the name alone."""
     yield name
     if exists == "number":
         stem, dot, suffix = name.rpartition(".")

@@ -3,6 +3,7 @@
 DESTINATIONS: dict[str, str] = {
     "folder": "portico.destinations.folder:FOLDER",
     "log": "portico.destinations.log:LOG",
+    "sftp": "portico.destinations.sftp:SFTP",
     "mllp": "portico.destinations.mllp:MLLP",
 }
 

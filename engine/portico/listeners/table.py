@@ -3,6 +3,7 @@
 LISTENERS: dict[str, str] = {
     "folder": "portico.listeners.folder:FOLDER",
     "https": "portico.listeners.https:HTTPS",
+    "sftp": "portico.listeners.sftp:SFTP",
     "mllp": "portico.listeners.mllp:MLLP",
 }
 

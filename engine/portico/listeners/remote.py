@@ -1,0 +1,177 @@
+"""A folder of a server, as a place to take files from, whatever the server's protocol.
+
+A claim is a rename into a hidden folder beside the files (F2), as in local.py. A file is
+brought over whole before it is cut: into memory, a large one into a temporary file that has no
+name. What is no regular file is not taken, and names that hold a slash are not believed (F7).
+"""
+
+import asyncio
+import posixpath
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import BinaryIO, cast
+
+from portico.errors import FileLeft, SourceAway
+from portico.listeners.tray import CHUNK, Found, claim_folder, names
+from portico.remote.contract import Entry, Remote
+from portico.spec.fetching import PollSource
+
+_IN_MEMORY = 1 << 20  # bytes of a file that are kept in memory
+
+
+class RemoteTray:
+    """One folder of one server: a Tray."""
+
+    def __init__(self, remote: Remote, source: PollSource) -> None:
+        self._remote, self._source = remote, source
+        self._path = source.path.rstrip("/") or "/"
+        self._claims, self._made = "", False
+        self.where = f"{remote.where}{'' if source.path[0] == '/' else '/'}{self._path}"
+        self.where = self.where.rstrip("/")
+
+    async def open(self, mark: str) -> None:
+        """Log in, and make the folders that claims and finished files need."""
+        try:
+            await self._remote.connect()
+            if self._made or self._source.after.way == "keep":
+                return
+            self._claims = self._at(claim_folder(mark))
+            await self._remote.folder(self._claims)
+            if self._source.after.way == "move":
+                await self._remote.folder(self._at(self._source.after.path))
+        except OSError as error:
+            raise self._away(error) from None
+        self._made = True
+
+    async def left(self) -> list[Found]:
+        """What an earlier life had claimed."""
+        found: list[Found] = []
+        if self._claims:
+            async for chunk in self._scan(self._claims):
+                found += (Found(one.name, one.size, one.changed, True) for one in chunk)
+        return sorted(found, key=lambda one: (one.changed, one.name))
+
+    async def look(self) -> AsyncIterator[list[Found]]:
+        """Every regular file."""
+        async for chunk in self._scan(self._path):
+            yield [Found(one.name, one.size, one.changed) for one in chunk]
+
+    async def take(self, found: Found) -> BinaryIO | None:
+        """Claim it, and bring it over."""
+        path = self._at(found.name)
+        try:
+            if self._claims:
+                path = posixpath.join(self._claims, found.name)
+                if not found.claimed and not await self._claim(found.name, path):
+                    return None
+            if not _as_seen(await self._remote.entry(path), found):
+                await self.give_back(found)
+                return None
+            return await self._fetched(path, found)
+        except ConnectionError as error:
+            raise self._away(error) from None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            with suppress(OSError):
+                await self.give_back(found)
+            raise FileLeft("unreadable", found.size, str(error)) from None
+
+    async def give_back(self, found: Found) -> None:
+        """Undo the claim; where that fails, it is found among our claims."""
+        if self._claims:
+            path = posixpath.join(self._claims, found.name)
+            with suppress(OSError):
+                await self._remote.rename(path, self._at(found.name))
+
+    async def finish(self, found: Found) -> None:
+        """Marker first, so that a file that comes under the name waits for its own."""
+        if not self._claims:
+            return
+        claimed = posixpath.join(self._claims, found.name)
+        try:
+            if self._source.ready.suffix:
+                with suppress(FileNotFoundError):
+                    await self._remote.remove(self._at(found.name + self._source.ready.suffix))
+            if self._source.after.way == "delete":
+                await self._remote.remove(claimed)
+            else:
+                await self._move(claimed, found.name)
+        except ConnectionError as error:
+            raise FileLeft("unfinished", found.size, str(error)) from None
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise FileLeft("unfinished", found.size, str(error)) from None
+
+    async def wait(self, seconds: float) -> None:
+        """No server tells when something new lies there."""
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """Log out."""
+        self._made = False
+        await self._remote.close()
+
+    def _at(self, name: str) -> str:
+        return posixpath.join(self._path, name)
+
+    async def _scan(self, folder: str) -> AsyncIterator[list[Entry]]:
+        chunk: list[Entry] = []
+        try:
+            async for one in self._remote.scan(folder):
+                if one.regular:
+                    chunk.append(one)
+                if len(chunk) >= CHUNK:
+                    yield chunk
+                    chunk = []
+        except OSError as error:
+            raise self._away(error) from None
+        yield chunk
+
+    async def _claim(self, name: str, path: str) -> bool:
+        """False when another has it, or an earlier file of that name is not finished yet."""
+        if await self._remote.entry(path) is not None:
+            return False
+        try:
+            await self._remote.rename(self._at(name), path)
+        except (FileNotFoundError, FileExistsError):
+            return False
+        except ConnectionError:
+            raise
+        except OSError as error:
+            raise FileLeft("unclaimed", 0, str(error)) from None
+        return True
+
+    async def _fetched(self, path: str, found: Found) -> BinaryIO | None:
+        file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))
+        await self._remote.fetch(path, file, found.size)
+        if file.tell() == found.size:
+            file.seek(0)
+            return file
+        file.close()
+        await self.give_back(found)
+        return None
+
+    async def _move(self, claimed: str, name: str) -> None:
+        """Under the first name that is free."""
+        folder = self._at(self._source.after.path)
+        for candidate in names(name):
+            path = posixpath.join(folder, candidate)
+            if await self._remote.entry(path) is not None:
+                continue
+            with suppress(FileExistsError):
+                await self._remote.rename(claimed, path)
+                return
+
+    def _away(self, error: OSError) -> SourceAway:
+        return SourceAway(f"{self.where}: {error}")
+
+
+def _as_seen(entry: Entry | None, found: Found) -> bool:
+    """A listing may tell the time less exactly than a look at one file: size must agree, and
+    the time to the minute."""
+    if entry is None or not entry.regular or entry.size != found.size:
+        return False
+    return abs(entry.changed - found.changed) < 60_000_000_000 or not entry.changed

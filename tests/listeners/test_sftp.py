@@ -1,0 +1,178 @@
+"""The SFTP source against a server that shares no code with it (paramiko)."""
+
+import asyncio
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from listeners.fetching import NOT_STORED, STORED, Journal, until
+from portico.clock import SystemClock
+from portico.listeners.contract import Surroundings
+from portico.listeners.sftp import SFTP
+from remote.peers import PosixPeer, key
+
+
+@pytest.fixture
+def peer(tmp_path):
+    """A server with a folder `out`."""
+    (tmp_path / "served/out").mkdir(parents=True)
+    one = PosixPeer(tmp_path / "served")
+    yield one
+    one.close()
+
+
+@pytest.fixture
+async def polled(tmp_path, peer):
+    """`polled(**options)`: a started poller of `/out`, and its journal."""
+    started = []
+
+    async def start(journal=None, **options):
+        journal = journal or Journal()
+        given = {
+            "address": f"127.0.0.1:{peer.port}",
+            "user": "lab",
+            "host_key": peer.fingerprint,
+            "path": "/out",
+            "every": "50ms",
+            "ready": "rename",
+            **({} if "key" in options else {"password": "${env:PASSWORD}"}),
+            **options,
+        }
+        around = Surroundings(
+            None,
+            SystemClock(),
+            journal.events.append,
+            tmp_path,
+            {"PASSWORD": peer.password},
+            fetching=journal,
+        )
+        source = SFTP.options.model_validate(given)
+        poller = SFTP.build("lab", source, lambda arrival: None, around)
+        await poller.start()
+        started.append(poller)
+        return SimpleNamespace(poller=poller, journal=journal, folder=peer.folder / "out")
+
+    yield start
+    for poller in started:
+        await poller.stop(5)
+
+
+async def test_a_file_is_brought_over_and_moved(polled, peer):
+    """Its bytes go up, its file goes to `done` on the server; its peer says whence it came."""
+    one = await polled()
+    content = os.urandom(3 << 20)
+    (one.folder / ".a").write_bytes(content)
+    (one.folder / ".a").rename(one.folder / "a.bin")
+    await until(lambda: (one.folder / "done/a.bin").exists())
+
+    assert one.journal.contents() == [content]
+    assert sorted(os.listdir(one.folder)) == [".portico-0badcafe", "done"]
+
+
+async def test_an_unknown_host_key_is_refused(polled, peer):
+    """F4: nothing is asked of a server that shows another key, and the key is told."""
+    one = await polled(host_key="SHA256:" + "A" * 43)
+    (one.folder / "a.hl7").write_bytes(b"1")
+    await until(lambda: one.journal.events)
+    (told,) = one.journal.events
+
+    assert peer.fingerprint in told.text
+    assert peer.password not in told.text
+    assert (one.folder / "a.hl7").exists()
+    assert not one.poller.connections()
+
+
+async def test_known_hosts_vouch_for_a_server(polled, peer, tmp_path):
+    """A file as ssh(1) keeps it, in place of a pin."""
+    line = f"[127.0.0.1]:{peer.port} {peer.host_key.get_name()} {peer.host_key.get_base64()}\n"
+    (tmp_path / "known_hosts").write_text(line)
+    one = await polled(host_key={"known_hosts": "known_hosts"})
+    (one.folder / "a.hl7").write_bytes(b"1")
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+
+async def test_a_key_opens_what_a_wrong_password_does_not(polled, peer, tmp_path):
+    """Log in by private key; a refusal names the user and no secret."""
+    peer.allowed = key(tmp_path)
+    good, peer.password = peer.password, "another"
+    refused = await polled(password="${env:PASSWORD}")
+    peer.password = good + "!"
+    one = await polled(key="${file:key}")
+    (one.folder / "a.hl7").write_bytes(b"1")
+    await until(lambda: one.journal.taken)
+    await until(lambda: refused.journal.events)
+
+    assert "does not let 'lab' in" in refused.journal.events[0].text
+    assert "another" not in refused.journal.events[0].text
+
+
+async def test_links_folders_and_pipes_are_not_taken(polled, peer, tmp_path):
+    """F7: a link on the server could lead anywhere."""
+    (tmp_path / "served/secret").write_bytes(b"secret")
+    (tmp_path / "served/out/link.hl7").symlink_to(tmp_path / "served/secret")
+    (tmp_path / "served/out/folder.hl7").mkdir()
+    os.mkfifo(tmp_path / "served/out/pipe.hl7")
+    one = await polled()
+    (one.folder / "z.hl7").write_bytes(b"z")
+    await until(lambda: (one.folder / "done/z.hl7").exists())
+
+    assert one.journal.contents() == [b"z"]
+
+
+async def test_a_lost_connection_is_told_once_and_made_again(polled, peer):
+    """The server restarts: one event, then on; what was claimed is resumed."""
+    journal = Journal()
+    journal.receipt = None
+    one = await polled(journal)
+    (one.folder / "a.hl7").write_bytes(b"1")
+    await until(lambda: journal.owed)
+    peer.cut()
+    journal.receipt = STORED
+    journal.owed.pop().answer(STORED)
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert len({identity for _, identity, _ in journal.taken}) == 1
+
+
+async def test_what_the_journal_did_not_take_goes_back(polled):
+    """P1 and F5 on a server: the claim is undone, the file comes again."""
+    journal = Journal()
+    journal.receipt = NOT_STORED
+    one = await polled(journal)
+    (one.folder / "a.hl7").write_bytes(b"1")
+    await until(lambda: journal.taken)
+    await until(lambda: (one.folder / "a.hl7").exists())
+    journal.receipt = STORED
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+
+async def test_a_file_that_grows_is_not_read(polled):
+    """F1, with a server that tells times to the second: the size has to stay."""
+    one = await polled(ready={"stable": "300ms"})
+    for _ in range(8):
+        with (one.folder / "a.hl7").open("ab") as file:
+            file.write(b"x")
+        await asyncio.sleep(0.09)
+        assert not one.journal.taken
+    await until(lambda: one.journal.taken)
+
+    assert one.journal.contents() == [b"x" * 8]
+
+
+async def test_two_pollers_never_take_the_same_file(polled):
+    """F2: a rename on the server succeeds for one of them."""
+    first, second = Journal(), Journal()
+
+    async def other():
+        return "0ther000"
+
+    second.memory.mark = other
+    one = await polled(first)
+    await polled(second)
+    for n in range(60):
+        (one.folder / f".{n}").write_bytes(b"%d" % n)
+        (one.folder / f".{n}").rename(one.folder / f"{n}.hl7")
+    await until(lambda: len(list(one.folder.glob("done/*"))) == 60, seconds=30)
+
+    assert sorted(first.contents() + second.contents()) == sorted(b"%d" % n for n in range(60))

@@ -1,0 +1,142 @@
+"""Files through a running appliance: each message leaves once, whatever is killed when."""
+
+import json
+import os
+import shutil
+import time
+
+FILES = """\
+channel: orders
+source: {{type: folder, path: in, every: 200ms, ready: rename{source}}}
+content: json
+{channel}
+---
+agent: forward
+goal: Every order is filed
+on: {{channel: orders}}
+steps: [{{send: {{to: out, file: "{{/n}}.json"}}}}]
+---
+{{destination: out, type: folder, path: out}}
+"""
+
+
+def documents(source="", channel=""):
+    """A channel that reads `in` and an agent that files each order in `out`."""
+    return FILES.format(source=source, channel=channel)
+
+
+def put(site, n, folder="in"):
+    """An order, whole from the moment it has its name."""
+    place = site / folder
+    place.mkdir(exist_ok=True)
+    (place / f".{n}").write_text(json.dumps({"n": str(n)}))
+    (place / f".{n}").rename(place / f"{n:05}.json")
+
+
+def delivered(site):
+    """Names in `out`; a second delivery of the same order would be `7-1.json`."""
+    place = site / "out"
+    return {name for name in os.listdir(place) if name[0] != "."} if place.exists() else set()
+
+
+def wanted(count):
+    """One file for each order."""
+    return {f"{n}.json" for n in range(count)}
+
+
+def test_killed_at_any_moment_each_file_is_delivered_once(appliance, server):
+    """F5, P1: kill -9 five times while files are taken: none is lost, none runs twice."""
+    one = appliance(documents())
+    one.start()
+    for n in range(400):
+        put(one.site, n)
+        if n % 80 == 79:
+            time.sleep(0.09 + n / 8000)
+            one.end(9)
+            one.start()
+    server.until(lambda: delivered(one.site) >= wanted(400), 60)
+    server.until(lambda: not [p for p in (one.site / "in").glob("*.json")])
+    books = server.until(lambda: (b := one.status()["channels"]["orders"])["waiting"] == 0 and b)
+    one.end()
+
+    assert delivered(one.site) == wanted(400)
+    assert books["balanced"]
+    assert len(os.listdir(one.site / "in/done")) == 400
+
+
+def test_a_file_that_was_journaled_and_not_yet_moved_runs_once(appliance, server):
+    """F5: exactly the state that a kill between commit and move leaves: claimed, journaled.
+
+    Also where repeats are processed like any other (`duplicates: {same: process}`).
+    """
+    one = appliance(documents(channel="duplicates: {same: process}"))
+    one.start()
+    put(one.site, 1)
+    server.until(lambda: (one.site / "in/done/00001.json").exists())
+    server.until(lambda: delivered(one.site) == {"1.json"})
+    one.end(9)
+    (claims,) = (one.site / "in").glob(".portico-*")
+    (one.site / "in/done/00001.json").rename(claims / "00001.json")
+    one.start()
+    server.until(lambda: (one.site / "in/done/00001.json").exists())
+    put(one.site, 2)
+    server.until(lambda: delivered(one.site) >= {"2.json"})
+    book = one.status()["channels"]["orders"]
+    one.end()
+
+    assert delivered(one.site) == {"1.json", "2.json"}
+    assert (book["done"], book["duplicate"], book["balanced"]) == (2, 1, True)
+
+
+def test_kept_files_are_read_once_across_restarts(appliance, server):
+    """`after: keep`: the journal remembers them; a file that was written anew is read anew."""
+    one = appliance(documents(source=", after: keep"))
+    one.start()
+    for n in range(3):
+        put(one.site, n)
+    server.until(lambda: delivered(one.site) == wanted(3))
+    one.end()
+    one.start()
+    put(one.site, 3)
+    server.until(lambda: delivered(one.site) == wanted(4))
+    book = one.status()["channels"]["orders"]
+    one.end()
+
+    assert book["received"] == 4
+
+
+def test_a_batch_file_is_cut_and_a_wrong_count_refuses_it_whole(appliance, server):
+    """B1, B2: a Signal for each message; where the count is wrong, none of them runs."""
+    text = documents().replace("content: json", "content: hl7").replace("{/n}.json", "{MSH-10}")
+    one = appliance(text)
+    one.start()
+    messages = [server.message(control_id=str(n)) for n in range(50)]
+    good = b"BHS|^~\\&|A\r" + b"".join(messages[:40]) + b"BTS|40\r"
+    bad = b"BHS|^~\\&|A\r" + b"".join(messages[40:]) + b"BTS|11\r"
+    for name, content in (("good", good), ("wrong", bad)):
+        (one.site / "in").mkdir(exist_ok=True)
+        (one.site / f"in/.{name}").write_bytes(content)
+        (one.site / f"in/.{name}").rename(one.site / f"in/{name}.hl7")
+    server.until(lambda: (one.site / "in/done/wrong.hl7").exists())
+    server.until(lambda: len(delivered(one.site)) == 40)
+    book = one.status()["channels"]["orders"]
+    one.end()
+
+    assert (book["received"], book["refused"], book["done"]) == (50, 10, 40)
+    assert one.said("messages_refused") == 1
+
+
+def test_the_name_of_its_file_is_known_to_agents(appliance, server):
+    """The word `file`, in a condition and in a template, after a restart too."""
+    text = documents().replace("{{/n}}", "{/n}").replace("{/n}.json", "{file}")
+    one = appliance(text.replace("on: {channel: orders}", 'on: {channel: orders, file: "*2.json"}'))
+    one.start()
+    put(one.site, 1)
+    put(one.site, 2)
+    server.until(lambda: delivered(one.site))
+    book = one.status()["channels"]["orders"]
+    one.end()
+
+    assert delivered(one.site) == {"00002.json"}
+    assert book["filtered"] == 1
+    shutil.rmtree(one.site / "in")
