@@ -12,6 +12,7 @@ import pytest
 from portico.clock import SystemClock
 from portico.errors import JournalError
 from portico.ids import IdMaker, SignalId, floor_at
+from portico.journal.batch import Books
 from portico.journal.contract import (
     Conclusion,
     Earlier,
@@ -27,6 +28,10 @@ from portico.model.signal import Signal
 from portico.model.states import SignalState
 
 IDS = IdMaker(SystemClock())
+_CUT = (
+    "select pg_terminate_backend(pid) from pg_stat_activity"
+    " where application_name = 'portico writer' and datname = current_database()"
+)
 
 
 @dataclass
@@ -40,13 +45,14 @@ class Heard:
     broken: list[Exception] = field(default_factory=list)
     waiting: int = 0
     items: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
     when_down: Callable[[], None] = lambda: None
 
     def told(self) -> Told:
         """The hooks that fill it."""
         return Told(
             Hooks(
-                lambda items, seconds, books: self.items.append(items),
+                self._flushed,
                 self._down,
                 self._up,
                 self._fenced,
@@ -56,6 +62,10 @@ class Heard:
             self._waiting,
             lambda done: None,
         )
+
+    def _flushed(self, items: int, seconds: float, books: Books) -> None:
+        self.items.append(items)
+        self.seconds.append(seconds)
 
     def _down(self, error: JournalError) -> None:
         self.down.append(error)
@@ -154,6 +164,15 @@ async def conclude(journal: Journal, signal: Signal, seq: int, **parts) -> int:
         Conclusion(signal.id, signal.origin, seq, row, done.set_result, state=state, **parts)
     )
     return await done
+
+
+def a_conclusion(signal: Signal, seq: int, done: list[int]) -> Conclusion:
+    """A Signal's only session, which owes one Delivery; its place is added to `done`."""
+    row = SessionRow(1, "agent", "v1", "deliver", SystemClock().time_ns())
+    owed = (Owed(1, "lab", "lane", 0, None, "", ""),)
+    return Conclusion(
+        signal.id, signal.origin, seq, row, done.append, owed, state=SignalState.DONE
+    )
 
 
 async def test_an_accepted_signal_is_stored_bit_for_bit_and_waits(journal, journal_url):
@@ -368,11 +387,7 @@ async def test_a_lost_connection_fails_what_arrives_and_stores_the_rest_later(
     ((seq, _),) = await store(journal, signal)
     lost = Inbound(a_signal())
     heard.when_down = lambda: journal.writer.accept(lost)
-    await rows(
-        journal_url,
-        "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where application_name = 'portico writer' and datname = current_database()",
-    )
+    await rows(journal_url, _CUT)
     await asyncio.wait([lost.result])
     await conclude(journal, signal, seq)
 
@@ -382,6 +397,83 @@ async def test_a_lost_connection_fails_what_arrives_and_stores_the_rest_later(
     assert len(heard.down) == 1
     assert heard.up == 2
     assert await rows(journal_url, "select count(*) from signal") == [(1,)]
+    assert await rows(journal_url, "select count(*) from waiting") == [(0,)]
+
+
+@asynccontextmanager
+async def stuck(conninfo: str) -> AsyncIterator[None]:
+    """Flushes wait at their fence meanwhile."""
+    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+        await connection.execute("select 1 from lease for update")
+        yield
+        await connection.rollback()
+
+
+async def two_flushes(journal: Journal, first: list[Inbound], second: list[Inbound]) -> None:
+    """Accept both, the second while the flush of the first is on its way."""
+    for pending in first:
+        journal.writer.accept(pending)
+    await asyncio.sleep(0.05)
+    for pending in second:
+        journal.writer.accept(pending)
+    await asyncio.sleep(0.05)
+
+
+async def test_a_second_flush_does_not_wait_for_the_first(journal, journal_url, heard):
+    """The engine goes on while the database writes; all are stored in the order of arrival."""
+    first, second = ([Inbound(a_signal()) for _ in range(40)] for _ in range(2))
+    async with stuck(journal_url):
+        await two_flushes(journal, first, second)
+
+    found = await asyncio.gather(*(p.result for p in first + second))
+    assert heard.items == [40, 40]
+    assert heard.seconds[1] > 0.04, "it was sent before the first was stored"
+    assert [seq for seq, _ in found] == sorted(seq for seq, _ in found)
+
+
+async def test_nothing_overtakes_a_flush_that_was_refused(journal, journal_url, heard):
+    """One at fault in the first flush: the second stores nothing before the first is mended."""
+    taken = a_signal()
+    await store(journal, taken)
+    bad = Inbound(taken)
+    first, second = ([Inbound(a_signal()) for _ in range(40)] for _ in range(2))
+    async with stuck(journal_url):
+        await two_flushes(journal, [*first[:20], bad, *first[20:]], second)
+
+    found = await asyncio.gather(*(p.result for p in first + second))
+    with pytest.raises(JournalError):
+        await bad.result
+    assert [seq for seq, _ in found] == sorted(seq for seq, _ in found)
+    assert heard.rejected == ["23505"]
+    assert await rows(journal_url, "select count(*) from signal") == [(81,)]
+
+
+async def test_two_flushes_in_doubt_go_again_in_their_order(journal, journal_url):
+    """P8: the connection is cut under both: what arrived fails, what was decided is stored."""
+    signals = [a_signal() for _ in range(80)]
+    seqs = [seq for seq, _ in await store(journal, *signals)]
+    lost = [Inbound(a_signal()) for _ in range(40)]
+    done: list[int] = []
+    async with stuck(journal_url):
+        for pending, signal, seq in zip(lost[:1] * 40, signals[:40], seqs, strict=False):
+            journal.writer.conclude(a_conclusion(signal, seq, done))
+            if signal is signals[0]:
+                journal.writer.accept(pending)
+        await asyncio.sleep(0.05)
+        for signal, seq in zip(signals[40:], seqs[40:], strict=True):
+            journal.writer.conclude(a_conclusion(signal, seq, done))
+        for pending in lost[1:]:
+            journal.writer.accept(pending)
+        await asyncio.sleep(0.05)
+        await rows(journal_url, _CUT)
+        await asyncio.wait([pending.result for pending in lost])
+
+    async with asyncio.timeout(10):
+        while len(done) < 80:
+            await asyncio.sleep(0.01)
+    stored = await rows(journal_url, "select signal from delivery order by seq")
+    assert [one.bytes for (one,) in stored] == [signal.id for signal in signals]
+    assert {tuple(pending.calls) for pending in lost} == {("failed",)}
     assert await rows(journal_url, "select count(*) from waiting") == [(0,)]
 
 

@@ -16,7 +16,9 @@ def run(values, limit=10):
         reading = alarms.measured("waiting", "destination", "lab", value, limit, "t")
         change = alarms.step(state, [reading], now)
         state = change.open
-        told += [("open", now) for _ in change.opened] + [("closed", now) for _ in change.closed]
+        told += [("open", now) for _ in change.opened] + [
+            ("closed", now) for _ in change.closed
+        ]
     return told
 
 

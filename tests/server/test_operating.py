@@ -59,7 +59,11 @@ def test_a_paused_channel_stays_closed_over_a_restart(server, world):
         server.Client(one.ports["adt"])
     assert server.Client(one.ports["oru"]).ask(server.message("2")) == "AA"
     told = one.status()["channels"]["adt"]
-    assert (told["state"], told["by"] != "", told["since"] is not None) == ("paused", True, True)
+    assert (told["state"], told["by"] != "", told["since"] is not None) == (
+        "paused",
+        True,
+        True,
+    )
     assert one.metrics()['portico_wish{name="adt",scope="channel",wish="paused"}'] == 1
 
     cli(one, "resume", "channel:adt")
@@ -179,7 +183,9 @@ def test_a_destination_that_is_added_gets_nothing_old(server, world):
     assert client.ask(server.message("old")) == "AA"
     server.until(lambda: (one.site / "out/old.hl7").exists())
     added = documents.replace("[files, his]", "[second, files, his]")
-    one.write(added + '\n---\n{destination: second, type: folder, path: second, file: "{MSH-10}"}')
+    one.write(
+        added + '\n---\n{destination: second, type: folder, path: second, file: "{MSH-10}"}'
+    )
     one.reload()
     server.until(lambda: one.said("site_swapped") == 1)
 

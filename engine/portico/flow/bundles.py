@@ -19,7 +19,16 @@ from portico.policy.answer import BatchRules
 class Part:
     """One message of a bundle: an Arrival whose answer becomes a part of the whole's."""
 
-    __slots__ = ("_bundle", "about", "connection", "content", "file", "first", "peer", "received")
+    __slots__ = (
+        "_bundle",
+        "about",
+        "connection",
+        "content",
+        "file",
+        "first",
+        "peer",
+        "received",
+    )
 
     def __init__(self, bundle: "Bundle", content: bytes, arrival: Arrival) -> None:
         self._bundle = bundle

@@ -19,7 +19,7 @@ class MessageEdit(Reading):
     written; what stands in the message is not written anew.
     """
 
-    __slots__ = ("_head", "_index", "_lines", "_stops", "_view")
+    __slots__ = ("_firsts", "_head", "_index", "_lines", "_stops", "_view")
 
     def __init__(self, view: MessageView) -> None:
         super().__init__(view.delimiters, *view.policy)
@@ -27,6 +27,7 @@ class MessageEdit(Reading):
         self._head = b""
         self._lines: list[bytes] = []  # with their line ends; empty until the first edit
         self._index: dict[bytes, list[int]] = {}
+        self._firsts: dict[bytes, int] = {}
         self._stops = view.delimiters.field + _ENDS
 
     @property
@@ -80,7 +81,7 @@ class MessageEdit(Reading):
                 raise PathInvalid("the message keeps its MSH", str(path))
             for spot in reversed(spots):
                 del self._lines[spot.mark]
-            self._index.clear()
+            self._forget()
         for spot in spots if path.field else ():
             span = self._span(spot, path)
             if span is not None and not span[2]:
@@ -104,8 +105,13 @@ class MessageEdit(Reading):
         if self._lines[at][-1:] not in (b"\r", b"\n"):
             self._lines[at] += end
         self._lines.insert(at + 1, raw + end)
-        self._index.clear()
+        self._forget()
         self._view = None
+
+    def _forget(self) -> None:
+        """Segments have moved."""
+        self._index.clear()
+        self._firsts.clear()
 
     def _write(self, path: Path, value: bytes) -> None:
         if path.every or path.field is None:
@@ -155,12 +161,13 @@ class MessageEdit(Reading):
     def _first(self, name: bytes) -> Spot | None:
         if not self._lines:
             return self.view._first(name)
-        known = self._index.get(name)
-        if known is not None:
-            return self._at(known[0]) if known else None
+        first = self._firsts.get(name)
+        if first is not None:
+            return self._at(first)
         size, stops = len(name), self._stops
         for number, line in enumerate(self._lines):
             if line.startswith(name) and line[size : size + 1] in stops:
+                self._firsts[name] = number
                 return self._at(number)
         return None
 

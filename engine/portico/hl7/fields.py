@@ -37,6 +37,35 @@ def _piece(separator: bytes, number: int) -> re.Pattern[bytes]:
     return re.compile(rb"(?:[^%b]*+%b){%d}+([^%b]*+)" % (mark, mark, number - 1, mark))
 
 
+@lru_cache(maxsize=4096)
+def finder(
+    header: bool,
+    field: int,
+    repetition: int | None,
+    component: int | None,
+    subcomponent: int | None,
+    marks: Delimiters,
+) -> re.Pattern[bytes] | None:
+    """Finds a place that is there in one call, from the segment's start; None: no such way.
+
+    It says nothing of a place that is missing. header: the segment counts its separator.
+    """
+    steps = [(marks.field, field if header else field + 1)]
+    if repetition or component:
+        steps.append((marks.repetition, repetition or 1))
+    if component:
+        steps.append((marks.component, component))
+    if subcomponent:
+        steps.append((marks.subcomponent, subcomponent))
+    if (header and field == 1) or not all(mark for mark, _ in steps):
+        return None
+    pattern, inside = b"", b""
+    for mark, number in steps:
+        inside += re.escape(mark)
+        pattern += b"(?:[^%b]*+%b){%d}+" % (inside, re.escape(mark), number - 1)
+    return re.compile(b"%b([^%b]*+)" % (pattern, inside))
+
+
 def field(scan: bytes, start: int, end: int, number: int, marks: Delimiters) -> Span:
     """The number-th field of the segment from start to end, with all its repetitions."""
     if scan[start : start + 3] in _HEADERS:

@@ -1,5 +1,7 @@
 """The MSH fields that routing and acknowledgement need, read without the rest."""
 
+from functools import lru_cache
+
 from msgspec import Struct
 
 from portico.errors import CharsetUnknown, NotHl7
@@ -51,8 +53,6 @@ def read(content: bytes) -> Header:
     fields = split(content[start:end], marks)
     if len(fields) < _FIELDS:
         fields += [b""] * (_FIELDS - len(fields))
-    kind = [_code(part) for part in fields[8].split(marks.component, 3)]
-    code, trigger, structure = (*kind, "", "")[:3]
     version = fields[11]
     return Header(
         marks,
@@ -61,11 +61,8 @@ def read(content: bytes) -> Header:
         fields[3],
         fields[4],
         fields[5],
-        _code(fields[6]),
-        code,
-        trigger,
-        structure,
-        f"{code}^{trigger}" if trigger else code,
+        _plain(fields[6]),
+        *_kind(fields[8], marks.component),
         fields[9],
         fields[10],
         _code(version.split(marks.component, 1)[0]),
@@ -135,5 +132,16 @@ def _charset(raw: bytes, marks: Delimiters) -> tuple[str, ...]:
     return tuple(_code(name) for name in raw.split(marks.repetition, _SETS))
 
 
-def _code(raw: bytes) -> str:
+@lru_cache(maxsize=1024)
+def _kind(raw: bytes, component: bytes) -> tuple[str, str, str, str]:
+    """Message code, trigger, structure, and the first two together."""
+    parts = [_plain(part) for part in raw.split(component, 3)]
+    code, trigger, structure = (*parts, "", "")[:3]
+    return code, trigger, structure, f"{code}^{trigger}" if trigger else code
+
+
+def _plain(raw: bytes) -> str:
     return raw.decode("ascii", "replace").strip()
+
+
+_code = lru_cache(maxsize=1024)(_plain)  # of fields that hold one of few values

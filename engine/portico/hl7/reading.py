@@ -13,7 +13,7 @@ from portico.errors import CharsetUnknown, PathInvalid, TextUndecodable, TextUne
 from portico.hl7 import charset, escape, fields
 from portico.hl7.delimiters import Delimiters
 from portico.hl7.fields import Span
-from portico.hl7.path import Path, Select, parse
+from portico.hl7.path import HEADERS, Path, Select, parse
 
 _NULL = b'""'
 
@@ -241,12 +241,23 @@ class Reading:
         scan, marks = spot.scan, self.delimiters
         if path.field is None:
             return spot.start, spot.end, b""
+        if path.repetition_where is None:
+            finder = fields.finder(
+                path.segment in HEADERS,
+                path.field,
+                path.repetition,
+                path.component,
+                path.subcomponent,
+                marks,
+            )
+            if finder is not None and (found := finder.match(scan, spot.start, spot.end)):
+                return *found.span(1), b""
         span = fields.field(scan, spot.start, spot.end, path.field, marks)
         if path.repetition_where is not None:
-            found = self._repetition(spot, span, path.repetition_where)
-            if found is None:
+            fitting = self._repetition(spot, span, path.repetition_where)
+            if fitting is None:
                 return None
-            span = found
+            span = fitting
         elif path.repetition is not None or path.component is not None:
             span = fields.piece(scan, span, marks.repetition, path.repetition or 1)
         return span if path.component is None else fields.place(scan, span, path.inner, marks)

@@ -21,7 +21,8 @@ Books = Counter[tuple[str, str, str]]  # (scope, name, state) -> change
 class Batch:
     """What one flush stores, in the order of the journal: Signals first, then Deliveries.
 
-    number: the flush's, unique and growing; it gives every row its place.
+    number: the flush's, one more than that of the one before it; it gives every row its place.
+    sent: monotonic seconds.
     """
 
     number: int
@@ -30,6 +31,7 @@ class Batch:
     marks: list[Mark] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     books: Books = field(default_factory=Counter)
+    sent: float = 0.0
 
     @property
     def size(self) -> int:
@@ -38,6 +40,7 @@ class Batch:
 
     def statements(self, lease: str, epoch: int, window: SignalId) -> list[Statement]:
         """All of it, fence first. window: ids from here on count as repeats."""
+        self.books.clear()
         out: list[Statement] = [
             (
                 statements.FENCE,
@@ -63,7 +66,6 @@ class Batch:
         if self.acts:
             out.append((acts.ACT, self._acts(seq + len(inbound))))
         out.append((statements.TALLY, self._tally()))
-        out.append((statements.NEXT, []))
         return out
 
     def tell(self, rows: Rows) -> list[Exception]:

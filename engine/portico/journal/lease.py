@@ -26,7 +26,7 @@ _MAKE = """
     on conflict do nothing
     """
 _TAKE = """
-    update lease set owner = %s, epoch = epoch + 1, beat = beat + 1, flushed = 0
+    update lease set owner = %s, epoch = epoch + 1, beat = beat + 1
     where name = %s and epoch = %s returning epoch
     """
 # The epoch that a renewal sets is ours even when its answer was lost, hence both here.
@@ -79,8 +79,9 @@ async def acquire(
 
 
 async def renew(connection: Connection, lease: Lease) -> tuple[Lease, int] | None:
-    """The lease for a new writing connection, and the number of the last flush stored under
-    it; None when it is no longer ours. Waits for a flush that is being committed."""
+    """The lease for a new writing connection, and the number of the last flush stored, by
+    whichever owner; None when it is no longer ours. Waits for a flush that is being
+    committed."""
     rows = await connect.run(connection, _RENEW, lease.named())
     return (replace(lease, epoch=rows[0][0]), rows[0][1]) if rows else None
 

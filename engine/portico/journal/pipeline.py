@@ -1,11 +1,13 @@
 """One connection in libpq's pipeline mode, on the engine's loop: a batch, one sync, one answer.
 
-A batch is one implicit transaction: all of it is committed when its answer says so. The
-connection is psycopg's; its public `pq` layer is used because the higher one costs more per
-flush than the flush (PostgreSQL documentation, 32.5 "Pipeline Mode").
+A batch is one implicit transaction: all of it is committed when its answer says so. Batches
+follow each other without waiting, and are answered in order. The connection is psycopg's; its
+public `pq` layer is used because the higher one costs more per flush than the flush (PostgreSQL
+documentation, 32.5 "Pipeline Mode").
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,8 +22,20 @@ Answer = Callable[[Rows | None, JournalError | None], None]
 _BINARY = 1
 
 
+class _Sent:
+    """A batch on its way. at: the statement whose answer comes next."""
+
+    __slots__ = ("answer", "at", "error", "names", "rows", "timer")
+
+    def __init__(self, names: list[str], answer: Answer, timer: asyncio.TimerHandle) -> None:
+        self.names, self.answer, self.timer = names, answer, timer
+        self.rows: Rows = {}
+        self.error: JournalError | None = None
+        self.at = 0
+
+
 class Pipeline:
-    """Sends batches of prepared statements, one batch at a time.
+    """Sends batches of prepared statements.
 
     deadline: seconds a batch may take; after it the connection is closed and the batch unclear.
     closed: called once the connection is gone, whoever closed it.
@@ -40,31 +54,20 @@ class Pipeline:
         self._deadline = deadline
         self._closed = closed
         self._socket = self._pg.socket
-        self._names: list[str] = []
-        self._rows: Rows = {}
-        self._error: JournalError | None = None
-        self._at = 0
-        self._answer: Answer | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._sent: deque[_Sent] = deque()
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
         loop.add_reader(self._socket, self._readable)
 
-    @property
-    def busy(self) -> bool:
-        """A batch is on its way."""
-        return self._answer is not None
-
     def send(self, batch: Sequence[tuple[str, list[bytes]]], answer: Answer) -> None:
         """Send (statement name, binary parameters) pairs and one sync.
 
-        `answer` is called once: with the rows of the statements that gave any, or an error.
+        `answer` is called once, after those of all batches before: with the rows of the
+        statements that gave any, or an error.
         JournalUnavailable: nothing of the batch is stored. JournalUnclear: nobody knows.
         """
-        assert not self.busy
-        self._names = [name for name, _ in batch]
-        self._rows, self._error, self._at, self._answer = {}, None, 0, answer
-        self._timer = self._loop.call_later(self._deadline, self._overdue)
+        timer = self._loop.call_later(self._deadline, self._overdue)
+        self._sent.append(_Sent([name for name, _ in batch], answer, timer))
         try:
             for name, params in batch:
                 self._pg.send_query_prepared(
@@ -76,13 +79,13 @@ class Pipeline:
             self.close()
 
     def close(self, error: JournalError | None = None) -> None:
-        """Close the connection; a batch on its way ends with `error`, unclear by default."""
+        """Close the connection; what is on its way ends with `error`, unclear by default."""
         if self._socket >= 0:
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             self._socket = -1
             self._pg.finish()
-        if self._answer is not None:
+        while self._sent:
             self._done(error or JournalUnclear("the connection was lost during a batch"))
         self._closed()
 
@@ -103,31 +106,30 @@ class Pipeline:
     def _readable(self) -> None:
         try:
             self._pg.consume_input()
-            while self._socket >= 0 and self._answer is not None and not self._pg.is_busy():
+            while self._socket >= 0 and self._sent and not self._pg.is_busy():
                 self._take(self._pg.get_result())
         except psycopg.Error:
             self.close()
 
     def _take(self, result: pq.abc.PGresult | None) -> None:
         """One result: a statement's end (None), its rows or error, or the sync."""
+        sent = self._sent[0]
         if result is None:
-            self._at += 1
+            sent.at += 1
         elif result.status == pq.ExecStatus.TUPLES_OK:
-            self._rows[self._names[self._at]] = [
+            sent.rows[sent.names[sent.at]] = [
                 tuple(result.get_value(row, column) for column in range(result.nfields))
                 for row in range(result.ntuples)
             ]
         elif result.status == pq.ExecStatus.PIPELINE_SYNC:
-            self._done(self._error)
-        elif result.status == pq.ExecStatus.FATAL_ERROR and self._error is None:
-            self._error = _error_of(result, self._names[self._at])
+            self._done(sent.error)
+        elif result.status == pq.ExecStatus.FATAL_ERROR and sent.error is None:
+            sent.error = _error_of(result, sent.names[sent.at])
 
     def _done(self, error: JournalError | None) -> None:
-        answer, self._answer = self._answer, None
-        if self._timer is not None:
-            self._timer.cancel()
-        assert answer is not None
-        answer(None if error else self._rows, error)
+        sent = self._sent.popleft()
+        sent.timer.cancel()
+        sent.answer(None if error else sent.rows, error)
 
 
 def _error_of(result: pq.abc.PGresult, statement: str) -> JournalError:

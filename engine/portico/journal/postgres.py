@@ -178,14 +178,13 @@ class Journal:
             if renewed is None:
                 raise JournalFenced("another engine has taken this journal's lease")
             self._lease, flushed = renewed
-            number = (await connect.run(connection, statements.HOT[statements.NEXT]))[0][0]
             for name, statement in (*statements.HOT.items(), (acts.ACT, acts.STATEMENT)):
                 await connect.run(connection, f'prepare "{name}" as {statement}')
         except JournalError:
             await connection.close()
             raise
         pipeline = Pipeline(connection, self._loop, FLUSH_DEADLINE, gone)
-        return Opened(pipeline, self._lease.epoch, flushed, number, self._repeats)
+        return Opened(pipeline, self._lease.epoch, flushed, self._repeats)
 
     async def _repeats(self, signals: list[SignalId]) -> dict[bytes, tuple[Earlier, ...]]:
         """The repeats of Signals that are stored already."""

@@ -1,6 +1,8 @@
 """Every statement of the hot path, named, with its purpose. Parameters are binary arrays."""
 
-FENCE = "fence"  # raise PF001 unless the lease is still ours; leave this flush's number
+FENCE = (
+    "fence"  # fail unless the lease is ours and the flush before is stored; leave the number
+)
 REPEATS = "repeats"  # taken Signals with the same repeat key inside the window
 ACCEPT = "accept"  # Signals with their bodies, and that they wait
 CONCLUDE = "conclude"  # sessions, Deliveries with new bodies, queue; Signals that wait no more
@@ -8,7 +10,6 @@ FLAG = "flag"  # flags that were not known when their Signals were journaled
 MARK = "mark"  # attempts, and what leaves the queue
 PARK = "park"  # what waits for a person
 TALLY = "tally"  # the books
-NEXT = "next"  # the number of the flush after this one
 
 HOT: dict[str, str] = {
     FENCE: "select fence($1::text, $2::bigint, $3::bigint)",
@@ -104,7 +105,6 @@ HOT: dict[str, str] = {
         select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
         on conflict (scope, name, state) do update set n = t.n + excluded.n
         """,
-    NEXT: "select nextval('flush_number')",
 }
 
 # A session that a person released does not count: its agent runs again.

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    Sequence,
     SmallInteger,
     Table,
     Text,
@@ -27,8 +26,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TIMESTAMP, UUID
 
 metadata = MetaData()
-
-flush_number = Sequence("flush_number", metadata=metadata, data_type=BigInteger)
 
 
 def _moment(name: str) -> Column[object]:
@@ -230,8 +227,8 @@ alarm = Table(
     Column("told", Boolean, nullable=False),
 )
 
-# epoch grows with every owner; flushed is the number of the owner's last flush, so that a
-# commit whose answer was lost can be told from one that never happened.
+# epoch grows with every owner; flushed is the number of the last flush, so that the next one's
+# can be told, and a commit whose answer was lost from one that never happened.
 lease = Table(
     "lease",
     metadata,

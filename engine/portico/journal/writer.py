@@ -1,10 +1,12 @@
-"""The group commit: one connection, one flush at a time, everything that waits in it.
+"""The group commit: one connection, everything that waits in the next flush.
 
-A flush starts as soon as something inbound waits and none is on its way; the next starts when
-the last returns. Results and marks ride along, and wait at most LINGER seconds for company
-unless a lane waits for them. When the connection is lost, inbound work fails at once (its
-sender is told nothing) and the rest is kept; after the reconnect the lease row says whether
-the flush in doubt was committed, so nothing is stored twice.
+A flush starts as soon as something inbound waits and none is on its way. While one is, a second
+starts once half as much waits, so that the engine works while the database does; the third
+waits for the first. Results and marks ride along, and wait at most LINGER seconds for company
+unless a lane waits for them. A flush carries the number after that of the one before it, and
+fails when that one failed: nothing overtakes. When the connection is lost, inbound work fails
+at once (its sender is told nothing) and the rest is kept; after the reconnect the lease row
+says which of the flushes in doubt were committed, so nothing is stored twice.
 """
 
 import asyncio
@@ -15,13 +17,14 @@ from dataclasses import dataclass
 from portico.clock import Clock
 from portico.errors import JournalError, JournalFenced, JournalRefused, JournalUnavailable
 from portico.ids import SignalId, floor_at
-from portico.journal import statements
 from portico.journal.batch import SEQ_SHIFT, Batch, Books
 from portico.journal.contract import Act, Conclusion, Earlier, Mark, Pending
 from portico.journal.pipeline import Pipeline, Rows
 
 MOST_ITEMS = 256
 MOST_BYTES = 8 << 20
+MOST_FLUSHES = 2  # on their way at once
+WORTHWHILE = 32  # items for which a second flush may start beside one
 LINGER = 0.003
 _NO_PARTITION = "23514"
 _ROW_AT_FAULT = ("22", "23")  # SQLSTATE classes: data exception, integrity violation
@@ -31,15 +34,14 @@ _ROW_AT_FAULT = ("22", "23")  # SQLSTATE classes: data exception, integrity viol
 class Opened:
     """A fresh writing connection whose lease still is ours.
 
-    epoch: the lease's for this connection. flushed: the number of the last flush stored.
-    repeats: those of Signals that are stored already, by id, for a flush whose own answer was
-    lost.
+    epoch: the lease's for this connection. flushed: the number of the last flush stored, by
+    whichever engine. repeats: those of Signals that are stored already, by id, for a flush
+    whose own answer was lost.
     """
 
     pipeline: Pipeline
     epoch: int
     flushed: int
-    next_number: int
     repeats: Callable[[list[SignalId]], Awaitable[dict[bytes, tuple[Earlier, ...]]]]
 
 
@@ -88,12 +90,12 @@ class GroupCommit:
         self._acts: deque[Act] = deque()
         self._pipeline: Pipeline | None = None
         self._number = 0
-        self._flying: Batch | None = None
-        self._doubt: Batch | None = None
+        self._flying: deque[Batch] = deque()
+        self._wreck: list[tuple[Batch, JournalRefused]] = []  # refused, the first and all after
+        self._doubt: list[Batch] = []
         self._soon = False
         self._linger: asyncio.TimerHandle | None = None
         self._solo = 0
-        self._started = 0.0
         self._task: asyncio.Task[None] | None = None
         self.opened = asyncio.Event()  # it could be written at least once
         self._lost = asyncio.Event()
@@ -152,7 +154,7 @@ class GroupCommit:
                 opened.pipeline.close()
             if self._lost.is_set():
                 continue
-            self._number, self._epoch = opened.next_number, opened.epoch
+            self._number, self._epoch = opened.flushed + 1, opened.epoch
             self._pipeline = opened.pipeline
             self.first = self.first or self._number << SEQ_SHIFT
             self._hooks.up()
@@ -176,33 +178,46 @@ class GroupCommit:
     def _kick(self) -> None:
         """Flush in the next turn of the loop, so that all reads of this turn are in it."""
         self._idle.clear()
-        if self._flying is None and self._pipeline is not None and not self._soon:
+        if not self._soon and self._pipeline is not None and self._room():
             self._soon = True
             self._loop.call_soon(self._flush)
 
     def _kick_late(self) -> None:
-        if self._flying is None and self._linger is None and not self._soon:
+        if self._flying:
+            self._kick()
+        elif self._linger is None and not self._soon:
             self._linger = self._loop.call_later(LINGER, self._kick)
+
+    def _room(self) -> bool:
+        """Whether a flush may start: beside another only for enough, and when all is well."""
+        flying = len(self._flying)
+        if not flying:
+            return self._task is None
+        if flying == MOST_FLUSHES or self._wreck or self._solo:
+            return False
+        return self._waiting() >= max(WORTHWHILE, self._flying[0].size // 2)
+
+    def _waiting(self) -> int:
+        queues = self._arrived, self._conclusions, self._marks, self._acts
+        return sum(map(len, queues))
 
     def _flush(self) -> None:
         self._soon = False
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
-        if self._pipeline is None or self._flying is not None:
-            return
-        batch = self._gather()
-        if not batch.size:
-            self._idle.set()
-            return
-        self._send(batch)
+        if self._pipeline is not None and self._room():
+            if self._waiting():
+                self._send(self._gather())
+            self._next()
 
     def _send(self, batch: Batch) -> None:
         assert self._pipeline is not None
-        self._flying, self._started = batch, self._clock.monotonic()
+        self._flying.append(batch)
+        self._number += 1
+        batch.sent = self._clock.monotonic()
         now = self._clock.time_ns() // 1_000_000
         window = floor_at(max(0, now - int(self.window * 1000)))
-        batch.books.clear()
         self._pipeline.send(batch.statements(self._lease, self._epoch, window), self._returned)
 
     def _gather(self) -> Batch:
@@ -228,80 +243,76 @@ class GroupCommit:
         return batch
 
     def _returned(self, rows: Rows | None, error: JournalError | None) -> None:
-        batch, self._flying = self._flying, None
-        assert batch is not None
+        batch = self._flying.popleft()
         if rows is not None:
-            seconds = self._clock.monotonic() - self._started
+            seconds = self._clock.monotonic() - batch.sent
             self._hooks.flushed(batch.size, seconds, batch.books)
-            number = rows[statements.NEXT][0][0]
-            assert number is not None
-            self._number = int.from_bytes(number, "big")
-            self._report(batch.tell(rows))
+            for fault in batch.tell(rows):
+                self._hooks.broken(fault)
             self._next()
         elif isinstance(error, JournalFenced):
             self._fail(batch.arrived, batch.acts, error)
             self.close()
             self._hooks.fenced()
         elif isinstance(error, JournalRefused):
-            self._refused(error, batch)
+            self._wreck.append((batch, error))
+            if not self._flying:
+                self._mend()
         else:
-            self._doubt = batch
+            self._doubt.append(batch)
             error = error or JournalUnavailable("no answer")
             self._fail(batch.arrived, batch.acts, error)
 
-    def _report(self, faults: list[Exception]) -> None:
-        for fault in faults:
-            self._hooks.broken(fault)
-
     def _next(self) -> None:
-        if self._arrived or self._conclusions or self._marks or self._acts:
+        if self._waiting():
             self._kick()
-        else:
+        elif not self._flying:
             self._idle.set()
 
-    def _refused(self, error: JournalRefused, batch: Batch) -> None:
-        """Nothing of this batch is stored: mend what can be mended, and say what cannot."""
+    def _mend(self) -> None:
+        """Nothing of these flushes is stored, for the reason that the first was refused: mend
+        what can be mended, and say what cannot."""
+        first, error = self._wreck[0]
+        batches = [batch for batch, _ in self._wreck]
+        self._wreck.clear()
+        self._number = first.number
         if error.sqlstate == _NO_PARTITION:
-            self._flying = batch
-            self._task = self._loop.create_task(self._partitioned(batch))
-        elif error.sqlstate[:2] in _ROW_AT_FAULT and batch.size > 1:
-            self._solo = batch.size
-            self._put_back(batch)
-            self._arrived.extendleft(reversed(batch.arrived))
-            self._acts.extendleft(reversed(batch.acts))
+            self._put_back(batches)
+            self._task = self._loop.create_task(self._partitioned(batches))
+        elif error.sqlstate[:2] in _ROW_AT_FAULT and first.size > 1:
+            self._solo = first.size
+            self._put_back(batches)
             self._kick()
         elif error.sqlstate[:2] in _ROW_AT_FAULT:
-            self._fail(batch.arrived, batch.acts, error)
+            self._put_back(batches[1:])
+            self._fail(first.arrived, first.acts, error)
             self._hooks.rejected(error.sqlstate)
             self._next()
         else:
-            self._give_up(batch, error)
+            self._put_back(batches)
+            self.close()
 
-    async def _partitioned(self, batch: Batch) -> None:
-        ids = [p.signal.id for p in batch.inbound()] + [c.signal for c in batch.conclusions]
+    async def _partitioned(self, batches: list[Batch]) -> None:
+        arrived = [p.signal.id for batch in batches for p in batch.inbound()]
+        ended = [c.signal for batch in batches for c in batch.conclusions]
         try:
-            await self._partition(ids)
-        except JournalError as error:
-            self._flying = None
-            self._give_up(batch, error)
-        else:
-            self._flying = None
-            if self._pipeline is not None:
-                self._send(batch)
-            else:
-                self._give_up(batch, JournalUnavailable("the connection was lost"))
-
-    def _give_up(self, batch: Batch, error: JournalError) -> None:
-        """Nothing of it is stored, and this connection will not take it: try a new one."""
-        self._put_back(batch)
-        self._fail(batch.arrived, batch.acts, error)
-        self.close()
+            await self._partition(arrived + ended)
+        except JournalError:
+            self.close()
+        finally:
+            self._task = None
+        self._kick()
 
     def _gone(self) -> None:
         """The connection is closed; whatever flew in it has been dealt with."""
         self._pipeline = None
         error = JournalUnavailable("the journal is not reachable")
         self._hooks.down(error)
+        wreck = [batch for batch, _ in self._wreck]
+        self._doubt[:0] = wreck
+        for batch in wreck:
+            self._fail(batch.arrived, batch.acts, error)
+        self._wreck.clear()
         waiting, acts = list(self._arrived), list(self._acts)
         self._arrived.clear()
         self._acts.clear()
@@ -314,21 +325,26 @@ class GroupCommit:
         for act in acts:
             act.failed(error)
 
-    def _put_back(self, batch: Batch) -> None:
-        self._conclusions.extendleft(reversed(batch.conclusions))
-        self._marks.extendleft(reversed(batch.marks))
+    def _put_back(self, batches: list[Batch], asked: bool = True) -> None:
+        """In front of what waits, in their order. asked: also what somebody waits for, who
+        has not been told that it failed."""
+        for batch in reversed(batches):
+            self._conclusions.extendleft(reversed(batch.conclusions))
+            self._marks.extendleft(reversed(batch.marks))
+            if asked:
+                self._arrived.extendleft(reversed(batch.arrived))
+                self._acts.extendleft(reversed(batch.acts))
 
     async def _settle(self, opened: Opened) -> None:
-        """Was the flush in doubt committed? Then its callbacks are due; else it goes again."""
-        batch = self._doubt
-        if batch is None:
-            return
-        if opened.flushed == batch.number:
+        """Were the flushes in doubt committed? Then their callbacks are due; else what they
+        held goes again."""
+        while self._doubt and self._doubt[0].number <= opened.flushed:
+            batch = self._doubt[0]
             keyed = [p.signal.id for p in batch.arrived if p.signal.repeat_key]
             found = await opened.repeats(keyed) if keyed else {}
-            self._doubt = None
+            del self._doubt[0]
             self._hooks.flushed(batch.size, 0.0, batch.books)
-            self._report(batch.tell_late(found))
-        else:
-            self._doubt = None
-            self._put_back(batch)
+            for fault in batch.tell_late(found):
+                self._hooks.broken(fault)
+        self._put_back(self._doubt, asked=False)
+        self._doubt.clear()

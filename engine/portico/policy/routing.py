@@ -3,6 +3,7 @@
 Source: HL7 v2.5.1 chapter 2.15.9 (MSH); SITE reference, `channel` (`order_by`, `duplicates`).
 """
 
+import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -20,6 +21,7 @@ from portico.language.place import Hl7Place, Place
 
 NOTHING: Mapping[str, Any] = {}
 PATIENT = Hl7Place("PID-3.1")
+_AGAIN = re.compile(rb"[\r\n]MSH")
 _SEARCHED = 200  # characters of a field that search knows; an index entry ends at 2.7 kB
 
 CHANGED = "changed"  # the flag of a Signal that differs from an earlier one of its identity
@@ -176,7 +178,7 @@ def _check(header: Header, content: bytes, start: int) -> None:
         raise RequiredMissing("MSH-9 (message type) is empty", "MSH-9")
     if not header.control_id:
         raise RequiredMissing("MSH-10 (message control id) is empty", "MSH-10")
-    if content.find(b"\rMSH", start) >= 0 or content.find(b"\nMSH", start) >= 0:
+    if content.find(b"MSH", start + 3) >= 0 and _AGAIN.search(content, start):
         raise NotHl7("several messages in one frame; send one message a frame")
 
 

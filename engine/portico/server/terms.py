@@ -94,7 +94,7 @@ def file_namer(
 
     def name(run: Run, output: Output, number: int) -> str:
         spec = destinations().get(output.destination)
-        made = getattr(spec.options, "file", None) if spec else None
+        made = vars(spec.options).get("file") if spec else None
         if output.file or made is None:
             return output.file
         content = run.signal.content if output.content is None else output.content

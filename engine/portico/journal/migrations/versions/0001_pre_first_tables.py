@@ -13,7 +13,6 @@ def upgrade() -> None:
     """Everything that tables.py describes, and the version of it."""
     op.execute("create table journal_schema (version int not null, compat int not null)")
     op.execute("insert into journal_schema values (0, 0)")
-    op.execute("create sequence flush_number")
     _alarm()
     _attempt()
     _act()
@@ -329,15 +328,21 @@ def _wish() -> None:
 
 
 def _fence() -> None:
-    # The first statement of every flush: only the lease's holder writes, and the number of the
-    # flush stays behind, so that a commit whose answer was lost is known to have happened.
+    # The first statement of every flush: only the lease's holder writes, none of its flushes
+    # overtakes one that failed, and the number of the flush stays behind, so that a commit
+    # whose answer was lost is known to have happened.
     op.execute("""
         create function fence(name text, epoch bigint, number bigint)
         returns void language plpgsql as $$
         begin
             update lease l set flushed = fence.number, beat = l.beat + 1
-            where l.name = fence.name and l.epoch = fence.epoch;
+            where l.name = fence.name and l.epoch = fence.epoch
+                and l.flushed = fence.number - 1;
             if not found then
+                perform from lease l where l.name = fence.name and l.epoch = fence.epoch;
+                if found then
+                    raise exception 'the flush before this one failed' using errcode = 'PF002';
+                end if;
                 raise exception 'another engine holds this lease' using errcode = 'PF001';
             end if;
         end $$
