@@ -4,6 +4,7 @@ PorticoError
 ├── ConfigError            the site's files are wrong: refuse to start, name file and line
 │   ├── SecretMissing      a `${...}` reference that leads nowhere
 │   ├── TypeUnknown        no source, destination or step of that name, or not built yet
+│   ├── WsdlInvalid        a WSDL that cannot be read, or that SOAP here cannot serve
 │   ├── TlsInvalid         the files of a `tls:` cannot be used
 │   └── SiteInvalid        one or more findings of `check`, all of them at once
 ├── WireError              framing broken, no message to answer: close the connection
@@ -73,6 +74,12 @@ class TypeUnknown(ConfigError):
         self.text = text
         self.hint = hint
         self.planned = planned
+
+
+class WsdlInvalid(ConfigError):
+    """A WSDL that cannot be read, or that SOAP here cannot serve."""
+
+    code = "config.wsdl"
 
 
 class TlsInvalid(ConfigError):

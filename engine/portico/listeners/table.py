@@ -5,13 +5,12 @@ LISTENERS: dict[str, str] = {
     "https": "portico.listeners.https:HTTPS",
     "sftp": "portico.listeners.sftp:SFTP",
     "mllp": "portico.listeners.mllp:MLLP",
+    "soap": "portico.listeners.soap:SOAP",
 }
 
 # Known to the language, not built yet: `check` says so instead of "unknown type".
 PLANNED: tuple[str, ...] = (
     "tcp",
-    "soap",
-    "sftp",
     "sftp-server",
     "ftp",
     "schedule",

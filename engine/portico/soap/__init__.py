@@ -1,0 +1,1 @@
+"""SOAP as values: WSDLs, envelopes, faults, user tokens. No sockets, no files but WSDLs."""

@@ -1,0 +1,257 @@
+"""A WSDL as what a channel or a destination needs of it: operations, checks, renderings.
+
+zeep reads the WSDL and renders elements, lxml validates against its schemas. Everything comes
+from files below the WSDL's folder; nothing is fetched. Document/literal style only, which is
+all that WS-I Basic Profile 1.1 and the CDC's interfaces use.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import requests
+from lxml import etree
+from zeep.exceptions import Error as ZeepError
+from zeep.settings import Settings
+from zeep.transports import Transport
+from zeep.wsdl import Document
+
+from portico.errors import WsdlInvalid
+from portico.soap.xml import Element, sendable
+
+_XSD = "http://www.w3.org/2001/XMLSchema"
+_WSDL = "http://schemas.xmlsoap.org/wsdl/"
+_BINDINGS = (
+    "http://schemas.xmlsoap.org/wsdl/soap/",
+    "http://schemas.xmlsoap.org/wsdl/soap12/",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a well-known WSDL is used. submit, echo: operations; content: the argument that is
+    the message; answer, echoed: what their answers hold; user, password, facility: arguments;
+    security, too_large, unsupported, general: fault elements, empty where there is none.
+    """
+
+    file: str
+    submit: str
+    content: str
+    answer: str
+    user: str
+    password: str
+    facility: str
+    echo: str
+    echo_back: str
+    echoed: str
+    general: str = ""
+    security: str = "SecurityFault"
+    too_large: str = "MessageTooLargeFault"
+    unsupported: str = "UnsupportedOperationFault"
+
+
+PROFILES: dict[str, Profile] = {
+    "cdc-iis": Profile(
+        "cdc-iis-2011.wsdl",
+        "submitSingleMessage",
+        "hl7Message",
+        "return",
+        "username",
+        "password",
+        "facilityID",
+        "connectivityTest",
+        "echoBack",
+        "return",
+        "fault",
+    ),
+    "cdc-iis-2014": Profile(
+        "cdc-iis-2014.wsdl",
+        "SubmitSingleMessage",
+        "Hl7Message",
+        "Hl7Message",
+        "Username",
+        "Password",
+        "FacilityID",
+        "ConnectivityTest",
+        "EchoBack",
+        "EchoBack",
+    ),
+}
+
+
+def wsdl_of(profile: str | None, wsdl: str | None, root: Path) -> Path:
+    """The file of a profile or of a site's own WSDL."""
+    if profile is not None:
+        return Path(str(files("portico.soap") / "wsdl" / PROFILES[profile].file))
+    return root / str(wsdl)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. asks, answers: zeep's elements; action: its SOAPAction."""
+
+    name: str
+    action: str
+    asks: Any
+    answers: Any
+    answer_action: str
+
+    def arguments(self) -> tuple[str, ...]:
+        """Names of the elements that a request holds."""
+        return tuple(name for name, _ in getattr(self.asks.type, "elements", ()))
+
+    def results(self) -> tuple[str, ...]:
+        """Names of the elements that an answer holds."""
+        return tuple(name for name, _ in getattr(self.answers.type, "elements", ()))
+
+
+class _Local(Transport):
+    """Loads files below one folder and nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(session=requests.Session())  # type: ignore[no-untyped-call]
+        self._folder = folder.resolve()
+        self.read: dict[str, Path] = {}
+
+    def load(self, url: str) -> bytes:
+        """The content of a file. Raises WsdlInvalid."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("", "file"):
+            raise WsdlInvalid("the WSDL imports from the network; keep a copy beside it")
+        path = Path(unquote(parts.path)).resolve()
+        if not path.is_relative_to(self._folder):
+            raise WsdlInvalid("the WSDL imports from outside its folder")
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise WsdlInvalid(f"{path.name}: {error.strerror}") from None
+        self.read[path.relative_to(self._folder).as_posix()] = path
+        return content
+
+
+class Service:
+    """One WSDL. operations: by the tag of a request's body; by_name: by their names."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises WsdlInvalid."""
+        local: Any = _Local(path.parent)
+        try:
+            self._document = Document(str(path), local, settings=Settings())
+            self.operations = {str(one.asks.qname): one for one in self._operations()}
+            self._schema = etree.XMLSchema(_schema(path))
+            self._namespace = etree.parse(str(path)).getroot().get("targetNamespace", "")
+        except (ZeepError, etree.LxmlError, ValueError, OSError, KeyError) as error:
+            raise WsdlInvalid(f"{path.name} cannot be used: {type(error).__name__}") from error
+        if not self.operations:
+            raise WsdlInvalid(f"{path.name} has no SOAP operation in document/literal style")
+        self.by_name: Mapping[str, Operation] = {
+            one.name: one for one in self.operations.values()
+        }
+        self._path, self._files = path, local.read
+
+    def _operations(self) -> list[Operation]:
+        found: dict[str, Operation] = {}
+        for service in self._document.services.values():
+            for port in service.ports.values():
+                for name, one in getattr(port.binding, "_operations", {}).items():
+                    if getattr(one, "style", "") == "document" and one.input.body is not None:
+                        answers = one.output.body if one.output is not None else None
+                        said = getattr(one.abstract.output_message, "wsa_action", None)
+                        found.setdefault(
+                            name,
+                            Operation(
+                                name, one.soapaction or "", one.input.body, answers, said or ""
+                            ),
+                        )
+        return list(found.values())
+
+    def misfit(self, element: Element) -> str | None:
+        """Where an element breaks the schema, without its values; None when it fits."""
+        alone = etree.ElementTree(element)
+        if self._schema.validate(alone):
+            return None
+        last = self._schema.error_log[0]
+        return f"line {last.line}: {last.type_name.removeprefix('SCHEMAV_').lower()}"
+
+    def element(self, name: str, **values: Any) -> Element | None:
+        """A global element of the WSDL's own namespace, rendered; None when there is none."""
+        qname = f"{{{self._namespace}}}{name}"
+        try:
+            kind = self._document.types.get_element(qname)
+        except (LookupError, ZeepError):
+            return None
+        known = {key for key, _ in getattr(kind.type, "elements", ())}
+        return rendered(kind, {k: v for k, v in values.items() if k in known})
+
+    def text(self, address: str) -> bytes:
+        """The WSDL for `?wsdl`: its address ours, its imports found at `?xsd=`."""
+        root = etree.parse(str(self._path)).getroot()
+        for binding in _BINDINGS:
+            for one in root.iter(f"{{{binding}}}address"):
+                one.set("location", address)
+        _point(root, address)
+        text: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+        return text
+
+    def schema(self, name: str, address: str) -> bytes | None:
+        """A schema that the WSDL imports, for `?xsd=`; None for any other name."""
+        path = self._files.get(name)
+        if path is None or path == self._path:
+            return None
+        root = etree.parse(str(path)).getroot()
+        _point(root, address)
+        text: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+        return text
+
+
+def rendered(kind: Any, values: Mapping[str, Any]) -> Element:
+    """An element of zeep's with these values below it."""
+    holder = etree.Element("holder")
+    clean = {k: sendable(v) if isinstance(v, str) else v for k, v in values.items()}
+    kind.render(holder, kind(**clean))
+    element = holder[0]
+    holder.remove(element)
+    etree.cleanup_namespaces(element)
+    return element
+
+
+def _point(root: Element, address: str) -> None:
+    for tag in ("import", "include"):
+        for one in root.iter(f"{{{_XSD}}}{tag}"):
+            if where := one.get("schemaLocation"):
+                one.set("schemaLocation", f"{address}?xsd={where}")
+
+
+def _schema(path: Path) -> Element:
+    """The WSDL's schema as a document that lxml can compile. Raises WsdlInvalid."""
+    parser = etree.XMLParser(no_network=True, resolve_entities=False, load_dtd=False)
+    tree = etree.parse(str(path), parser)
+    found = tree.getroot().findall(f"{{{_WSDL}}}types/{{{_XSD}}}schema")
+    if len(found) == 1:
+        return etree.ElementTree(found[0])
+    whole = etree.Element(f"{{{_XSD}}}schema")
+    whole.base = str(path)
+    for one in found:
+        imports = [each for each in one if each.tag == f"{{{_XSD}}}import"]
+        if len(imports) != len(one) or not all(each.get("schemaLocation") for each in imports):
+            raise WsdlInvalid(f"{path.name}: keep its schemas in files and import them")
+        whole.extend(imports)
+    return etree.ElementTree(whole)
+
+
+@lru_cache(maxsize=16)
+def _loaded(path: Path, changed: int) -> Service:
+    return Service(path)
+
+
+def load(path: Path) -> Service:
+    """The Service of a WSDL, read again when the file has changed. Raises WsdlInvalid."""
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise WsdlInvalid(f"{path}: {error.strerror}") from None
+    return _loaded(path, changed)

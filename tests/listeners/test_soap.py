@@ -1,0 +1,331 @@
+"""The SOAP source: the CDC's interfaces with zeep as the client, faults, and hostile XML."""
+
+import asyncio
+from typing import Any
+
+import httpx2
+import pytest
+import zeep
+from lxml import etree
+from zeep.wsse.username import UsernameToken
+
+from portico.clock import SystemClock
+from portico.errors import ListenFailed
+from portico.listeners.contract import Surroundings
+from portico.listeners.soap import SOAP, SoapSource
+from portico.model.receipt import Receipt, Told
+
+NEW = "http://www.w3.org/2003/05/soap-envelope"
+OLD = "http://schemas.xmlsoap.org/soap/envelope/"
+MESSAGE = "MSH|^~\\&|EHR|CLINIC|IIS|STATE|20261101||VXU^V04^VXU_V04|1|P|2.5.1\rPID|1||7\r"
+LOGIN = {"message": {"user": "clinic", "password": "${env:KEY}"}}
+CALL = """\
+<submitSingleMessage xmlns="urn:cdc:iisb:2011"><username>clinic</username>\
+<password>s3cret-key</password><facilityID>F1</facilityID><hl7Message>{}</hl7Message>\
+</submitSingleMessage>"""
+WSDL = """\
+<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:t="urn:lab" name="Lab"
+  xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" targetNamespace="urn:lab"
+  xmlns:xsd="http://www.w3.org/2001/XMLSchema">
+ <types><xsd:schema targetNamespace="urn:lab" elementFormDefault="qualified">
+  <xsd:element name="result"><xsd:complexType><xsd:sequence>
+   <xsd:element name="ward" type="xsd:int"/><xsd:element name="hl7" type="xsd:string"/>
+  </xsd:sequence></xsd:complexType></xsd:element>
+  <xsd:element name="resultResponse"><xsd:complexType><xsd:sequence>
+   <xsd:element name="ack" type="xsd:string"/>
+  </xsd:sequence></xsd:complexType></xsd:element>
+ </xsd:schema></types>
+ <message name="in"><part name="p" element="t:result"/></message>
+ <message name="out"><part name="p" element="t:resultResponse"/></message>
+ <portType name="P"><operation name="result"><input message="t:in"/><output message="t:out"/>
+ </operation></portType>
+ <binding name="B" type="t:P"><soap:binding transport="http://schemas.xmlsoap.org/soap/http"/>
+  <operation name="result"><soap:operation soapAction="urn:lab:result" style="document"/>
+   <input><soap:body use="literal"/></input><output><soap:body use="literal"/></output>
+  </operation></binding>
+ <service name="S"><port name="P" binding="t:B"><soap:address location="http://x/"/></port>
+ </service>
+</definitions>"""
+
+
+@pytest.fixture
+async def serving(desk, tmp_path):
+    """`await serving(profile=...)`: a started listener at `/iis`."""
+    started = []
+    around = Surroundings(None, SystemClock(), desk.emit, tmp_path, {"KEY": "s3cret-key"})
+
+    async def start(**options: Any):
+        source = SoapSource.model_validate({"listen": "127.0.0.1:0", "path": "/iis", **options})
+        listener = SOAP.build("iis", source, desk.receive, around)
+        await listener.start()
+        started.append(listener)
+        return listener
+
+    yield start
+    for listener in started:
+        await listener.stop(0)
+
+
+def address(listener: Any) -> str:
+    """Where it answers."""
+    return f"http://{listener.address}/iis"
+
+
+async def call(listener: Any, operation: str, wsse: Any = None, **arguments: Any) -> Any:
+    """zeep reads `?wsdl` from the listener and calls, in a thread."""
+
+    def blocking() -> Any:
+        client = zeep.Client(address(listener) + "?wsdl", wsse=wsse)
+        return client.service[operation](**arguments)
+
+    return await asyncio.to_thread(blocking)
+
+
+def enveloped(body: str, version: str = NEW, header: str = "") -> bytes:
+    """An envelope around this."""
+    inner = f"<e:Header>{header}</e:Header><e:Body>{body}</e:Body>"
+    return f'<e:Envelope xmlns:e="{version}">{inner}</e:Envelope>'.encode()
+
+
+async def post(listener: Any, content: bytes, version: str = NEW) -> httpx2.Response:
+    """The same by hand."""
+    kind = "application/soap+xml" if version == NEW else "text/xml"
+    async with httpx2.AsyncClient(timeout=10) as client:
+        return await client.post(
+            address(listener), content=content, headers={"Content-Type": kind}
+        )
+
+
+def submission(password: str = "s3cret-key", message: str = MESSAGE) -> dict[str, str]:
+    """Arguments of the 2011 interface."""
+    return {
+        "username": "clinic",
+        "password": password,
+        "facilityID": "F1",
+        "hl7Message": message,
+    }
+
+
+def detail(response: httpx2.Response) -> str:
+    """The local name of what a fault's detail holds."""
+    root = etree.fromstring(response.content)
+    found = root.find(f".//{{{NEW}}}Detail")
+    return "" if found is None else etree.QName(found[0]).localname
+
+
+async def test_the_line_is_tested(serving, desk):
+    """I1: connectivityTest gives back its text, in both interfaces; nothing is journaled."""
+    listener = await serving(profile="cdc-iis", auth=LOGIN)
+    assert await call(listener, "connectivityTest", echoBack="a\r<b> é") == "a\r<b> é"
+    newer = await serving(profile="cdc-iis-2014", auth=LOGIN)
+    assert await call(newer, "ConnectivityTest", EchoBack="hello") == "hello"
+    assert not desk.arrivals
+
+
+async def test_a_submitted_message_is_handed_up_and_its_ack_comes_back(serving, desk):
+    """I1, W6: the argument bit for bit, its returns too; no password beside it."""
+    listener = await serving(profile="cdc-iis", auth=LOGIN)
+    told = await call(listener, "submitSingleMessage", **submission())
+    assert told == "ACK:" + MESSAGE
+    (arrival,) = desk.arrivals
+    assert arrival.content == MESSAGE.encode()
+    assert arrival.about["header"]["facilityid"] == "F1"
+    assert "s3cret" not in repr(arrival.about)
+
+
+async def test_the_interface_of_2014_is_served_too(serving, desk):
+    """Other names, the same message."""
+    listener = await serving(profile="cdc-iis-2014", auth=LOGIN)
+    arguments = {"Username": "clinic", "Password": "s3cret-key", "Hl7Message": MESSAGE}
+    told = await call(listener, "SubmitSingleMessage", **arguments)
+    assert told == "ACK:" + MESSAGE
+    assert desk.arrivals[0].content == MESSAGE.encode()
+
+
+async def test_an_error_in_the_message_is_an_ack_and_no_fault(serving, desk):
+    """I5: what is wrong with the HL7 stands in `return`."""
+    desk.at_once = False
+    listener = await serving(profile="cdc-iis")
+    asked = asyncio.ensure_future(call(listener, "submitSingleMessage", **submission()))
+    await desk.got(1)
+    desk.arrivals[0].answer(Receipt(Told.REFUSED, (b"MSH|\rMSA|AE|1\r",), code="AE"))
+    assert await asked == "MSH|\rMSA|AE|1\r"
+
+
+UNSAID = [
+    (Receipt(Told.SILENT, close=True, text="it could not be stored"), 500, "Receiver"),
+    (Receipt(Told.FAILED, code="failed", text="kept"), 500, "Receiver"),
+    (Receipt(Told.REFUSED, code="message.not_hl7", text="no MSH"), 400, "Sender"),
+]
+
+
+@pytest.mark.parametrize(("receipt", "status", "side"), UNSAID)
+async def test_what_has_no_ack_is_a_fault_of_the_right_side(
+    serving, desk, receipt, status, side
+):
+    """P1, P7, W3: nothing positive for what is not stored."""
+    desk.at_once = False
+    listener = await serving(profile="cdc-iis")
+    asked = asyncio.ensure_future(post(listener, enveloped(CALL.format("MSH|"))))
+    await desk.got(1)
+    desk.arrivals[0].answer(receipt)
+    told = await asked
+    assert told.status_code == status
+    assert f"soap:{side}" in told.text
+    assert detail(told) == "fault"
+
+
+async def test_wrong_credentials_are_a_security_fault(serving, desk):
+    """I2, I4: typed, nothing handed up, the password in no event."""
+    listener = await serving(profile="cdc-iis", auth=LOGIN)
+    with pytest.raises(zeep.exceptions.Fault) as caught:
+        await call(listener, "submitSingleMessage", **submission("s3cret-guess"))
+    assert caught.value.detail[0].tag == "{urn:cdc:iisb:2011}SecurityFault"
+    assert not desk.arrivals
+    assert "s3cret" not in repr(desk.events)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (
+            CALL.format(MESSAGE.replace("\r", "&#13;") + MESSAGE.replace("\r", "\n")),
+            "MessageTooLargeFault",
+        ),
+        (CALL.format("MSH|" + "x" * 3000), "MessageTooLargeFault"),
+        ('<deleteAll xmlns="urn:cdc:iisb:2011"/>', "UnsupportedOperationFault"),
+        ('<submitSingleMessage xmlns="urn:cdc:iisb:2011"><x/></submitSingleMessage>', "fault"),
+        (CALL.format(""), "fault"),
+    ],
+    ids=["two messages", "too large", "no such operation", "off the schema", "no message"],
+)
+async def test_each_fault_of_the_interface_is_typed(serving, desk, body, name):
+    """I2, I3: distinct, as the WSDL declares them."""
+    listener = await serving(profile="cdc-iis", limit="2KiB")
+    told = await post(listener, enveloped(body.replace("&|", "&amp;|")))
+    assert (told.status_code, detail(told)) == (400, name)
+    assert not desk.arrivals
+
+
+async def test_a_request_too_large_to_read_is_the_same_fault(serving, desk):
+    """On its length alone."""
+    listener = await serving(profile="cdc-iis", limit="1KiB")
+    told = await post(listener, enveloped(CALL.format("x" * 200_000)))
+    assert (told.status_code, detail(told)) == (400, "MessageTooLargeFault")
+
+
+HOSTILE = {
+    "entities": b'<!DOCTYPE a [<!ENTITY b "%s"><!ENTITY c "&b;&b;&b;">]>' % (b"x" * 1000),
+    "external": b'<!DOCTYPE a SYSTEM "file:///etc/passwd">',
+    "hidden": b'<!-- <a> --><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("version", [NEW, OLD])
+async def test_a_document_type_is_a_fault(serving, desk, name, version):
+    """W4: whatever it declares, and however it hides."""
+    listener = await serving(profile="cdc-iis")
+    content = HOSTILE[name] + enveloped(CALL.format("&x;"), version)
+    told = await post(listener, content, version)
+    assert told.status_code == (400 if version == NEW else 500)
+    assert b"document type" in told.content
+    assert not desk.arrivals
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"<a" * 5000, 400),
+        (b"<e>" * 5000 + b"</e>" * 5000, 400),
+        (enveloped(CALL.format("<a>" * 300 + "</a>" * 300)), 400),
+        (enveloped(CALL.format("MSH|&nothing;")), 400),
+        (enveloped(""), 400),
+        (enveloped(CALL.format("a"))[:-20], 400),
+        (enveloped(CALL.format("a")).decode().encode("utf-16"), 400),
+        (b"", 400),
+        (b"<e:Envelope xmlns:e='urn:x'/>", 500),
+    ],
+)
+async def test_xml_that_is_no_soap_is_a_fault(serving, desk, content, status):
+    """In bounded depth, nothing handed up."""
+    listener = await serving(profile="cdc-iis")
+    told = await post(listener, content)
+    assert told.status_code == status
+    assert b"Fault" in told.content
+    assert not desk.arrivals
+
+
+async def test_versions_are_told_apart(serving, desk):
+    """W1: both are answered in their own; a mix is a VersionMismatch, other types are 415."""
+    listener = await serving(profile="cdc-iis")
+    body = CALL.format("MSH|")
+    for version in (NEW, OLD):
+        told = await post(listener, enveloped(body, version), version)
+        assert told.status_code == 200
+        assert version.encode() in told.content
+    mixed = await post(listener, enveloped(body, OLD), NEW)
+    assert b"VersionMismatch" in mixed.content
+    async with httpx2.AsyncClient() as client:
+        told = await client.post(address(listener), content=enveloped(body))
+    assert told.status_code == 415
+
+
+async def test_a_header_that_must_be_understood_is(serving, desk):
+    """W2, W7: an unknown one is a fault without effect; WS-Security is never ignored."""
+    listener = await serving(profile="cdc-iis")
+    body = CALL.format("MSH|")
+    for version, mark in ((NEW, "true"), (OLD, "1")):
+        insisted = f'<x:T xmlns:x="urn:x" e:mustUnderstand="{mark}"/>'
+        told = await post(listener, enveloped(body, version, insisted), version)
+        assert (told.status_code, b"MustUnderstand" in told.content) == (500, True)
+    wsse = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+    told = await post(listener, enveloped(body, NEW, f'<s:Security xmlns:s="{wsse}"/>'))
+    assert told.status_code == 400
+    assert not desk.arrivals
+    told = await post(listener, enveloped(body, NEW, '<x:T xmlns:x="urn:x"/>'))
+    assert told.status_code == 200
+
+
+async def test_the_wsdl_is_served_with_what_it_imports(serving):
+    """W5: stable, with our address; nothing else can be read that way."""
+    listener = await serving(profile="cdc-iis-2014")
+    async with httpx2.AsyncClient() as client:
+        one = await client.get(address(listener) + "?wsdl")
+        two = await client.get(address(listener) + "?WSDL")
+        assert one.content == two.content
+        assert address(listener).encode() in one.content
+        found = await client.get(address(listener) + "?xsd=cdc-iis-2014.xsd")
+        assert etree.fromstring(found.content).get("targetNamespace") == "urn:cdc:iisb:2014"
+        for name in ("?xsd=../service.py", "?xsd=/etc/passwd", "?xsd=cdc-iis-2011.xsd", "?x"):
+            assert (await client.get(address(listener) + name)).status_code == 404
+
+
+async def test_any_wsdl_takes_a_user_token(serving, desk, tmp_path):
+    """SOAP 1.1, the first argument that is HL7; tokens as text and as digest, each once."""
+    (tmp_path / "lab.wsdl").write_text(WSDL)
+    listener = await serving(wsdl="lab.wsdl", auth=LOGIN)
+    for digest in (False, True):
+        token = UsernameToken("clinic", "s3cret-key", use_digest=digest)
+        told = await call(listener, "result", token, ward=3, hl7="MSH|1\r")
+        assert told == "ACK:MSH|1\r"
+    again = UsernameToken("clinic", "s3cret-key", use_digest=True, nonce="bm9uY2U=")
+    await call(listener, "result", again, ward=3, hl7="MSH|2\r")
+    for wrong in (again, UsernameToken("clinic", "no"), UsernameToken("x", "s3cret-key"), None):
+        with pytest.raises(zeep.exceptions.Fault):
+            await call(listener, "result", wrong, ward=3, hl7="MSH|3\r")
+    assert len(desk.arrivals) == 3
+
+
+async def test_a_wsdl_that_reaches_out_is_not_served(serving, tmp_path):
+    """Imports from the network or from outside its folder: the channel says so."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "x.xsd").write_text("<schema/>")
+    first = '<xsd:element name="result">'
+    for where in ("http://127.0.0.1:9/x.xsd", "../x.xsd"):
+        reach = f'<xsd:import namespace="urn:x" schemaLocation="{where}"/>'
+        (tmp_path / "in/lab.wsdl").write_text(WSDL.replace(first, reach + first))
+        with pytest.raises(ListenFailed, match=r"network|outside"):
+            await serving(wsdl="in/lab.wsdl")
+    with pytest.raises(ListenFailed, match="No such file"):
+        await serving(wsdl="in/gone.wsdl")
