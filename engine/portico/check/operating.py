@@ -11,7 +11,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
     """Hours and sinks of alarms that the configuration does not define."""
     config = draft.config
     for noun, specs in (("channel", draft.channels), ("destination", draft.destinations)):
-        for name, spec in specs.items():  # type: ignore[attr-defined]  # two kinds of one shape
+        for name, spec in specs.items():
             document = draft.named[noun, name]
             during = spec.expect.during if spec.expect else ""
             if during and during not in config.hours:

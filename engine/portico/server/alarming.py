@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -70,7 +71,9 @@ class Alarms:
             readings = [*self._readings(), *await self._waiting_signals()]
             self._step(readings)
             await self._keep()
-            await asyncio.sleep(_TICK)
+            self._teller.news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._teller.news.wait(), _TICK)
 
     def gauge(self) -> dict[tuple[str, ...], float]:
         """portico_alarm_open: one for each that is open."""

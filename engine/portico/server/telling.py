@@ -96,6 +96,7 @@ class Teller:
         self._queues: dict[str, deque[Notice]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._owed: dict[Key, int] = {}
+        self.news = asyncio.Event()  # a notice is settled
 
     def tell(self, notice: Notice, names: tuple[str, ...] | None) -> None:
         """Tell these sinks, all of the site's for None; returns at once."""
@@ -163,6 +164,7 @@ class Teller:
             raise SinkRefused(error.code) from error
 
     def _settled(self, notice: Notice) -> None:
+        self.news.set()
         left = self._owed.get(notice.key, 1) - 1
         if left:
             self._owed[notice.key] = left
