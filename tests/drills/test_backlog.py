@@ -1,0 +1,166 @@
+"""A destination that has been dead for long: memory stays flat, nobody else notices, and its
+queue drains in order as soon as it is back, also after a restart."""
+
+import asyncio
+import os
+import sys
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from drills import oracle
+from drills.appliance import until
+from drills.drill import Drill, Plan
+from portico.clock import SystemClock
+from portico.journal import binaries
+from portico.journal.embedded import Embedded
+from portico.journal.folder import Folder
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+
+PATIENTS = 1000
+DEAD = "dead"
+# Deliveries as the engine would have written them: one patient after the other, in order.
+SEED = """
+    create temporary table seed as
+    select n, (
+            lpad(to_hex(floor(extract(epoch from now()) * 1000)::bigint), 12, '0')
+            || '7' || lpad(to_hex(n % 4096), 3, '0') || '8' || lpad(to_hex(n), 15, '0')
+        )::uuid as id,
+        'P' || n % {patients} as patient, n / {patients} + 1 as number
+    from generate_series(0, {count} - 1) n;
+    insert into signal (id, seq, origin, received, type, control_id, sender, patient,
+        order_key, repeat_key, peer, size, sha256, flags, parent, ended)
+    select id, n + 1, 'adt', now(), 'ADT^A08', 'D-S' || n, 'DRILL|WARD', patient, patient, 0,
+        '', 200, '', '', null, '' from seed;
+    insert into body (signal, part, content)
+    select id, 0, convert_to(format(
+        E'MSH|^~\\\\&|DRILL|WARD|PORTICO|HOUSE|2026||ADT^A08|D-S%s|P|2.5.1\\r'
+        'PID|1||%s^^^HOUSE^MR||DRILL\\rZSQ|%s|%s|STAMPED\\r', n, patient, number,
+        repeat('n', 100)), 'utf8') from seed;
+    insert into delivery (signal, number, session, destination, lane, seq, control_id, part,
+        file)
+    select id, 1, 1, '{dead}', patient, n + 1, 'D-S' || n, 0, '' from seed;
+    insert into queued (destination, seq, signal, number, lane, tries)
+    select '{dead}', n + 1, id, 1, patient, 0 from seed;
+    insert into tally (scope, name, state, n) values
+        ('channel', 'adt', 'received', {count}), ('channel', 'adt', 'done', {count}),
+        ('destination', '{dead}', 'owed', {count}), ('destination', '{dead}', 'queued', {count})
+    on conflict (scope, name, state) do update set n = tally.n + excluded.n
+    """
+
+
+async def fill(data: Path, count: int) -> None:
+    """Queue so many for the dead destination, in the journal of a stopped engine."""
+    folder = Folder(data)
+    server = Embedded(folder, binaries.find(), lambda event: None, SystemClock())
+    try:
+        await server.start()
+        async with await psycopg.AsyncConnection.connect(server.conninfo) as connection:
+            text = SEED.format(count=count, patients=PATIENTS, dead=DEAD)
+            for statement in text.split(";\n"):
+                await connection.execute(statement)
+    finally:
+        await server.stop()
+        folder.close()
+
+
+def resident(pid: int) -> float:
+    """The process's memory in MB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+@asynccontextmanager
+async def watched(drill: Drill, peak: list[float]):
+    """Remembers the engine's largest memory."""
+
+    async def look() -> None:
+        while True:
+            if drill.appliance.pid:
+                peak.append(resident(drill.appliance.pid))
+            await asyncio.sleep(0.05)
+
+    task = asyncio.ensure_future(look())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def late(drill: Drill, since: float) -> float:
+    """Seconds from a message's sending until the living sink had it, the 99th of 100."""
+    came = {one.control_id: one.at for one in drill.sinks["lab"].received}
+    took = sorted(
+        came[one.sent.control_id] - one.began
+        for one in drill.source.acknowledged
+        if one.began > since and one.sent.control_id in came
+    )
+    assert len(took) > 50, "too few to say anything"
+    return took[int(len(took) * 0.99)]
+
+
+async def dead_for_long(drill: Drill, count: int, seconds: float) -> str:
+    """What was measured, in one line."""
+    dead, peak = drill.sinks[DEAD], []
+    await drill.load()
+    await asyncio.sleep(seconds)
+    usual, before = resident(drill.appliance.pid), late(drill, 0.0)
+    await drill.source.finish(20)
+    await until(lambda: len(dead.received) >= len(drill.source.acknowledged), 20, "all taken")
+    assert await drill.appliance.stop() == 0
+    await dead.stop()
+    dead.received.clear()
+    await fill(drill.appliance.data, count)
+
+    async with watched(drill, peak):
+        await drill.appliance.start()
+        drill.source._stopping = False
+        since = time.monotonic()
+        await drill.load()
+        await asyncio.sleep(seconds)
+        after = late(drill, since)
+    growth = max(peak) - usual
+    assert growth < 100, f"the engine grew by {growth:.0f} MB"
+    assert after < before * 1.1 + 0.25, f"others wait {after:.3f} s, before {before:.3f} s"
+
+    await drill.appliance.kill()
+    await dead.start()
+    since = time.monotonic()
+    await drill.appliance.launch()
+    await until(lambda: dead.received, 30, "the first delivery after the restart")
+    first = dead.received[0].at - since
+    assert first < 10, f"the first delivery came after {first:.1f} s"
+    await drill.appliance.ready()
+    began, had = time.monotonic(), len(dead.received)
+    with_limit = asyncio.ensure_future(until(lambda: len(dead.received) >= count, seconds * 6))
+    await asyncio.wait({with_limit})
+    rate = (len(dead.received) - had) / (time.monotonic() - began)
+    seeded = [one for one in dead.received if one.control_id.startswith("D-S")]
+    assert not (wrong := oracle.order(seeded)), wrong
+    assert rate > 600, f"it drains at {rate:.0f}/s"
+    return (
+        f"{count} queued: +{growth:.0f} MB, others' p99 {before * 1000:.0f} then "
+        f"{after * 1000:.0f} ms, first delivery {first:.1f} s after the restart, {rate:.0f}/s"
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds"),
+    [
+        (20_000, 2.0),
+        pytest.param(
+            int(os.environ.get("DRILL_BACKLOG", "1000000")), 15.0, marks=pytest.mark.drill
+        ),
+    ],
+)
+async def test_a_dead_destination_costs_no_memory_and_nobody_else(ground, seed, count, seconds):
+    """With 20,000 always, with a million when drills are asked for."""
+    plan = Plan(sinks=("lab", DEAD), pace=0.02)
+    async with Drill(ground, seed, plan) as drill:
+        print(await dead_for_long(drill, count, seconds))
