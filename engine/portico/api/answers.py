@@ -14,6 +14,7 @@ from portico.hl7 import mask
 from portico.hl7.view import MessageView
 from portico.ids import SignalId
 from portico.journal.found import (
+    ActFound,
     AttemptFound,
     Book,
     DeliveryFound,
@@ -42,8 +43,8 @@ def row(found: Row, phi: bool) -> shapes.SignalRow:
         type=found.type,
         control_id=found.control_id,
         sender=found.sender,
-        patient=_shown(found.patient, phi),
-        order_key=key if key == found.sender else _shown(key, phi),
+        patient=shown(found.patient, phi),
+        order_key=key if key == found.sender else shown(key, phi),
         peer=found.peer,
         size=found.size,
         flags=tuple(found.flags.split()),
@@ -65,6 +66,7 @@ def detail(found: Record, phi: bool) -> shapes.SignalDetail:
         parked=tuple(
             shapes.Parked.model_validate(p, from_attributes=True) for p in found.parked
         ),
+        acts=tuple(act(a) for a in found.acts),
     )
 
 
@@ -76,6 +78,25 @@ def message(content: bytes, phi: bool) -> shapes.Message:
         exact = base64.b64encode(content).decode("ascii")
         return shapes.Message(size=len(content), lines=_lines(_plain(content)), base64=exact)
     return shapes.Message(size=len(content), lines=_lines(mask.mask(content)))
+
+
+def act(found: ActFound) -> shapes.ActItem:
+    """One act."""
+    return shapes.ActItem(
+        at=found.at,
+        who=found.who,
+        what=found.what,
+        id=part_id(found.signal, found.kind, found.number),
+        reason=found.reason,
+        other=ids.text(found.other) if found.other else None,
+        job=found.job,
+    )
+
+
+def part_id(signal: SignalId, kind: str, number: int) -> str:
+    """`SIGNAL/s1`, `SIGNAL/d2`; of the Signal itself its id."""
+    word = ids.text(signal)
+    return f"{word}/{kind[0]}{number}" if number else word
 
 
 def channel(book: Book | None, running: int = 0, **live: Any) -> shapes.Channel:
@@ -100,7 +121,8 @@ def _moment(signal: SignalId) -> Any:
     return clock.moment(ids.millis(signal) * 1_000_000)
 
 
-def _shown(text: str, phi: bool) -> str:
+def shown(text: str, phi: bool) -> str:
+    """As it is, or veiled."""
     return text if phi else mask.veil(text)
 
 
@@ -137,9 +159,9 @@ def _delivery(found: DeliveryFound, sender: str, phi: bool) -> shapes.Delivery:
         number=found.number,
         session=found.session,
         destination=found.destination,
-        lane=found.lane if found.lane == sender else _shown(found.lane, phi),
+        lane=found.lane if found.lane == sender else shown(found.lane, phi),
         control_id=found.control_id,
-        file=_shown(found.file, phi),
+        file=shown(found.file, phi),
         state=found.state,
         message=message(found.content, phi),
         attempts=tuple(_attempt(a, phi) for a in found.attempts),

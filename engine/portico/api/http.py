@@ -10,6 +10,7 @@ import uvicorn
 
 from portico.api import resources
 from portico.api.port import EnginePort
+from portico.api.who import NamedPeer
 
 
 class _Server(uvicorn.Server):
@@ -37,6 +38,7 @@ async def run_application(application: Any, listening: socket.socket, grace: int
         ws="none",
         loop="none",
         timeout_graceful_shutdown=grace,
+        http=NamedPeer,
         server_header=False,
     )
     server = _Server(config)

@@ -4,10 +4,16 @@ from pathlib import Path
 from typing import Protocol
 
 from portico.api.keeping import Keeping
+from portico.api.parked import Handling
+from portico.api.replay import Replays
 from portico.api.shapes import Reloaded, Status
 from portico.ids import SignalId
 from portico.journal.desk import Wish
 from portico.journal.found import Page, Query, Record, Row
+
+
+class Messages(Handling, Replays, Protocol):
+    """Parked messages and replays."""
 
 
 class EnginePort(Protocol):
@@ -48,6 +54,11 @@ class EnginePort(Protocol):
     @property
     def keeping(self) -> Keeping:
         """Retention and legal holds."""
+        ...
+
+    @property
+    def messages(self) -> Messages:
+        """What people do to messages."""
         ...
 
     def stop(self) -> None:

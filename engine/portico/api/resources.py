@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, FastAPI, HTTPException, Query
 
 from portico import __version__
-from portico.api import answers, doctor, keeping, operating, problems, shapes
+from portico.api import answers, doctor, keeping, operating, parked, problems, replay, shapes
 from portico.api.port import EnginePort
 from portico.api.wanted import Wanted
 from portico.ids import SignalId
@@ -27,6 +27,8 @@ def build(engine: EnginePort) -> FastAPI:
     app.include_router(_signal_routes(engine))
     app.include_router(operating.routes(engine))
     app.include_router(keeping.routes(engine))
+    app.include_router(parked.routes(lambda: engine.messages))
+    app.include_router(replay.routes(lambda: engine.messages))
     return app
 
 

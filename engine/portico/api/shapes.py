@@ -265,6 +265,18 @@ class Parked(Shape):
     since: datetime
 
 
+class ActItem(Shape):
+    """What a person did to a message. other: the Signal that came of it."""
+
+    at: datetime
+    who: str
+    what: str
+    id: str
+    reason: str = ""
+    other: str | None = None
+    job: str = ""
+
+
 class SignalDetail(Shape):
     """One Signal whole."""
 
@@ -275,6 +287,7 @@ class SignalDetail(Shape):
     sessions: tuple[Session, ...]
     deliveries: tuple[Delivery, ...]
     parked: tuple[Parked, ...]
+    acts: tuple[ActItem, ...] = ()
 
 
 class Look(Shape):

@@ -36,8 +36,8 @@ class Wanted(BaseModel):
             self.type,
             self.control_id,
             self.patient,
-            _nanoseconds(self.since),
-            _nanoseconds(self.until),
+            nanoseconds(self.since),
+            nanoseconds(self.until),
             self.state or "",
         )
 
@@ -47,5 +47,6 @@ class Wanted(BaseModel):
         return found.Page(before, self.limit)
 
 
-def _nanoseconds(at: datetime | None) -> int | None:
+def nanoseconds(at: datetime | None) -> int | None:
+    """Since 1970 UTC."""
     return None if at is None else int(at.timestamp() * 1e9)

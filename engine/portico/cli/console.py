@@ -2,10 +2,18 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -59,8 +67,24 @@ def note(text: str) -> None:
     err().print(Text(printable(text)), soft_wrap=True)
 
 
-def say_json(value: BaseModel | list[Any] | dict[str, Any]) -> None:
+def progress() -> Progress:
+    """A progress bar on standard error, gone when it is done."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err(),
+        transient=True,
+    )
+
+
+def say_json(value: BaseModel | Sequence[Any] | dict[str, Any]) -> None:
     """The value as indented JSON on standard output."""
+    if not isinstance(value, BaseModel | dict):
+        value = [
+            one.model_dump(mode="json") if isinstance(one, BaseModel) else one for one in value
+        ]
     if isinstance(value, BaseModel):
         print(value.model_dump_json(indent=2))
     else:

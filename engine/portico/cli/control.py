@@ -85,6 +85,17 @@ class Engine:
         """Begin to drain."""
         self._request("POST", "/v1/stop", {})
 
+    def call(
+        self,
+        method: str,
+        path: str,
+        parameters: dict[str, str] | None = None,
+        body: object = None,
+        timeout: float = _TIMEOUT,
+    ) -> Any:
+        """The JSON of any route; body: JSON values; timeout: seconds."""
+        return self._request(method, path, parameters or {}, body, timeout)
+
     def _ask(
         self, kind: type[T], method: str, path: str, parameters: dict[str, str] | None = None
     ) -> T:
@@ -95,14 +106,15 @@ class Engine:
         method: str,
         path: str,
         parameters: dict[str, str],
-        body: dict[str, str] | None = None,
+        body: object = None,
+        timeout: float = _TIMEOUT,
     ) -> Any:
         socket = serve.socket_path(self._data)
         try:
             with serve.reachable(socket) as name:
                 transport = httpx2.HTTPTransport(uds=name)
                 with httpx2.Client(
-                    transport=transport, base_url="http://portico", timeout=_TIMEOUT
+                    transport=transport, base_url="http://portico", timeout=timeout
                 ) as client:
                     answer = client.request(method, path, params=parameters, json=body)
         except (OSError, httpx2.ConnectError) as error:

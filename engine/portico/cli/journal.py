@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 from typer import Argument, Option
 
-from portico.api.shapes import Delivery, Message, Session, SignalDetail, SignalRow
+from portico.api.shapes import ActItem, Delivery, Message, Session, SignalDetail, SignalRow
 from portico.cli import console, exits, reading, when
 from portico.model.states import SignalState
 
@@ -136,6 +136,8 @@ def _show(found: SignalDetail) -> None:
             f"{parked.reason}  [{parked.code}]",
             style="bold red",
         )
+    for act in found.acts:
+        console.line(f"{when.local(act.at)} {act.who} {act.what} {act.id}: {act_text(act)}")
     for session in found.sessions:
         _session(session)
     for delivery in found.deliveries:
@@ -194,3 +196,9 @@ def _delivery(delivery: Delivery) -> None:
         )
         if attempt.answer.size:
             _message("answer", attempt.answer, "      ")
+
+
+def act_text(one: ActItem) -> str:
+    """Why, and what came of it."""
+    made = f"made {one.other}" if one.other else ""
+    return "  ".join(part for part in (one.reason, made, one.job and f"job {one.job}") if part)

@@ -110,6 +110,35 @@ class EngineFirst:
         return question(JournalAlone(url))
 
 
+def either(
+    site: Path,
+    ask: Callable[[Engine], T],
+    read: Callable[[Any], Coroutine[Any, Any, T]],
+) -> T:
+    """What the running engine answers; without one, what is read of its journal.
+
+    read: from a journal.search.Search.
+    """
+    try:
+        return ask(Engine(site))
+    except NoEngine as error:
+        url = place.journal_url(site)
+        if url is None:
+            raise NoEngine(
+                f"{error}, or set PORTICO_JOURNAL_URL to read a journal without one"
+            ) from error
+    from portico.journal.search import Search
+
+    async def reading() -> T:
+        search = Search(url)
+        try:
+            return await read(search)
+        finally:
+            search.close()
+
+    return asyncio.run(reading())
+
+
 def signal_id(text: str) -> str:
     """An id as /v1 wants it; `ID/s1` and `ID/d2` stand for their Signal."""
     try:

@@ -119,6 +119,22 @@ class ParkedFound:
 
 
 @dataclass(frozen=True, slots=True)
+class ActFound:
+    """What a person did. place: its order."""
+
+    place: int
+    at: datetime
+    who: str
+    what: str
+    signal: SignalId
+    kind: str
+    number: int
+    reason: str
+    other: SignalId | None
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One Signal whole."""
 
@@ -129,6 +145,7 @@ class Record:
     sessions: tuple[SessionFound, ...]
     deliveries: tuple[DeliveryFound, ...]
     parked: tuple[ParkedFound, ...]
+    acts: tuple[ActFound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +177,7 @@ def record(
     deliveries: _Rows,
     attempts: _Rows,
     parked: _Rows,
+    acts: _Rows = (),
 ) -> Record:
     """One Signal from the rows of all tables. A body that retention has dropped is empty."""
     held = {p["number"] for p in parked if p["kind"] == "delivery"}
@@ -177,6 +195,23 @@ def record(
             for d in deliveries
         ),
         parked=tuple(_of(ParkedFound, p) for p in parked),
+        acts=tuple(act(a) for a in acts),
+    )
+
+
+def act(values: _Values) -> ActFound:
+    """One row of `act`."""
+    return ActFound(
+        values["place"],
+        values["at"],
+        values["who"],
+        values["what"],
+        SignalId(values["signal"].bytes),
+        values["kind"],
+        values["number"],
+        values["reason"],
+        SignalId(values["other"].bytes) if values["other"] else None,
+        str(values["job"]) if values["job"] else "",
     )
 
 

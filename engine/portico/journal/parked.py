@@ -11,6 +11,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from portico.ids import SignalId, floor_at
+from portico.journal import found
+from portico.journal.found import ActFound
 from portico.journal.tables import act, job, parked, signal
 
 
@@ -66,22 +68,6 @@ class Heap:
 
 
 @dataclass(frozen=True, slots=True)
-class ActFound:
-    """What a person did. place: its order."""
-
-    place: int
-    at: datetime
-    who: str
-    what: str
-    signal: SignalId
-    kind: str
-    number: int
-    reason: str
-    other: SignalId | None
-    job: str
-
-
-@dataclass(frozen=True, slots=True)
 class JobFound:
     """A replay of many Signals. query: JSON."""
 
@@ -130,7 +116,7 @@ def acts(of: SignalId | None, limit: int) -> Callable[[sa.Connection], list[ActF
             sa.select(act).where(act.c.other == key, act.c.other.is_not(None)),
         ).subquery()
         chosen = sa.select(mine).order_by(mine.c.place.desc()).limit(limit)
-    return lambda db: [_act(row) for row in db.execute(chosen)]
+    return lambda db: [found.act(row._mapping) for row in db.execute(chosen)]
 
 
 def jobs(limit: int) -> Callable[[sa.Connection], list[JobFound]]:
@@ -162,17 +148,6 @@ def _parked(row: Any) -> ParkedRow:
     values = row._mapping
     fields = {name: values[name] for name in ParkedRow.__dataclass_fields__}
     return ParkedRow(**{**fields, "signal": SignalId(values["signal"].bytes)})
-
-
-def _act(row: Any) -> ActFound:
-    v = row._mapping
-    other = SignalId(v["other"].bytes) if v["other"] else None
-    mine = SignalId(v["signal"].bytes)
-    job_id = str(v["job"]) if v["job"] else ""
-    place, at, who, what = v["place"], v["at"], v["who"], v["what"]
-    return ActFound(
-        place, at, who, what, mine, v["kind"], v["number"], v["reason"], other, job_id
-    )
 
 
 def _job(row: Any) -> JobFound:

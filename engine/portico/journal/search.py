@@ -238,6 +238,17 @@ def _record(db: sa.Connection, wanted: SignalId) -> Record | None:
         _deliveries(db, key),
         _all(db, attempt, key),
         _all(db, parked, key),
+        _acts(db, key),
+    )
+
+
+def _acts(db: sa.Connection, key: UUID) -> list[Any]:
+    """What people did to it, and what made it, in order."""
+    mine = sa.select(act).where(act.c.signal == key)
+    made = sa.select(act).where(act.c.other == key, act.c.other.is_not(None))
+    return sorted(
+        (r._mapping for chosen in (mine, made) for r in db.execute(chosen)),
+        key=lambda row: row["place"],
     )
 
 

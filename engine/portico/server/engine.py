@@ -12,6 +12,7 @@ from portico.journal.desk import Wish
 from portico.journal.found import Page, Query, Record, Row
 from portico.journal.search import Search
 from portico.server import outboxes, status, terms
+from portico.server.handling import Handling
 from portico.server.keeping import Keeping
 from portico.server.parts import Base, House
 from portico.server.storage import Storage
@@ -43,6 +44,7 @@ class Engine:
         self.stopping = asyncio.Event()
         self.house: House
         self.watchers: Watchers
+        self.messages: Handling
 
     async def start(self) -> None:
         """Open the journal, load the agents, then destinations, then sources.
@@ -75,6 +77,8 @@ class Engine:
         for name in self._site.channels:
             await house.new_channel(name).start()
         self.watchers.start()
+        self.messages = Handling(house, self._searcher, self._lock)
+        await outboxes.patiently(self.messages.start)
         status.register(self, base.metrics)
         self.state = "ready"
         site = self._site
@@ -86,6 +90,7 @@ class Engine:
         self.state = "draining"
         house = self.house
         await self.watchers.stop()
+        await self.messages.stop()
         await asyncio.gather(*(one.stop(DRAIN / 2) for one in house.channels.values()))
         for channel in house.channels.values():
             channel.intake.stop()

@@ -104,7 +104,7 @@ class House:
                 base.clock,
                 base.loop.call_later,
                 base.metrics,
-                self._queue,
+                self.queue,
                 terms.lane_namer(lambda: self.site.destinations),
                 journal.reader.owing,
                 self._forget,
@@ -128,7 +128,7 @@ class House:
                 base.emit,
                 base.metrics,
                 self.recaller.emitted,
-                self._queue,
+                self.queue,
                 terms.lane_namer(lambda: self.site.destinations),
                 terms.file_namer(lambda: self.site.destinations),
                 self.dispatcher.ended,
@@ -280,7 +280,8 @@ class House:
         if not crediting.credit(asked, content):
             self.base.emit(AnswerUncredited(channel))
 
-    def _queue(self, delivery: Delivery) -> None:
+    def queue(self, delivery: Delivery) -> None:
+        """A committed Delivery goes to its destination."""
         outbox = self.outboxes.get(delivery.destination)
         if outbox is not None:
             outbox.enqueue(delivery)

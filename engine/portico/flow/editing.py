@@ -1,0 +1,25 @@
+"""Editing: from what a person writes down to a change of bytes."""
+
+from collections.abc import Callable, Mapping
+
+from portico.language.content import AUTO
+from portico.language.place import Place
+from portico.steps.body import open_body
+
+
+def editor(places: Mapping[str, str], content: bytes | None) -> Callable[[bytes], bytes]:
+    """The change: other bytes, or the old ones, with these texts written at these places.
+
+    The change raises MessageError when a place or a text does not fit the content.
+    """
+
+    def change(old: bytes) -> bytes:
+        begun = old if content is None else content
+        if not places:
+            return begun
+        body = open_body(AUTO, begun).fork()
+        for place, text in places.items():
+            body.write(Place.parse(place), text)
+        return body.content()
+
+    return change

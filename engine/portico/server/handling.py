@@ -1,0 +1,123 @@
+"""What people do to messages, on the parts of a running engine (api.port, Messages)."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from portico import ids
+from portico.clock import moment
+from portico.flow.acting import Acting, Outcome, World
+from portico.flow.amending import Amending
+from portico.flow.choosing import Wanted
+from portico.flow.previewing import Preview, Previewing
+from portico.flow.releasing import Target
+from portico.flow.replaying import Replaying, Sources
+from portico.ids import SignalId
+from portico.journal import held
+from portico.journal import parked as reads
+from portico.journal.contract import JobRow
+from portico.journal.found import ActFound
+from portico.journal.parked import Filter, Heap, JobFound, ParkedRow
+from portico.journal.search import Search
+from portico.server import terms
+from portico.server.parts import House
+
+
+class Handling:
+    """The verbs. search: the read side; lock: held while the site is swapped."""
+
+    def __init__(self, house: House, search: Callable[[], Search], lock: asyncio.Lock) -> None:
+        base = house.base
+        world = World(
+            house.journal.writer,
+            house.journal.reader,
+            base.clock,
+            base.emit,
+            house.recaller,
+            house.dispatcher,
+            house.running,
+            house.outboxes.get,
+            lambda: house.site.destinations,
+            terms.lane_namer(lambda: house.site.destinations),
+            house.queue,
+            lock,
+        )
+        self._search, self._house = search, house
+        self._acting, self._amending = Acting(world), Amending(world)
+        self._sources = Sources(search, house.versions)
+        self._replaying = Replaying(world, self._sources)
+        self._previewing = Previewing(house.pool, house.recaller)
+
+    async def start(self) -> None:
+        """Go on with the replays that a stop or a crash has left."""
+        await self._replaying.resume()
+
+    async def stop(self) -> None:
+        """Begin no more."""
+        await self._replaying.stop()
+
+    async def parked(self, wanted: Filter) -> tuple[list[ParkedRow], list[Heap]]:
+        """What waits for a person."""
+        search = self._search()
+        return await search.ask(reads.listing(wanted)), await search.ask(reads.heaps(wanted))
+
+    async def acts(self, of: SignalId | None, limit: int) -> list[ActFound]:
+        """What people did."""
+        return await self._search().ask(reads.acts(of, limit))
+
+    async def release(self, targets: Sequence[Target], who: str) -> list[Outcome]:
+        """Back into its queue, or to its agents."""
+        return await self._acting.release(targets, who)
+
+    async def discard(self, targets: Sequence[Target], who: str, reason: str) -> list[Outcome]:
+        """Given up for good."""
+        return await self._acting.discard(targets, who, reason)
+
+    async def edit(self, target: Target, change: Callable[[bytes], bytes], who: str) -> Outcome:
+        """A changed copy takes its place."""
+        return await self._amending.edit(target, change, who)
+
+    async def resend(self, target: Target, to: str, received: bool, who: str) -> list[Outcome]:
+        """The same bytes once more."""
+        return await self._amending.resend(target, to, received, who)
+
+    async def preview(self, wanted: Wanted, most: int) -> tuple[int, Preview]:
+        """What a replay would do to the first of those that fit."""
+        bound = self._bounded(wanted)
+        total = await self._sources.count(bound)
+        chosen = await self._sources.next(bound, None, most)
+        found = await held.originals(self._house.journal.reader, chosen)
+        remade = [self._replaying.remade(one, bound) for one in found]
+        return total, await self._previewing.preview(remade)
+
+    async def replay(self, wanted: Wanted, who: str) -> JobFound:
+        """Begin a job."""
+        return _job(await self._replaying.begin(self._bounded(wanted), who))
+
+    async def jobs(self, limit: int) -> list[JobFound]:
+        """The latest replays."""
+        return await self._search().ask(reads.jobs(limit))
+
+    async def cancel(self, job: str) -> JobFound:
+        """End one where it is."""
+        return _job(await self._replaying.cancel(job))
+
+    def _bounded(self, wanted: Wanted) -> Wanted:
+        """Nothing from now on: what a replay makes is not replayed."""
+        now = self._house.base.clock.time_ns() // 1_000_000
+        return replace(wanted, before=ids.text(ids.floor_at(now)))
+
+
+def _job(row: JobRow) -> JobFound:
+    return JobFound(
+        ids.text(SignalId(row.id)),
+        moment(row.at),
+        row.who,
+        row.query,
+        row.state,
+        row.total,
+        row.made,
+        row.skipped,
+        row.note,
+    )

@@ -1,0 +1,335 @@
+"""Parked messages in a real engine: listed, released, discarded, edited (promises P2 to P4)."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from portico.hl7 import ack
+from portico.hl7.header import read
+from portico.model.states import DeliveryState, SignalState
+from portico.wire.mllp import MllpDecoder, encode
+
+SITE = """
+channel: adt
+source: {{type: mllp, listen: "127.0.0.1:{adt}"}}
+order_by: PID-3.1
+---
+agent: forward
+goal: All of it
+on: {{channel: adt, type: ADT^*}}
+steps:
+  - name: named
+    validate: {{require: [PID-5]}}
+    on_error: {fault}
+  - send: his
+---
+destination: his
+type: mllp
+address: "127.0.0.1:{his}"
+on_reject: {reject}
+retry: {{first: 50ms, most: 50ms}}
+---
+{{destination: files, type: folder, path: out}}
+"""
+NAMELESS = "MSH|^~\\&|HIS|ST|LAB|ST|2026||ADT^A01|{id}|P|2.5\rPID|||{patient}\r"
+
+
+class Moody:
+    """An MLLP peer that answers as `codes` says, by control id; AA to all others."""
+
+    def __init__(self, port=0):
+        self.codes, self.got, self.contents, self._open = {}, [], [], []
+        self._listening = socket.create_server(("127.0.0.1", port))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self._open.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        decoder = MllpDecoder(1 << 20)
+        while data := self._read(connection):
+            for frame in decoder.feed(data):
+                header = read(frame)
+                name = header.control_id.decode()
+                self.got.append(name)
+                self.contents.append(frame)
+                code = self.codes.get(name, "AA")
+                connection.sendall(
+                    encode(ack.build(header, code=code, control_id="9", at_ns=0))
+                )
+
+    @staticmethod
+    def _read(connection):
+        try:
+            return connection.recv(65536)
+        except OSError:
+            return b""
+
+    def close(self):
+        """Listen no more, and hang up."""
+        for one in (self._listening, *self._open):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+
+class Run:
+    """One engine, its peer, and the command line."""
+
+    def __init__(self, server, appliance, journal, reject="park", fault="park"):
+        self.server, self.peer, self.adt = server, Moody(), server.free_port()
+        text = SITE.format(adt=self.adt, his=self.peer.port, reject=reject, fault=fault)
+        self.engine = appliance(text, journal=journal).start()
+        self.client = server.Client(self.adt)
+
+    def send(self, control_id, patient="7", name=True):
+        """One message; gives its answer's code."""
+        content = self.server.message(control_id, patient)
+        if not name:
+            content = NAMELESS.format(id=control_id, patient=patient).encode()
+        return self.client.ask(content)
+
+    def portico(self, *words, code=0):
+        """A command's JSON."""
+        done = subprocess.run(
+            [sys.executable, "-m", "portico", *words, "--json", "--site", self.engine.site],
+            env=self.engine.environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == code, done.stderr + done.stdout
+        return json.loads(done.stdout) if done.stdout else done.stderr
+
+    def parked(self, count):
+        """What is parked, once it is so many."""
+        return self.server.until(
+            lambda: len(found := self.portico("parked")["parked"]) == count and found
+        )
+
+    def book(self, kind, name):
+        """One book, without the names of states that are empty."""
+        status = self.engine.status()
+        assert status["balanced"]
+        book = status[kind][name]
+        states = set(SignalState) | set(DeliveryState) | {"received", "owed"}
+        return {name: count for name, count in book.items() if name in states and count}
+
+    def delivered(self, *names):
+        """Waits until the peer has got just these, in this order."""
+        self.server.until(lambda: len(self.peer.got) >= len(names))
+        assert self.peer.got == list(names)
+
+
+@pytest.fixture
+def life(server, appliance, url):
+    """Makes a running engine with a peer."""
+    made = []
+
+    def make(**settings):
+        made.append(Run(server, appliance, url, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.peer.close()
+
+
+def test_a_refused_delivery_is_released_to_its_old_place_and_the_books_hold(life):
+    """AR parks it with the peer's code; released, it is sent again with the same bytes."""
+    run = life()
+    run.peer.codes["one"] = "AR"
+    assert run.send("one") == "AA"
+    assert run.send("two") == "AA"
+    (item,) = run.parked(1)
+    assert (item["kind"], item["name"], item["code"]) == ("delivery", "his", "AR")
+    assert item["control_id"] == "one"
+    assert run.book("destinations", "his") == {"owed": 2, "delivered": 1, "parked": 1}
+
+    run.peer.codes.clear()
+    (told,) = run.portico("release", item["id"])
+    assert told["done"]
+    run.delivered("one", "two", "one")
+    assert run.peer.contents[0] == run.peer.contents[2]
+    run.server.until(lambda: run.book("destinations", "his") == {"owed": 2, "delivered": 2})
+    (told,) = run.portico("release", item["id"], code=1)
+    assert told["text"] == "nothing of it is parked"
+    shown = run.portico("show", item["id"])
+    assert [act["what"] for act in shown["acts"]] == ["release"]
+    assert shown["deliveries"][0]["state"] == "delivered"
+
+
+def test_a_held_lane_goes_on_in_order_once_its_head_is_released(life):
+    """on_reject: stop keeps the lane; the released head goes first, then what waited."""
+    run = life(reject="stop")
+    run.peer.codes["head"] = "AR"
+    for name in ("head", "second", "third"):
+        assert run.send(name) == "AA"
+    assert run.send("other", patient="8") == "AA"
+    (item,) = run.parked(1)
+    assert item["hold"]
+    run.server.until(lambda: run.book("destinations", "his").get("delivered") == 1)
+    run.peer.codes.clear()
+    run.portico("release", "--destination", "his", "--yes")
+    run.server.until(lambda: len(run.peer.got) == 5)
+    assert [name for name in run.peer.got if name != "other"] == [
+        "head",
+        "head",
+        "second",
+        "third",
+    ]
+
+
+def test_a_held_lane_goes_on_once_its_head_is_discarded(life):
+    """The reason is kept, the Delivery is discarded, the lane is free at once."""
+    run = life(reject="stop")
+    run.peer.codes["head"] = "AR"
+    assert run.send("head") == "AA"
+    assert run.send("second") == "AA"
+    (item,) = run.parked(1)
+    (told,) = run.portico("discard", item["id"], "--reason", "the ward repaired it")
+    assert told["done"]
+    run.delivered("head", "second")
+    run.server.until(
+        lambda: run.book("destinations", "his") == {"owed": 2, "delivered": 1, "discarded": 1}
+    )
+    act, *_ = run.portico("acts")
+    assert (act["what"], act["reason"]) == ("discard", "the ward repaired it")
+    assert act["who"]
+    assert run.portico("show", item["id"])["deliveries"][0]["state"] == "discarded"
+
+
+def test_a_parked_signal_runs_again_once_the_site_is_repaired(life):
+    """Its agent faults, the site is changed, the released Signal is done."""
+    run = life()
+    assert run.send("nameless", name=False) == "AA"
+    (item,) = run.parked(1)
+    assert (item["kind"], item["agent"], item["step"]) == ("signal", "forward", "named")
+    assert item["location"] == "PID-5"
+    assert re.fullmatch(r"channels/all\.yaml:\d+", item["at"])
+    (told,) = run.portico("release", item["id"])
+    assert told["done"]
+    (again,) = run.parked(1)
+    assert again["id"] != item["id"]  # it ran again, and faulted again
+
+    documents = (run.engine.site / "channels/all.yaml").read_text()
+    run.engine.write(documents.replace("require: [PID-5]", "require: [PID-3]"))
+    run.engine.reload()
+    run.server.until(lambda: run.engine.said("site_swapped") == 1)
+    run.portico("release", again["id"])
+    run.delivered("nameless")
+    run.server.until(lambda: run.book("channels", "adt") == {"received": 1, "done": 1})
+    assert run.portico("signals")["signals"][0]["state"] == "done"
+
+
+def test_a_held_order_key_goes_on_behind_the_edited_message(life):
+    """on_error: stop; the edited copy is another Signal, runs first, and both are linked."""
+    run = life(fault="stop")
+    assert run.send("bad", name=False) == "AA"
+    (item,) = run.parked(1)
+    assert run.send("later") == "AA"
+    signal = item["id"].partition("/")[0]
+    told = run.portico("edit", signal, "--set", "PID-5.1=NAMED")[0]
+    run.delivered("bad", "later")
+    assert b"NAMED" in run.peer.contents[0]
+    made = run.portico("show", told["made"])
+    assert (made["parent"], made["signal"]["flags"]) == (signal, ["replay"])
+    old = run.portico("show", signal)
+    assert old["signal"]["state"] == "discarded"
+    assert old["acts"][0]["other"] == told["made"]
+    run.server.until(
+        lambda: run.book("channels", "adt") == {"received": 3, "done": 2, "discarded": 1}
+    )
+
+
+def test_an_edited_delivery_takes_the_place_of_the_parked_one(life):
+    """Only what leaves is changed; it goes before what waited in its lane."""
+    run = life(reject="stop")
+    run.peer.codes["head"] = "AR"
+    assert run.send("head") == "AA"
+    assert run.send("second") == "AA"
+    (item,) = run.parked(1)
+    (told,) = run.portico("edit", item["id"], "--set", "MSH-10=repaired")
+    run.delivered("head", "repaired", "second")
+    assert told["made"].endswith("/d2")
+    run.server.until(
+        lambda: run.book("destinations", "his") == {"owed": 3, "delivered": 2, "discarded": 1}
+    )
+
+
+def test_the_same_bytes_are_sent_once_more(life):
+    """A resend is a new Delivery of the same Signal; the agents do not run."""
+    run = life()
+    assert run.send("one") == "AA"
+    run.delivered("one")
+    (row,) = run.portico("signals")["signals"]
+    (told,) = run.portico("resend", row["id"], "--to", "his")
+    run.delivered("one", "one")
+    assert run.peer.contents[0] == run.peer.contents[1]
+    run.portico("resend", row["id"], "--to", "files", code=1)
+    run.portico("resend", row["id"] + "/d1", "--to", "files")
+    run.server.until(lambda: len(list((Path(run.engine.site) / "out").glob("*.hl7"))) == 1)
+    shown = run.portico("show", row["id"])
+    assert [(d["number"], d["session"]) for d in shown["deliveries"]] == [
+        (1, 1),
+        (2, 0),
+        (3, 0),
+    ]
+    assert [act["what"] for act in shown["acts"]] == ["resend", "resend"]
+    assert told["made"].endswith("/d2")
+
+
+def test_an_act_says_who_did_it(life):
+    """The operating system's user, from the control socket."""
+    run = life()
+    run.peer.codes["one"] = "AR"
+    assert run.send("one") == "AA"
+    (item,) = run.parked(1)
+    run.portico("release", item["id"])
+    run.parked(1)
+    assert run.portico("acts")[0]["who"] == os.environ.get("USER", "root")
+
+
+def test_without_an_engine_parked_messages_are_listed_and_an_act_says_what_it_needs(life):
+    """The journal is read; what changes a message needs the engine."""
+    run = life()
+    run.peer.codes["one"] = "AR"
+    assert run.send("one") == "AA"
+    (item,) = run.parked(1)
+    assert run.engine.end() == 0
+    assert run.portico("parked")["parked"][0]["id"] == item["id"]
+    assert "no engine runs" in run.portico("release", item["id"], code=3)
+
+
+def test_a_release_that_was_confirmed_survives_a_kill(life):
+    """kill -9 after the release and before the send: it is sent once the engine is back."""
+    run = life(reject="stop")
+    run.peer.codes["head"] = "AR"
+    assert run.send("head") == "AA"
+    assert run.send("second") == "AA"
+    (item,) = run.parked(1)
+    port = run.peer.port
+    run.peer.close()
+    run.portico("release", item["id"])
+    run.engine.end(9)
+    peer = Moody(port)
+    run.engine.start()
+    run.server.until(lambda: len(peer.got) >= 2)
+    assert peer.got == ["head", "second"]
+    run.server.until(lambda: run.book("destinations", "his") == {"owed": 2, "delivered": 2})
+    peer.close()
