@@ -14,6 +14,7 @@ from portico.flow import desk
 from portico.flow.bundles import Bundle
 from portico.flow.desk import Policy, World, by_name
 from portico.flow.entries import Entry
+from portico.flow.reading import LARGE, Queue
 from portico.flow.repeated import Repeated
 from portico.hl7.batch import is_batch
 from portico.language.context import Context
@@ -21,7 +22,7 @@ from portico.listeners.contract import Arrival
 from portico.model.signal import Signal
 from portico.policy import answer, routing
 from portico.policy.answer import BatchRules
-from portico.policy.routing import Routed
+from portico.policy.routing import Routed, Rules
 
 
 class Intake:
@@ -40,6 +41,7 @@ class Intake:
         self.owed = 0
         self.repeated = Repeated()
         self.looking: set[asyncio.Task[None]] = set()
+        self._reading = Queue(self._read)
 
     def receive(self, arrival: Arrival) -> None:
         """Take what arrived: one message or a batch of them; the answer follows."""
@@ -71,9 +73,23 @@ class Intake:
 
     def _take(self, arrival: Arrival, fault: MessageError | None, identity: str = "") -> None:
         """Take one message. fault: why it cannot be taken, whatever it says."""
+        rules = self.policy.rules
+        large = len(arrival.content) > LARGE and rules.content.type == "xml"
+        if large or self._reading.busy:
+            self._reading.put((arrival, fault, identity))
+        else:
+            self._taken(arrival, fault, identity, _routed(rules, arrival))
+
+    async def _read(self, waiting: "tuple[Arrival, MessageError | None, str]") -> None:
+        arrival = waiting[0]
+        routed = await asyncio.to_thread(_routed, self.policy.rules, arrival)
+        self._taken(*waiting, routed)
+
+    def _taken(
+        self, arrival: Arrival, fault: MessageError | None, identity: str, routed: Routed
+    ) -> None:
         content, policy = arrival.content, self.policy
         about = arrival.about
-        routed = routing.route(policy.rules, content, arrival.peer, arrival.connection, about)
         envelope = routing.envelope(
             routed, self.name, arrival.received, arrival.peer, len(content), about
         )
@@ -120,6 +136,7 @@ class Intake:
         """Look after no earlier message any more; what waits for one stays in the journal."""
         for task in self.looking:
             task.cancel()
+        self._reading.stop()
 
     def _ended(self, routed: Routed, agents: tuple[str, ...], envelope: dict[str, Any]) -> str:
         policy = self.policy
@@ -130,3 +147,8 @@ class Intake:
         if agents or desk.undecided(policy, self.world.dispatch, routed, envelope):
             return ""
         return {"drop": "unmatched", "refuse": "refused:unmatched"}.get(policy.unmatched, "")
+
+
+def _routed(rules: Rules, arrival: Arrival) -> Routed:
+    about = arrival.about
+    return routing.route(rules, arrival.content, arrival.peer, arrival.connection, about)

@@ -16,6 +16,7 @@ from portico.hl7.view import MessageView
 from portico.language import order
 from portico.language.content import Content, PointView, View, open_content
 from portico.language.context import Context
+from portico.language.jsonskim import JsonSkim
 from portico.language.order import Beside
 from portico.language.place import Hl7Place, Place
 
@@ -79,7 +80,7 @@ def route(
         kind = rules.content.seen(content)
         if kind.type == "hl7":
             return _route_hl7(rules, content, peer, connection, about)
-        view = open_content(kind, content, rules.charset, rules.on_charset_error)
+        view = _opened(rules, kind, content)
         return _route_other(rules, view, peer, connection, about)
     except MessageError as fault:
         return Routed(fault=fault)
@@ -147,6 +148,12 @@ def _route_hl7(
         header,
         view,
     )
+
+
+def _opened(rules: Rules, kind: Content, content: bytes) -> View:
+    if kind.type == "json":
+        return JsonSkim(content)
+    return open_content(kind, content, rules.charset, rules.on_charset_error)
 
 
 def _route_other(
