@@ -18,7 +18,7 @@ from portico.model.receipt import Receipt, Told
 NEW = "http://www.w3.org/2003/05/soap-envelope"
 OLD = "http://schemas.xmlsoap.org/soap/envelope/"
 MESSAGE = "MSH|^~\\&|EHR|CLINIC|IIS|STATE|20261101||VXU^V04^VXU_V04|1|P|2.5.1\rPID|1||7\r"
-LOGIN = {"message": {"user": "clinic", "password": "${env:KEY}"}}
+LOGIN = {"basic": {"user": "clinic", "password": "${env:KEY}"}}
 CALL = """\
 <submitSingleMessage xmlns="urn:cdc:iisb:2011"><username>clinic</username>\
 <password>s3cret-key</password><facilityID>F1</facilityID><hl7Message>{}</hl7Message>\
@@ -304,7 +304,7 @@ async def test_the_wsdl_is_served_with_what_it_imports(serving):
 async def test_any_wsdl_takes_a_user_token(serving, desk, tmp_path):
     """SOAP 1.1, the first argument that is HL7; tokens as text and as digest, each once."""
     (tmp_path / "lab.wsdl").write_text(WSDL)
-    listener = await serving(wsdl="lab.wsdl", auth=LOGIN)
+    listener = await serving(wsdl="lab.wsdl", auth={"token": LOGIN["basic"]})
     for digest in (False, True):
         token = UsernameToken("clinic", "s3cret-key", use_digest=digest)
         told = await call(listener, "result", token, ward=3, hl7="MSH|1\r")

@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 from portico.clock import Clock
 from portico.errors import SecretMissing
 from portico.spec.fields import ONE_OR_MANY, Options, Text, wrong
+from portico.spec.logins import Login
 from portico.spec.secrets import Secret, SecretField
 from portico.wire.http import Head
 
@@ -32,13 +33,6 @@ WINDOW = 300  # seconds that a signature is good for
 _FRESH = 10.0  # seconds after which a secret is read again, so that it can be exchanged
 # Fields that never become part of a Signal.
 PRIVATE = frozenset(("authorization", "proxy-authorization", "cookie", KEY, SIGNATURE))
-
-
-class Login(Options):
-    """A user and the password by reference."""
-
-    user: Text
-    password: SecretField
 
 
 class Auth(Options):

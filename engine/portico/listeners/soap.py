@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from portico.errors import ListenFailed, WsdlInvalid
 from portico.listeners.contract import ListenerType, Receive, Surroundings
 from portico.listeners.http_answer import AGAIN, problem
-from portico.listeners.http_auth import Auth, Door, Login, Nobody
+from portico.listeners.http_auth import Auth, Nobody
 from portico.listeners.http_body import Content
 from portico.listeners.http_connection import HttpConnection, Reply, Request
 from portico.listeners.http_path import HttpPath, HttpSource, about_of
@@ -25,6 +25,7 @@ from portico.soap.serving import Asked, Desk
 from portico.soap.token import Tokens
 from portico.soap.xml import Element
 from portico.spec.fields import Inner, Text, wrong
+from portico.spec.logins import Login
 from portico.wire.http import Head
 
 _LARGE = 64 << 10  # bytes from which a request is read in a thread
@@ -33,11 +34,11 @@ _XML = b"Content-Type: %s\r\n"
 
 
 class SoapAuth(Auth):
-    """`message`: user and password inside the SOAP message: the profile's arguments, for other
-    WSDLs a WS-Security UsernameToken.
+    """`basic`: with a profile the arguments that hold user and password; `token`: a
+    WS-Security UsernameToken.
     """
 
-    message: Login | None = None
+    token: Login | None = None
 
 
 class SoapSource(HttpSource):
@@ -68,7 +69,7 @@ class SoapListener(HttpPath):
     def __init__(
         self, channel: str, source: SoapSource, receive: Receive, around: Surroundings
     ) -> None:
-        super().__init__(channel, source, source.auth, around)
+        super().__init__(channel, source, _at_head(source), around)
         self._receive = receive
         self._tasks: set[asyncio.Task[None]] = set()
         self._tokens = Tokens()
@@ -87,7 +88,7 @@ class SoapListener(HttpPath):
         except WsdlInvalid as error:
             raise ListenFailed(str(error)) from error
         profile = service.PROFILES[source.profile] if source.profile else None
-        secured = profile is None and source.auth is not None and source.auth.way == "message"
+        secured = source.auth is not None and source.auth.way == "token"
         self._desk = Desk(known, profile, source.limit, secured)
 
     def take_source(self, source: Any, auth: Auth | None) -> None:
@@ -102,7 +103,7 @@ class SoapListener(HttpPath):
         kept = ("profile", "wsdl", "limit", "auth")
         if any(getattr(source, key) != getattr(self.source, key) for key in kept):
             return False
-        self.take_source(source, source.auth)
+        self.take_source(source, _at_head(source))
         return True
 
     @property
@@ -154,17 +155,16 @@ class SoapListener(HttpPath):
 
     def _judge(self, user: str, password: str, token: Element | None) -> bool:
         auth = self.source.auth
-        login = getattr(auth, "message", None)
-        if login is None:
+        if auth is None:
             return True
-        door: Door = self.door
-        if not self.desk.secured:
-            return door.login(login, user, password)
-        if token is None:
-            return False
-        now = self.around.clock.time_ns() / 1e9
-        secret = door.secret(login.password).decode()
-        return self._tokens.right(token, login.user, secret, now)
+        if auth.token is not None:
+            now = self.around.clock.time_ns() / 1e9
+            secret = self.door.secret(auth.token.password).decode()
+            right = self._tokens.right
+            return token is not None and right(token, auth.token.user, secret, now)
+        if auth.basic is not None and self.source.profile is not None:
+            return self.door.login(auth.basic, user, password)
+        return True
 
     def _decide(self, request: Request, asked: Asked | Fault) -> None:
         if isinstance(asked, Fault):
@@ -221,6 +221,15 @@ class SoapListener(HttpPath):
             self.refuse(request, problem(404, "wsdl", "there is ?wsdl and what it imports"))
         else:
             request.respond(Reply(200, found, _XML % b"text/xml; charset=utf-8"))
+
+
+def _at_head(source: SoapSource) -> Auth | None:
+    """What the HTTP request itself must show."""
+    auth = source.auth
+    inside = auth is not None and (
+        auth.token is not None or (auth.basic is not None and source.profile is not None)
+    )
+    return None if inside else auth
 
 
 def faulty(fault: Fault, version: str, asked: Asked | None, close: bool = False) -> Reply:

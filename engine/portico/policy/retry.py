@@ -14,6 +14,7 @@ Rule = str | int  # `done`, `retry`, `reject`, or the most retries before it cou
 HL7_ANSWERS: dict[str, Rule] = {
     "AA": "done", "CA": "done", "AE": 3, "CE": 3, "AR": "reject", "CR": "reject",
     "unsendable": "reject", "written": "done", "counted": "done",
+    "matched": "done", "unmatched": 3,
 }  # fmt: skip
 
 
