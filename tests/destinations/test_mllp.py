@@ -14,6 +14,7 @@ from hl7.mllp import start_hl7_server
 from portico.clock import SystemClock
 from portico.destinations.contract import Surroundings
 from portico.destinations.mllp import MLLP, MllpTarget
+from portico.hl7 import ack
 from portico.ids import SignalId
 from portico.model.delivery import Answered, Attempt, Delivery
 from portico.wire.mllp import MllpDecoder, encode
@@ -480,3 +481,72 @@ async def test_a_half_open_peer_is_found_within_the_probe_interval(sending, peer
     probes = option(socket.TCP_KEEPINTVL) * option(socket.TCP_KEEPCNT)
     assert option(socket.TCP_KEEPIDLE) + probes <= 20
     assert option(socket.TCP_USER_TIMEOUT) == 20_000
+
+
+async def test_an_accept_answer_frees_the_line_and_another_connection_ends_it(sending, peer):
+    """A12: CA is not the end where `ack_on` names a channel; the line can send the next."""
+    peer.script = lambda frame: encode(answer("CA", frame.split(b"|")[9].decode()))
+    sender = await sending(peer.address, {"connections": 2}, ack_on="replies")
+    first = sender.begin(delivery())
+    await peer.until(lambda: len(peer.frames) == 1)
+    second = sender.begin(delivery(message("8")))
+    await peer.until(lambda: len(peer.frames) == 2)
+    for code, control_id in (("AE", "8"), ("AA", "7")):
+        content = answer(code, control_id)
+        assert sender.destination.credit(ack.read(content), content, (b"LAB", b"L"))
+
+    assert [(await one).code for one in (first, second)] == ["AA", "AE"]
+    assert (await second).answer == answer("AE", "8")
+    assert not sender.destination.credit(ack.read(answer()), answer(), None)
+
+
+async def test_without_an_answer_on_the_other_connection_it_is_unclear(sending, peer):
+    """A12: it goes out again under the same id; a late answer credits nothing."""
+    peer.script = lambda _: encode(answer("CA"))
+    sender = await sending(peer.address, {"timeout": 0.05}, ack_on="replies")
+
+    attempt = await sender.send()
+
+    assert (attempt.answered, attempt.code) == (Answered.UNCLEAR, "timeout")
+    assert not sender.destination.credit(ack.read(answer()), answer(), None)
+
+
+async def test_an_answer_elsewhere_may_be_faster_than_the_accept_answer(sending, peer):
+    """A12: it ends the delivery; the line closes, so that a late CA meets nobody."""
+    peer.script = lambda _: None
+    sender = await sending(peer.address, ack_on="replies")
+    attempt = sender.begin(delivery())
+    await peer.until(lambda: len(peer.frames) == 1)
+    assert sender.destination.credit(ack.read(answer()), answer(), None)
+
+    assert (await attempt).code == "AA"
+    await peer.until(lambda: peer.closed == 1)
+
+
+@pytest.mark.parametrize("code", ["CE", "CR", "AA", "AE"])
+async def test_any_other_answer_on_the_line_is_the_last_word(sending, peer, code):
+    """A12: it was not accepted, or the peer answers on its line after all."""
+    peer.script = lambda _: encode(answer(code))
+    sender = await sending(peer.address, ack_on="replies")
+
+    assert (await sender.send()).code == code
+    assert not sender.destination.credit(ack.read(answer()), answer(), None)
+
+
+async def test_what_has_no_id_cannot_be_answered_elsewhere(sending, peer):
+    """It is no HL7: nothing could ever be matched, so it is not sent."""
+    sender = await sending(peer.address, ack_on="replies")
+
+    assert (await sender.send(delivery(b"plain"))).code == "unsendable"
+    assert peer.frames == []
+
+
+async def test_a_stop_leaves_what_waits_elsewhere_unclear(sending, peer):
+    """It is sent again by the next engine, and its answer counts then."""
+    peer.script = lambda _: encode(answer("CA"))
+    sender = await sending(peer.address, ack_on="replies")
+    attempt = sender.begin(delivery())
+    await peer.until(lambda: len(peer.frames) == 1)
+    await sender.destination.stop(0.05)
+
+    assert (await attempt).answered is Answered.UNCLEAR

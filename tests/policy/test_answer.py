@@ -135,3 +135,38 @@ def test_a_bare_answer_is_the_text_alone():
     assert answer.committed(rules, header("AL|AL"), ID) is None
     assert answer.refused(rules, header(), ID, Refusal()).replies == ()
     assert answer.unmatched(rules, header(), ID).replies == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "told", "code"),
+    [
+        (b"MSH|^~\\&|A|B|C|D|1||ACK|2|P|2.5\rMSA|AA|M1\r", Told.ACCEPTED, "AA"),
+        (b"MSH|^~\\&|A|B|C|D|1||ACK|2|P|2.5\rMSA|AR|M1\r", Told.REFUSED, "AR"),
+        (b"MSH|^~\\&|A|B|C|D|1||ACK|2|P|2.5\rMSA|AAX|M1\r", Told.ACCEPTED, "accepted"),
+        (b"MSH|^~\\&|A|B|C|D|1||RSP|2|P|2.5\rQAK|1\r", Told.ACCEPTED, "accepted"),
+        (b'{"ok": true}', Told.ACCEPTED, "accepted"),
+    ],
+)
+def test_anothers_answer_is_passed_on_and_its_code_counts(body, told, code):
+    """Verbatim, for HL7 and for other content; only codes of table 0008 are believed."""
+    for of in (None, header()):
+        receipt = answer.relayed(Answering(), of, ID, body)
+
+        assert (receipt.replies, receipt.told, receipt.code) == ((body,), told, code)
+
+
+@pytest.mark.parametrize(
+    ("modes", "mode", "deferred", "expected"),
+    [
+        ("AL|AL", "auto", "acks", True),
+        ("NE|ER", "auto", "acks", True),
+        ("AL|NE", "auto", "acks", False),
+        ("", "auto", "acks", False),
+        ("", "enhanced", "acks", True),
+        ("AL|AL", "original", "acks", False),
+        ("AL|AL", "auto", "", False),
+    ],
+)
+def test_the_application_answer_is_deferred_in_enhanced_mode(modes, mode, deferred, expected):
+    """A12: where the channel says so and the sender may want one."""
+    assert answer.defers(Answering(mode=mode, deferred=deferred), header(modes)) is expected
