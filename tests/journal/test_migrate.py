@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -191,6 +192,28 @@ async def columns(conninfo: str) -> list[str]:
         "and attnum > 0 and not attisdropped order by attnum",
     )
     return [name for (name,) in found]
+
+
+def kills(conninfo: str, scripts: Path, goal: int, step: int) -> int:
+    """How many kill points of an upgrade were tried."""
+    helper = Path(__file__).with_name("killed_upgrade.py")
+    command = [sys.executable, str(helper), conninfo, str(scripts), str(goal), str(step)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+async def test_an_upgrade_may_be_killed_before_any_of_its_statements(empty_database, history):
+    """Five versions, `pre` and `post`: what is left is a whole version, and the next start
+    reaches the last."""
+    assert await asyncio.to_thread(kills, empty_database, history(5), 5, 1) >= 15
+
+
+async def test_the_first_migration_may_be_killed_anywhere(empty_database):
+    """Every ninth of its statements: nothing is left, and the next start makes it all."""
+    tried = await asyncio.to_thread(kills, empty_database, migrate.SCRIPTS, LATEST, 9)
+
+    assert tried >= 4
 
 
 async def test_a_post_migration_waits_until_it_is_asked_for(empty_database, history):
