@@ -2,8 +2,11 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -218,4 +221,73 @@ def test_what_a_removed_destination_is_owed_is_parked(server, world, how):
     page = json.loads(cli(one, "signals", "--json"))
     shown = json.loads(cli(one, "show", page["signals"][0]["id"], "--json"))
     assert [parked["code"] for parked in shown["parked"]] == ["destination_removed"]
+    assert one.end() == 0
+
+
+def test_a_reload_before_ready_is_done_after_it(server, world):
+    """SIGHUP while the engine starts is not lost."""
+    taken = socket.create_server(("127.0.0.1", world.ports["adt"]))
+    one = world.start(ready=False)
+    server.until(lambda: one.said("engine_starting") == 1)
+    one.reload()
+    server.until(lambda: one.said("site_swapped") == 1)
+    taken.close()
+    assert one.process.stdout.readline() == b"ready\n"
+    assert one.end() == 0
+
+
+def test_a_metrics_port_in_use_is_tried_again(server, world):
+    """It is said once, the engine runs, and once the port is free the metrics are there."""
+    taken = socket.create_server(("127.0.0.1", world.metrics_port))
+    one = world.start()
+    assert one.said("port_refused") == 1
+    taken.close()
+    server.until(lambda: reached(one))
+    assert one.said("port_refused") == 1
+    assert one.end() == 0
+
+
+def reached(one):
+    """Whether the metrics can be read."""
+    try:
+        return bool(one.metrics())
+    except OSError:
+        return False
+
+
+def asked(port, path, token=None):
+    """Status and JSON of one request to the network API."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.load(refused)
+
+
+def test_the_api_is_on_the_network_only_when_asked_and_with_its_token(server, appliance, url):
+    """`PORTICO_API`: without the token of the data folder 401; with it all of /v1; the token
+    outlives a restart, is nobody else's to read, and is never logged."""
+    port = server.free_port()
+    ports = {"adt": server.free_port(), "oru": server.free_port(), "his": 9}
+    one = appliance(SITE.format(**ports), journal=url, PORTICO_API=f"127.0.0.1:{port}").start()
+    file = one.site / "var/api.token"
+    server.until(file.exists)
+    token = file.read_text().strip()
+    assert file.stat().st_mode & 0o777 == 0o600
+    for wrong in (None, "x", token[:-1]):
+        assert asked(port, "/v1/status", wrong)[0] == 401
+    assert asked(port, "/v1/status", token)[1]["state"] == "ready"
+    assert asked(port, "/v1/alarms", token) == (200, [])
+    assert token not in one.log.read_text()
+    assert one.end() == 0
+
+    one.environ["PORTICO_API"] = "0.0.0.0:9000"
+    assert "in the clear" in cli(one, "check", code=1)
+    del one.environ["PORTICO_API"]
+    one.start()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 5)
+    assert file.read_text().strip() == token
     assert one.end() == 0
