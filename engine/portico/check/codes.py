@@ -59,7 +59,7 @@ CODES: dict[str, str] = {
     "site.no_init": "a folder of Python code without its __init__.py",
     "site.not_yet": "known to the language, not built yet",
     "site.on": "an `on` without channel and signal, or with a name that a step puts aside",
-    "site.open_door": "a channel that anybody on the network could send to",
+    "site.open_door": "a channel, or the API, that anybody on the network could use",
     "site.place": "a place that no content of its channel has",
     "site.same_address": "two listeners on one address",
     "site.syntax": "Python code of the site that is not Python",

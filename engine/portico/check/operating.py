@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 
 from portico.check.draft import Draft
+from portico.spec.alarming import loopback
 from portico.spec.fields import nearest
 from portico.spec.finding import Finding
+from portico.spec.site import API
 
 
 def findings(draft: Draft) -> Iterator[Finding]:
     """Hours and sinks of alarms that the configuration does not define."""
     config = draft.config
+    if config.api.open and not loopback(config.api.listen):
+        yield _open_api(draft)
     for noun, specs in (("channel", draft.channels), ("destination", draft.destinations)):
         for name, spec in specs.items():
             document = draft.named[noun, name]
@@ -22,3 +26,13 @@ def findings(draft: Draft) -> Iterator[Finding]:
                 text, hint = f"there is no sink {sink!r}", nearest(sink, config.alarms.to)
                 hint = hint or "define it in config/portico.yaml"
                 yield document.finding(("alarms", "to"), "site.unknown_sink", text, hint)
+
+
+def _open_api(draft: Draft) -> Finding:
+    """/v1 in the clear for everybody who reaches that address."""
+    text = f"the API at {draft.config.api.listen} would be in the clear"
+    hint = "listen on 127.0.0.1, with a proxy that speaks TLS before it"
+    if draft.environ.get(API):
+        return Finding(API, 0, "", text, hint, "site.open_door")
+    document = next(each for each in draft.documents if not each.noun)
+    return document.finding(("api", "listen"), "site.open_door", text, hint)

@@ -134,8 +134,8 @@ class AlarmsUnkept(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class MetricsRefused(Event):
-    """The metrics port cannot be opened; it is tried again."""
+class PortRefused(Event):
+    """A port of the engine's own, metrics or API, cannot be opened; it is tried again."""
 
     level: ClassVar[str] = "error"
     labels: ClassVar[tuple[str, ...]] = ("code",)

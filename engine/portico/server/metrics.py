@@ -6,29 +6,11 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from portico.errors import ListenFailed
 from portico.events.metrics import Metrics
-from portico.spec.fields import HostPort
 
 _TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-def listen(where: HostPort) -> socket.socket:
-    """A listening socket. Raises ListenFailed."""
-    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((where.host, where.port))
-        listening.listen(16)
-        listening.setblocking(False)
-    except OSError as error:
-        listening.close()
-        text = f"metrics cannot listen on {where}: {error.strerror}"
-        raise ListenFailed(text) from error
-    return listening
 
 
 async def serve(metrics: Metrics, listening: socket.socket) -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from portico import __version__
 from portico.api import serve
 from portico.check.site import Site, load_site
 from portico.clock import SystemClock
-from portico.errors import ListenFailed, PorticoError
+from portico.errors import PorticoError
 from portico.events import render
 from portico.events.emit import Emit, Event
 from portico.events.metrics import Metrics
 from portico.events.site import EngineDraining, EngineStarting, EngineStopped
 from portico.events.stall import StallMeter
 from portico.server import metrics as port
+from portico.server import network
+from portico.server.doors import Door
 from portico.server.engine import Engine
 from portico.server.notify import Notifier
 from portico.server.parts import Base
@@ -82,15 +85,16 @@ class _Service:
         self._stall = StallMeter(loop, clock, self._metrics.stalled, self._emit)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reason = "stop"
+        self._reload_due = False
 
     async def live(self) -> int:
         """Start, serve, drain."""
         engine = self._engine
         data = engine.storage.data
-        self._emit(EngineStarting(__version__, str(engine.site), str(data)))
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop, number)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload)
+        self._emit(EngineStarting(__version__, str(engine.site), str(data)))
         starting = asyncio.ensure_future(engine.start())
         stopping = asyncio.ensure_future(engine.stopping.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -103,6 +107,8 @@ class _Service:
             starting.result()
             _settle_memory()
             self._serve()
+            if self._reload_due:
+                self._reload()
             await self._say_ready()
             await stopping
             return await self._drain()
@@ -127,12 +133,12 @@ class _Service:
         self._stall.start()
         self._task(self._follow_certificates())
         self._task(serve.serve(engine, serve.socket_path(engine.storage.data)))
-        try:
-            listening = port.listen(self._site.config.metrics.listen)
-        except ListenFailed as error:
-            print(f"portico: {error}  [{error.code}]", file=sys.stderr)  # noqa: T201
-        else:
-            self._task(port.serve(self._metrics, listening))
+        config, data = self._site.config, engine.storage.data
+        door = Door("metrics", config.metrics.listen, self._emit)
+        self._task(door.serve(partial(port.serve, self._metrics)))
+        if config.api.open:
+            door = Door("the API", config.api.listen, self._emit)
+            self._task(door.serve(partial(network.serve, engine, data)))
         if self._notifier.watchdog:
             self._task(self._watchdog())
 
@@ -172,6 +178,7 @@ class _Service:
     def _reload(self) -> None:
         if self._engine.state == "ready":
             self._task(self._engine.reload())
+        self._reload_due = self._engine.state == "starting"
 
     def _task(self, work: Coroutine[Any, Any, Any]) -> None:
         task = self._loop.create_task(work)

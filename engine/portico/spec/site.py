@@ -65,10 +65,15 @@ class Journal(Options):
 
 
 class Api(Options):
-    """The network API."""
+    """The network API: only where somebody says `listen`, or PORTICO_API."""
 
     listen: Address = HostPort("127.0.0.1", 9000)
     tls: Annotated[str, Later("TLS of the API", "no")] = "no"
+
+    @property
+    def open(self) -> bool:
+        """/v1 is served on TCP, too."""
+        return "listen" in self.model_fields_set
 
 
 class Metrics(Options):

@@ -1,0 +1,22 @@
+"""/v1 on a TCP port, where the site asks for it by `api.listen`, behind a bearer token."""
+
+import asyncio
+import importlib
+import socket
+from pathlib import Path
+
+from portico.api.port import EnginePort
+
+_GRACE = 2
+
+
+async def serve(engine: EnginePort, data: Path, listening: socket.socket) -> None:
+    """Serve until cancelled. Raises OSError when the token cannot be kept."""
+    http = await asyncio.to_thread(importlib.import_module, "portico.api.http")
+    guard = importlib.import_module("portico.api.guard")
+    resources = importlib.import_module("portico.api.resources")
+    try:
+        application = guard.Guard(resources.build(engine), guard.token(data))
+        await http.run_application(application, listening, _GRACE)
+    finally:
+        listening.close()
