@@ -176,6 +176,7 @@ class _Service:
         self._engine.stop()
 
     def _reload(self) -> None:
+        """SIGHUP: at once, or once the start is over."""
         if self._engine.state == "ready":
             self._task(self._engine.reload())
         self._reload_due = self._engine.state == "starting"
