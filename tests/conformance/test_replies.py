@@ -1,10 +1,12 @@
 """What a positive or negative answer is, by a channel's own policy: `reply`, `text`, codes."""
 
 import itertools
+import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 
 import pytest
 
@@ -52,6 +54,20 @@ goal: Park
 on: {{channel: [ours, shut]}}
 steps: [{{validate: {{values: {{PID-8: A}}}}, on_error: park}}]
 ---
+channel: asked
+source: {{type: https, listen: "127.0.0.1:{asked}", path: /asked}}
+content: json
+order_by: none
+acknowledge: {{when: processed, reply: result}}
+---
+agent: look_up
+goal: Answer a question
+on: {{channel: asked}}
+steps:
+  - validate: {{values: {{/mrn: "9*"}}}}
+    on_error: {{refuse: {{code: "204", text: No such patient}}}}
+  - map: {{set: {{/ward: W3}}}}
+---
 destination: registry
 type: mllp
 address: 127.0.0.1:{registry}
@@ -96,7 +112,8 @@ class Registry:
 @pytest.fixture(scope="module")
 def site(memory_folder) -> Iterator[tuple[Appliance, Registry]]:
     """An appliance with a channel for each policy, and the registry it reports to."""
-    ports = dict(zip((*CHANNELS, "registry"), free_ports(len(CHANNELS) + 1), strict=True))
+    names = (*CHANNELS, "registry", "asked")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     registry = Registry(ports["registry"])
     documents = "".join(
         CHANNEL.format(name=name, port=ports[name], told=told)
@@ -186,3 +203,32 @@ def test_the_text_of_a_positive_answer_is_the_channels(site):
     [told] = appliance.answers("told", message())
 
     assert fields(told, b"MSA")[3] == b"Seen EXAMPLE"
+
+
+def asked(appliance: Appliance, body: bytes) -> tuple[int, str, bytes]:
+    """A question over HTTP: status, type and body of the answer."""
+    line = HTTPConnection("127.0.0.1", appliance.ports["asked"], timeout=20)
+    with closing(line):
+        line.request("POST", "/asked", body, {"Content-Type": "application/json"})
+        got = line.getresponse()
+        return got.status, got.getheader("Content-Type", ""), got.read()
+
+
+def test_a_question_over_http_is_answered_with_what_the_agent_made(site):
+    """reply: result of JSON is the body of the response."""
+    appliance, _ = site
+    status, kind, body = asked(appliance, b'{"mrn":"900001"}')
+
+    assert (status, json.loads(body)) == (200, {"mrn": "900001", "ward": "W3"})
+    assert kind.startswith("application/json")
+
+
+def test_a_refusal_over_http_says_what_the_agent_said(site):
+    """422, with the agent's code and text and the Signal's id, in problem details."""
+    appliance, _ = site
+    status, kind, body = asked(appliance, b'{"mrn":"1"}')
+    problem = json.loads(body)
+
+    assert (status, kind) == (422, "application/problem+json")
+    assert (problem["code"], problem["detail"]) == ("204", "No such patient")
+    assert problem["signal"]
