@@ -121,8 +121,9 @@ async def dead_for_long(drill: Drill, count: int, seconds: float) -> str:
     async with watched(drill, peak):
         await drill.appliance.start()
         drill.source._stopping = False
-        since = time.monotonic()
         await drill.load()
+        await asyncio.sleep(seconds / 3)
+        since = time.monotonic()
         await asyncio.sleep(seconds)
         after = late(drill, since)
     growth = max(peak) - usual
