@@ -1,0 +1,167 @@
+"""Replays in a real engine: seen before, run by today's agents, exact after a kill."""
+
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+
+SITE = """
+channel: adt
+source: {{type: mllp, listen: "127.0.0.1:{adt}"}}
+order_by: PID-3.1
+---
+agent: forward
+goal: All of it
+on: {{channel: adt, type: ADT^*}}
+steps: [{{send: {to}}}]
+---
+{{destination: his, type: mllp, address: "127.0.0.1:{his}", retry: {{first: 50ms, most: 50ms}}}}
+---
+{{destination: files, type: folder, path: out, file: "{{MSH-10}}.hl7", exists: number}}
+"""
+
+
+class Run:
+    """One engine, a peer that takes all, and the command line."""
+
+    def __init__(self, server, appliance, journal):
+        self.server, self.sink, self.adt = server, server.Sink(), server.free_port()
+        self.engine = appliance(self.site("his"), journal=journal).start()
+        self.client = server.Client(self.adt)
+
+    def site(self, to):
+        """The documents."""
+        return SITE.format(adt=self.adt, his=self.sink.port, to=to)
+
+    def reload(self, to):
+        """Another destination from now on."""
+        self.engine.write(self.site(to))
+        self.engine.reload()
+        self.server.until(lambda: self.engine.said("site_swapped") == 1)
+
+    def send(self, count):
+        """So many messages, all accepted and delivered."""
+        frames = [self.server.message(str(n), str(n % 7)) for n in range(count)]
+        whole = b"".join(map(self.server.encode, frames))
+        threading.Thread(target=self.client.send, args=(whole, True), daemon=True).start()
+        assert all(b"MSA|AA" in self.client.answer() for _ in frames)
+        self.server.until(lambda: len(self.sink.got) == count, 60)
+
+    def portico(self, *words, code=0):
+        """A command's JSON."""
+        command = [sys.executable, "-m", "portico", *words, "--json"]
+        done = subprocess.run(
+            [*command, "--site", self.engine.site],
+            env=self.engine.environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == code, done.stderr + done.stdout
+        return json.loads(done.stdout) if done.stdout else done.stderr
+
+    def signals(self):
+        """All Signals, newest first."""
+        return self.portico("signals", "--limit", "1000")["signals"]
+
+    def received(self):
+        """What the channel's book says came in."""
+        status = self.engine.status()
+        assert status["balanced"]
+        return status["channels"]["adt"]["received"]
+
+
+@pytest.fixture
+def life(server, appliance, url):
+    """Makes a running engine with a peer."""
+    made = []
+
+    def make():
+        made.append(Run(server, appliance, url))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.sink.close()
+
+
+def test_a_preview_says_where_everything_would_go_and_stores_nothing(life):
+    """It is run by the agents in force, which send elsewhere by now."""
+    run = life()
+    run.send(5)
+    run.reload("files")
+    seen = run.portico("replay", "--channel", "adt", "--preview")
+    assert (seen["total"], seen["seen"], seen["destinations"]) == (5, 5, {"files": 5})
+    assert seen["agents"] == [{"agent": "forward", "verdict": "deliver", "count": 5}]
+    assert run.received() == 5
+    assert not (run.engine.site / "out").exists()
+
+
+def test_a_replay_runs_todays_agents_and_says_what_it_came_from(life):
+    """New Signals with parent and flag, never taken for repeats; the old ones stay."""
+    run = life()
+    run.send(3)
+    run.reload("files")
+    job = run.portico("replay", "--channel", "adt", "--yes")
+    assert (job["state"], job["made"], job["skipped"], job["total"]) == ("done", 3, 0, 3)
+    run.server.until(lambda: len(list((run.engine.site / "out").glob("*.hl7"))) == 3)
+    assert len(run.sink.got) == 3
+    listed = run.signals()
+    assert [one["flags"] for one in listed] == [["replay"]] * 3 + [[]] * 3
+    assert {one["state"] for one in listed} == {"done"}
+    parents = [run.portico("show", one["id"])["parent"] for one in listed[:3]]
+    assert parents == [one["id"] for one in listed[3:]]
+    old = run.portico("show", listed[3]["id"])
+    assert [act["what"] for act in old["acts"]] == ["replay"]
+    again = run.portico("replay", listed[0]["id"], "--yes")
+    assert again["made"] == 1
+    assert run.received() == 7
+
+
+def test_as_recorded_is_only_what_the_agents_in_force_ran(life):
+    """Another version of the agent is named, and nothing is run in its place."""
+    run = life()
+    run.send(1)
+    (one,) = run.signals()
+    assert run.portico("replay", one["id"], "--as-recorded", "--yes")["made"] == 1
+    run.reload("files")
+    seen = run.portico("replay", one["id"], "--as-recorded", "--preview")
+    ((reason, count),) = seen["skipped"].items()
+    assert reason.startswith("forward ran it as ")
+    assert count == 1
+    job = run.portico("replay", one["id"], "--as-recorded", "--yes")
+    assert (job["made"], job["skipped"]) == (0, 1)
+
+
+def test_a_replay_that_is_killed_goes_on_and_doubles_nothing(life):
+    """kill -9 in the middle: after the restart each old Signal has exactly one new one."""
+    run = life()
+    run.send(120)
+    job = run.portico("replay", "--channel", "adt", "--yes", "--detach", "--rate", "60")
+    run.server.until(lambda: len(run.sink.got) > 140)
+    run.engine.end(9)
+    run.engine.start()
+    ended = run.portico("jobs", "--watch", job["id"])
+    assert (ended["state"], ended["made"], ended["total"]) == ("done", 120, 120)
+    assert run.received() == 240
+    made = run.signals()[:120]
+    parents = {run.portico("show", one["id"])["parent"] for one in made[::20]}
+    assert len(parents) == len(made[::20])
+    run.server.until(lambda: len(set(run.sink.got)) == 120 and len(run.sink.got) >= 240)
+    assert len(run.sink.got) <= 240 + 7  # at most one more a lane: what was out at the kill
+
+
+def test_a_replay_is_cancelled_where_it_is(life):
+    """What it has made stays, the rest is not made."""
+    run = life()
+    run.send(50)
+    job = run.portico("replay", "--channel", "adt", "--yes", "--detach", "--rate", "10")
+    run.server.until(lambda: len(run.sink.got) > 52)
+    ended = run.portico("jobs", "--cancel", job["id"])
+    assert ended["state"] == "cancelled"
+    assert 2 < ended["made"] < 50
+    run.server.until(lambda: len(run.sink.got) == 50 + ended["made"])
+    assert run.received() == 50 + ended["made"]
+    assert run.portico("jobs")[0]["state"] == "cancelled"
