@@ -151,7 +151,8 @@ class Reader:
         async with self._lock:
             if self._connection is None or self._connection.closed:
                 self._connection = await connect.connect(self._conninfo())
-                await connect.run(self._connection, "set enable_seqscan = off")
+                for setting in statements.READING:
+                    await connect.run(self._connection, setting)
             try:
                 return await connect.run(
                     self._connection, statements.READ[name], params, deadline=_DEADLINE

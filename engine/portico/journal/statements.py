@@ -322,3 +322,7 @@ READ: dict[str, str] = {
 
 # The hot statements meet small, fast-changing tables whose statistics lie: never scan them.
 SESSION = ("set enable_seqscan = off", "set plan_cache_mode = force_generic_plan")
+
+# Pages are read by key and in order, whatever the statistics say of a queue that has just grown
+# or gone: a bitmap would collect a million rows for each page of it.
+READING = ("set enable_seqscan = off", "set enable_bitmapscan = off")
