@@ -66,3 +66,27 @@ class FileKept(Event):
     code: str
     size: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRefused(Event):
+    """A user of an SFTP server did not get in. code: `password` or `key`, what was shown."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("channel", "code")
+
+    channel: str
+    peer: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadDropped(Event):
+    """An SFTP session ended with files that were not closed, or still had temporary names."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("channel",)
+
+    channel: str
+    peer: str
+    files: int

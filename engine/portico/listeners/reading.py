@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from portico.errors import FileLeft, MessageError
 from portico.events.emit import Event
 from portico.events.fetching import FileTaken, MessagesRefused
 from portico.listeners.contract import Fetching
-from portico.listeners.tray import Found, Tray, printable
+from portico.listeners.tray import Found, printable
 from portico.model.receipt import Receipt, Told
 
 _PIECES = 64  # messages of one step in a thread
@@ -40,11 +40,25 @@ class Piece:
         self._reading.answered(receipt)
 
 
+class Giver(Protocol):
+    """What a reading needs of the place where its file lies: see Tray."""
+
+    where: str
+
+    async def take(self, found: Found) -> BinaryIO | None:
+        """Claim it and give its bytes."""
+        ...
+
+    async def give_back(self, found: Found) -> None:
+        """Undo the claim."""
+        ...
+
+
 class Reading:
     """A file from its claim to its last Receipt. fault: why it must be left."""
 
     def __init__(
-        self, tray: Tray, found: Found, fetching: Fetching, now: Callable[[], int]
+        self, tray: Giver, found: Found, fetching: Fetching, now: Callable[[], int]
     ) -> None:
         self.found = found
         self.file = printable(found.name)
@@ -111,6 +125,11 @@ class Reading:
         elif receipt.told is Told.REFUSED:
             self._refused += 1
         self._room.set()
+
+    @property
+    def refused(self) -> bool:
+        """Not one of its messages was acceptable."""
+        return self._handed > 0 and self._refused == self._handed
 
     def events(self, channel: str) -> list[Event]:
         """What is to be told of a file that is stored."""

@@ -4,6 +4,7 @@ LISTENERS: dict[str, str] = {
     "folder": "portico.listeners.folder:FOLDER",
     "https": "portico.listeners.https:HTTPS",
     "sftp": "portico.listeners.sftp:SFTP",
+    "sftp-server": "portico.listeners.sftpserver:SFTP_SERVER",
     "mllp": "portico.listeners.mllp:MLLP",
     "soap": "portico.listeners.soap:SOAP",
 }
@@ -11,7 +12,6 @@ LISTENERS: dict[str, str] = {
 # Known to the language, not built yet: `check` says so instead of "unknown type".
 PLANNED: tuple[str, ...] = (
     "tcp",
-    "sftp-server",
     "ftp",
     "schedule",
 )

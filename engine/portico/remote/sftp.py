@@ -9,7 +9,7 @@ import stat
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 import asyncssh
 from asyncssh.constants import (
@@ -129,12 +129,12 @@ class SftpSession:
     async def fetch(self, path: str, into: BinaryIO, most: int) -> None:
         """Write the file's bytes into that file."""
         client = await self._ready()
-        file: asyncssh.SFTPClientFile[bytes] = await self._asked(client.open(path, "rb"))
+        file = await self._asked(client.open(path, "rb"))
         try:
             got = 0
             while got <= most and (piece := await self._asked(file.read(_CHUNK, got))):
                 got += len(piece)
-                into.write(piece)
+                into.write(cast(bytes, piece))
         finally:
             with suppress(OSError, asyncssh.Error):
                 await file.close()

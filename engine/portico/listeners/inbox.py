@@ -1,0 +1,164 @@
+"""What one SFTP session sees: folders to put files into, and the files that it has put there.
+
+No name that a client gives ever reaches the file system: uploads are spooled without a name in
+the user's folder, and paths exist in this table alone, so that there is nothing to leave (F7).
+A file becomes Signals when it is closed; under a temporary name (`a.hl7.part`, `.a.hl7`) when
+it is renamed. What has been stored is still listed while the session lasts, for clients that
+look whether their file arrived.
+"""
+
+import os
+import posixpath
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import asyncssh
+
+from portico.listeners.sieve import unfinished
+from portico.listeners.tray import Found
+
+_IN_MEMORY = 1 << 20  # bytes of an upload that are kept in memory
+_MOST = 10_000  # names of one session, folders and files
+_MOST_OPEN = 16  # uploads that are open at a time
+_DEPTH = 4  # levels of folders that are shown
+
+
+@dataclass(slots=True)
+class Upload:
+    """A file of this session. spool: its bytes, None once they are stored or dropped."""
+
+    name: str
+    changed: int
+    spool: BinaryIO | None
+    size: int = 0
+    open: int = 0
+    broken: bool = False
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write there."""
+        assert self.spool is not None
+        self.spool.seek(offset)
+        self.spool.write(data)
+        self.size = max(self.size, offset + len(data))
+
+    def drop(self) -> None:
+        """Its bytes are needed no more."""
+        if self.spool is not None:
+            self.spool.close()
+            self.spool = None
+
+
+class UploadTray:
+    """An upload as the place that a Reading takes it from."""
+
+    def __init__(self, where: str, upload: Upload) -> None:
+        self.where, self._upload = where, upload
+
+    async def take(self, found: Found) -> BinaryIO | None:
+        """Its bytes, which are the reading's from now on."""
+        spool, self._upload.spool = self._upload.spool, None
+        if spool is not None:
+            spool.seek(0)
+        return spool
+
+    async def give_back(self, found: Found) -> None:
+        """The client sends it again."""
+
+
+def temporary(path: str) -> bool:
+    """Whether a file of that name will be renamed before it is whole."""
+    name = posixpath.basename(path)
+    return unfinished(name) or name.startswith(".")
+
+
+class Inbox:
+    """The table of one session. folder: the user's, where uploads are spooled."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder, self._limit = folder, limit
+        self.folders = {"/", *_below(folder)}
+        self.files: dict[str, Upload] = {}
+
+    def path(self, raw: bytes) -> str:
+        """The path that a client means; `..` ends at the top."""
+        return posixpath.normpath("/" + raw.decode("utf-8", "backslashreplace").lstrip("/"))
+
+    def begin(self, path: str, now: int, fresh: bool) -> Upload:
+        """Open a file for writing. Raises SFTPError."""
+        if path in self.folders:
+            raise asyncssh.SFTPFailure("that is a folder")
+        if posixpath.dirname(path) not in self.folders:
+            raise asyncssh.SFTPNoSuchFile("there is no such folder")
+        if len(self.files) + len(self.folders) >= _MOST:
+            raise asyncssh.SFTPFailure("too many files in one session; connect again")
+        if sum(1 for one in self.files.values() if one.open) >= _MOST_OPEN:
+            raise asyncssh.SFTPFailure("too many files are open")
+        upload = self.files.get(path)
+        if upload is not None and upload.open:
+            raise asyncssh.SFTPFailure("that file is open")
+        if upload is None or fresh or upload.spool is None:
+            if upload is not None:
+                if not fresh:
+                    raise asyncssh.SFTPFailure("that file is stored; it cannot be changed")
+                upload.drop()
+            spool = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder))
+            upload = self.files[path] = Upload(
+                posixpath.basename(path), now, cast(BinaryIO, spool)
+            )
+        upload.open = 1
+        return upload
+
+    def write(self, upload: Upload, offset: int, data: bytes) -> None:
+        """Write within the limit. Raises SFTPError."""
+        if offset + len(data) > self._limit:
+            upload.broken = True
+            raise asyncssh.SFTPFailure(f"a file may hold {self._limit} bytes")
+        try:
+            upload.write(offset, data)
+        except OSError as error:
+            upload.broken = True
+            raise asyncssh.SFTPFailure(os.strerror(error.errno or 0)) from None
+
+    def forget(self, path: str) -> None:
+        """A file is not listed any more."""
+        upload = self.files.pop(path, None)
+        if upload is not None:
+            upload.drop()
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder. Raises SFTPError."""
+        if folder not in self.folders:
+            raise asyncssh.SFTPNoSuchFile("there is no such folder")
+        inside = (*self.folders, *self.files)
+        return [one for one in inside if one != "/" and posixpath.dirname(one) == folder]
+
+    def make(self, folder: str) -> None:
+        """A folder of this session alone. Raises SFTPError."""
+        if folder in self.folders or folder in self.files:
+            raise asyncssh.SFTPFailure("the name is taken")
+        if posixpath.dirname(folder) not in self.folders:
+            raise asyncssh.SFTPNoSuchFile("there is no such folder")
+        if len(self.files) + len(self.folders) >= _MOST:
+            raise asyncssh.SFTPFailure("too many folders")
+        self.folders.add(folder)
+
+    def end(self) -> int:
+        """The session is over; how many uploads were never whole."""
+        left = [one for one in self.files.values() if one.spool is not None]
+        for one in left:
+            one.drop()
+        return len(left)
+
+
+def _below(folder: Path) -> list[str]:
+    """Folders that somebody made there, for partners who `cd` to one; links are none."""
+    found: list[str] = []
+    for top, names, _ in os.walk(folder):
+        here = Path(top).relative_to(folder)
+        names[:] = [] if len(here.parts) >= _DEPTH - 1 else [n for n in names if n[0] != "."]
+        for name in names:
+            if not os.path.islink(os.path.join(top, name)) and len(found) < _MOST // 10:
+                found.append("/" + (here / name).as_posix())
+    return found

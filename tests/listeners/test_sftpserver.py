@@ -1,0 +1,371 @@
+"""The SFTP server against clients that share no code with it: paramiko, OpenSSH, curl."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from functools import partial
+from types import SimpleNamespace
+
+import paramiko
+import pytest
+
+from listeners.fetching import NOT_STORED, STORED, Journal, until
+from portico.clock import SystemClock
+from portico.listeners.contract import Surroundings
+from portico.listeners.sftpserver import SFTP_SERVER
+from portico.model.receipt import Receipt, Told
+from remote.peers import key
+
+
+async def off(call, *args, **kwargs):
+    """A blocking client's call, in a thread."""
+    return await asyncio.wait_for(asyncio.to_thread(partial(call, *args, **kwargs)), 20)
+
+
+@pytest.fixture
+async def served(tmp_path):
+    """`served(**options)`: a running server, its port and its journal."""
+    started = []
+    host_key, mine = key(tmp_path, "host"), key(tmp_path, "mine")
+
+    async def start(journal=None, **options):
+        journal = journal or Journal()
+        public = f"{mine.get_name()} {mine.get_base64()}"
+        users = {
+            "lab": {"password": "${env:PASSWORD}", "folder": "lab"},
+            "ward": {"key": public, "folder": "ward"},
+        }
+        given = {
+            "listen": "127.0.0.1:0",
+            "path": "inbox",
+            "host_key": "${file:host}",
+            "users": users,
+            **options,
+        }
+        environ = {"PASSWORD": "correct horse"}
+        around = Surroundings(
+            None, SystemClock(), journal.events.append, tmp_path, environ, fetching=journal
+        )
+        source = SFTP_SERVER.options.model_validate(given)
+        server = SFTP_SERVER.build("lab", source, lambda arrival: None, around)
+        await server.start()
+        started.append(server)
+        folder = tmp_path / "inbox/lab"
+        return SimpleNamespace(
+            server=server, journal=journal, folder=folder, port=server.address.port,
+            host_key=host_key, key=mine, key_file=tmp_path / "mine",
+        )  # fmt: skip
+
+    yield start
+    for server in started:
+        await server.stop(2)
+
+
+class Client:
+    """A paramiko session."""
+
+    def __init__(self, one, user="lab", password="correct horse", pkey=None):
+        self.transport = paramiko.Transport(("127.0.0.1", one.port))
+        if pkey is not None:
+            password = None
+        self.transport.connect(one.host_key, user, password, pkey)
+        self.sftp = paramiko.SFTPClient.from_transport(self.transport)
+
+    def put(self, name, content):
+        """Open, write, close."""
+        with self.sftp.open(name, "wb") as file:
+            file.write(content)
+
+    def close_of(self, name, content):
+        """The answer to CLOSE itself, which paramiko's own close() does not look at."""
+        file = self.sftp.open(name, "wb")
+        file.write(content)
+        file.flush()
+        self.sftp._request(paramiko.sftp.CMD_CLOSE, file.handle)
+
+    def close(self):
+        """Log out."""
+        self.transport.close()
+
+
+@pytest.fixture
+async def client():
+    """`client(one, user)`: a logged-in paramiko session; closed after the test."""
+    made = []
+
+    async def connect(one, **options):
+        made.append(await off(Client, one, **options))
+        return made[-1]
+
+    yield connect
+    for one in made:
+        one.close()
+
+
+async def test_an_upload_is_a_message_once_it_is_closed(served, client):
+    """Its bytes go up with its name and its user; the client may look whether it arrived."""
+    one = await served()
+    lab = await client(one)
+    content = os.urandom(300_000)
+    await off(lab.put, "a.hl7", content)
+    seen = await off(lab.sftp.stat, "a.hl7")
+    ((taken, _, file),) = one.journal.taken
+
+    assert (taken, file, seen.st_size) == (content, "a.hl7", 300_000)
+    assert os.listdir(one.folder) == []
+
+
+async def test_close_is_answered_after_the_commit(served, client):
+    """P1: as long as there is no Receipt, the client waits."""
+    journal = Journal()
+    journal.receipt = None
+    one = await served(journal)
+    lab = await client(one)
+    putting = asyncio.ensure_future(off(lab.put, "a.hl7", b"1"))
+    await until(lambda: journal.owed)
+    await asyncio.sleep(0.09)
+    waited = not putting.done()
+    journal.owed.pop().answer(STORED)
+    await putting
+
+    assert waited
+
+
+async def test_a_client_is_told_when_nothing_was_stored(served, client):
+    """P1: SSH_FX_FAILURE to CLOSE; sent again, it goes through."""
+    journal = Journal()
+    journal.receipt = NOT_STORED
+    one = await served(journal)
+    lab = await client(one)
+    with pytest.raises(OSError, match="not stored; send it again"):
+        await off(lab.close_of, "a.hl7", b"1")
+    with pytest.raises(FileNotFoundError):
+        await off(lab.sftp.stat, "a.hl7")
+    journal.receipt = STORED
+    await off(lab.put, "a.hl7", b"1")
+
+    assert journal.contents() == [b"1", b"1"]
+    assert len({identity for _, identity, _ in journal.taken}) == 2
+
+
+async def test_refused_content_is_a_failure(served, client):
+    """The sender has to repair it, so it is told."""
+    journal = Journal()
+    journal.receipt = Receipt(Told.REFUSED, code="message.not_hl7")
+    one = await served(journal)
+    lab = await client(one)
+    with pytest.raises(OSError, match="the content was refused"):
+        await off(lab.close_of, "a.hl7", b"1")
+    with pytest.raises(FileNotFoundError):
+        await off(lab.sftp.stat, "a.hl7")
+
+    assert journal.named("MessagesRefused")
+
+
+async def test_a_temporary_name_is_a_message_when_it_is_renamed(served, client):
+    """Clients that put `a.hl7.part` and rename it: one message, under the last name."""
+    one = await served()
+    lab = await client(one)
+    await off(lab.put, "a.hl7.part", b"1")
+    before = list(one.journal.taken)
+    await off(lab.sftp.rename, "a.hl7.part", "a.hl7")
+    names = await off(lab.sftp.listdir)
+
+    assert before == []
+    assert [(c, f) for c, _, f in one.journal.taken] == [(b"1", "a.hl7")]
+    assert names == ["a.hl7"]
+
+
+async def test_a_stored_file_that_is_renamed_is_no_second_message(served, client):
+    """Put, then renamed to mark it as sent."""
+    one = await served()
+    lab = await client(one)
+    await off(lab.put, "a.hl7", b"1")
+    await off(lab.sftp.rename, "a.hl7", "a.ready")
+
+    assert len(one.journal.taken) == 1
+
+
+async def test_a_client_that_dies_in_the_middle_leaves_no_message(served, client):
+    """A file that was not closed by its client is no whole file; it is told, nothing stays."""
+    one = await served()
+    lab = await client(one)
+    file = await off(lab.sftp.open, "a.hl7", "wb")
+    await off(file.write, b"half")
+    await off(file.flush)
+    lab.transport.sock.shutdown(socket.SHUT_RDWR)
+    await until(lambda: one.journal.named("UploadDropped"))
+
+    assert one.journal.taken == []
+    assert os.listdir(one.folder) == []
+
+
+async def test_a_session_that_ends_orderly_with_an_open_file_leaves_no_message(served, client):
+    """The same where the client ends its channel and not the connection."""
+    one = await served()
+    lab = await client(one)
+    file = await off(lab.sftp.open, "a.hl7", "wb")
+    await off(file.write, b"half")
+    await off(file.flush)
+    await off(lab.sftp.sock.close)
+    await until(lambda: one.journal.named("UploadDropped"))
+
+    assert one.journal.taken == []
+
+
+@pytest.mark.parametrize(
+    "name", ["../../up.hl7", "/../../up.hl7", "./up.hl7", "\\..\\up.hl7", "up\n.hl7"]
+)
+async def test_no_name_reaches_the_file_system(served, client, tmp_path, name):
+    """F7: `..` ends at the top, and nothing that a client names is made on disk."""
+    before = sorted(str(path) for path in tmp_path.rglob("*"))
+    one = await served()
+    lab = await client(one)
+    await off(lab.put, name, b"1")
+    after = sorted(str(path) for path in tmp_path.rglob("*") if "inbox" not in str(path))
+
+    assert len(one.journal.taken) == 1
+    assert set(after) - set(before) == set()
+    assert [path for path in (tmp_path / "inbox").rglob("*") if path.is_file()] == []
+
+
+async def test_links_and_reading_and_other_folders_are_denied(served, client, tmp_path):
+    """F7: no link is made or followed, nothing is read back, no other user is seen."""
+    one = await served()
+    (one.folder / "link").symlink_to("/etc")
+    (one.folder / "results").mkdir()
+    (one.folder / "secret.hl7").write_bytes(b"another's")
+    lab = await client(one)
+    for call in (
+        lambda: lab.sftp.symlink("/etc/passwd", "x"),
+        lambda: lab.sftp.open("/etc/passwd", "rb"),
+        lambda: lab.sftp.open("secret.hl7", "rb"),
+        lambda: lab.sftp.listdir("link"),
+        lambda: lab.sftp.listdir("../ward"),
+        lambda: lab.put("nowhere/a.hl7", b"1"),
+        lambda: lab.sftp.rmdir("results"),
+    ):
+        with pytest.raises(OSError):
+            await off(call)
+    await off(lab.put, "results/a.hl7", b"1")
+
+    assert await off(lab.sftp.listdir) == ["results"]
+    assert one.journal.contents() == [b"1"]
+
+
+async def test_no_shell_no_command_no_forwarding(served, client):
+    """Least privilege: sftp and nothing else."""
+    one = await served()
+    lab = await client(one)
+
+    def command():
+        channel = lab.transport.open_session()
+        channel.exec_command("id")
+
+    with pytest.raises(paramiko.SSHException):
+        await off(command)
+    with pytest.raises(paramiko.SSHException):
+        await off(lambda: lab.transport.open_session().invoke_shell())
+    with pytest.raises(paramiko.SSHException):
+        await off(
+            lab.transport.open_channel, "direct-tcpip", ("127.0.0.1", 22), ("127.0.0.1", 1)
+        )
+    with pytest.raises(paramiko.SSHException):
+        await off(lab.transport.request_port_forward, "127.0.0.1", 0)
+
+
+async def test_a_file_above_the_limit_is_refused_while_it_comes(served, client):
+    """Its bytes are dropped, the session goes on."""
+    one = await served(limit="1MiB")
+    lab = await client(one)
+    with pytest.raises(OSError):
+        await off(lab.put, "big.hl7", b"x" * (2 << 20))
+    await off(lab.put, "small.hl7", b"1")
+
+    assert one.journal.contents() == [b"1"]
+
+
+async def test_a_wrong_password_and_a_foreign_key_do_not_get_in(served, client, tmp_path):
+    """Told without what was shown; a right key does."""
+    one = await served()
+    for user, options in (
+        ("lab", {"password": "wrong horse"}),
+        ("nobody", {"password": "correct horse"}),
+        ("ward", {"password": ""}),
+        ("lab", {"pkey": one.key}),
+        ("ward", {"pkey": key(tmp_path, "foreign")}),
+    ):
+        with pytest.raises(paramiko.AuthenticationException):
+            await client(one, user=user, **options)
+    ward = await client(one, user="ward", pkey=one.key)
+    await off(ward.put, "a.hl7", b"1")
+
+    assert one.journal.contents() == [b"1"]
+    assert len(one.journal.named("LoginRefused")) == 5
+    assert "horse" not in str(one.journal.events)
+
+
+async def test_the_connection_above_the_limit_is_refused(served, client):
+    """M7 for SFTP: visibly, and the others do not notice."""
+    one = await served(connections="1")
+    lab = await client(one)
+    with pytest.raises((paramiko.SSHException, EOFError, OSError)):
+        await client(one)
+    await off(lab.put, "a.hl7", b"1")
+
+    assert [told.code for told in one.journal.named("ConnectionRefused")] == ["too_many"]
+
+
+async def test_a_silent_session_is_ended(served, client):
+    """`idle`."""
+    one = await served(idle="300ms")
+    lab = await client(one)
+    await until(lambda: not lab.transport.is_active())
+
+    assert one.server.connections() == 0
+
+
+async def test_old_algorithms_are_not_offered(served):
+    """No SHA-1, no CBC: what the server says before anything is agreed on."""
+    one = await served()
+
+    def hello():
+        with socket.create_connection(("127.0.0.1", one.port), 5) as peer:
+            peer.sendall(b"SSH-2.0-test\r\n")
+            said = b""
+            while len(said) < 600:
+                said += peer.recv(65536)
+            return said
+
+    said = await off(hello)
+    for old in (b"sha1", b"cbc", b"ssh-rsa,", b"arcfour", b"md5", b"ssh-dss"):
+        assert old not in said
+
+
+@pytest.mark.skipif(shutil.which("sftp") is None, reason="OpenSSH's sftp is not installed")
+async def test_openssh_puts_files(served, tmp_path):
+    """OpenSSH's own client: put, put with times, rename, mkdir, ls, in batch mode."""
+    one = await served()
+    (tmp_path / "a.hl7").write_bytes(os.urandom(1 << 20))
+    (tmp_path / "known").write_text(
+        f"[127.0.0.1]:{one.port} {one.host_key.get_name()} {one.host_key.get_base64()}\n"
+    )
+    (tmp_path / "batch").write_text(
+        f"mkdir today\ncd today\nput {tmp_path}/a.hl7\nput -p {tmp_path}/a.hl7 b.part\n"
+        "rename b.part b.hl7\nls -l\nbye\n"
+    )
+    os.chmod(one.key_file, 0o600)
+    options = [
+        "-oIdentitiesOnly=yes",
+        "-oBatchMode=yes",
+        f"-oUserKnownHostsFile={tmp_path}/known",
+    ]
+    command = ["sftp", "-b", f"{tmp_path}/batch", "-F", "/dev/null", "-i", str(one.key_file),
+               "-P", str(one.port), *options, "ward@127.0.0.1"]  # fmt: skip
+    done = await off(subprocess.run, command, capture_output=True, timeout=20)
+
+    assert done.returncode == 0, done.stderr
+    assert [file for _, _, file in one.journal.taken] == ["a.hl7", "b.hl7"]
+    assert {len(content) for content in one.journal.contents()} == {1 << 20}
