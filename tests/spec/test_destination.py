@@ -48,7 +48,6 @@ def test_answers_are_rules_by_code():
         ("queue: {limit: 0}", "config.value", "queue.limit"),
         ("start: stopped", "config.choice", "start"),
         ("charset: utf-8", "site.not_yet", "charset"),
-        ("auth: {basic: x}", "site.not_yet", "auth"),
         ("expect: {during: night}", "config.missing_key", "expect.every"),
         ("alarms: {parked: none}", "config.count", "alarms.parked"),
     ],

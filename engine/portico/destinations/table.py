@@ -2,10 +2,12 @@
 
 DESTINATIONS: dict[str, str] = {
     "folder": "portico.destinations.folder:FOLDER",
+    "https": "portico.destinations.https:HTTPS",
     "log": "portico.destinations.log:LOG",
     "sftp": "portico.destinations.sftp:SFTP",
     "mllp": "portico.destinations.mllp:MLLP",
+    "tcp": "portico.destinations.tcp:TCP",
 }
 
 # Known to the language, not built yet: `check` says so instead of "unknown type".
-PLANNED: tuple[str, ...] = ("tcp", "https", "soap", "sftp", "ftp")
+PLANNED: tuple[str, ...] = ("soap", "ftp")

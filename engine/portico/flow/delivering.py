@@ -282,7 +282,7 @@ class Outbox:
         text = ids.delivery_text(head.signal, head.number)
         self._world.emit(DeliveryDeferred(self.name, attempt.code, text, head.tries))
         self._lanes.block(lane)
-        wait = self._delay(head.tries - head.spent)
+        wait = max(self._delay(head.tries - head.spent), attempt.after)
         lane.timer = self._world.later(wait, partial(self._unblock, lane))
 
     def _marked(self) -> None:

@@ -42,7 +42,8 @@ class Answered(StrEnum):
 class Attempt(Struct, frozen=True, gc=False):
     """One try. code: the peer's word (`AA`, `200`), or `no_connection`, `timeout`, `wrong_id`,
     `closed`, `garbled`, `disk_full`; answer: its exact bytes; micros: from send to answer;
-    detail: one line for people, without patient data.
+    detail: one line for people, without patient data. after: seconds that the peer asks to
+    wait before the next try.
     """
 
     answered: Answered
@@ -50,3 +51,4 @@ class Attempt(Struct, frozen=True, gc=False):
     answer: bytes = b""
     micros: int = 0
     detail: str = ""
+    after: float = 0.0

@@ -14,6 +14,10 @@ Rule = str | int  # `done`, `retry`, `reject`, or the most retries before it cou
 HL7_ANSWERS: dict[str, Rule] = {
     "AA": "done", "CA": "done", "AE": 3, "CE": 3, "AR": "reject", "CR": "reject",
     "unsendable": "reject", "written": "done", "counted": "done",
+    "2*": "done", "3*": "reject", "4*": "reject", "408": "retry", "429": "retry", "5*": "retry",
+    "Sender": "reject", "Client": "reject", "VersionMismatch": "reject",
+    "MustUnderstand": "reject", "SecurityFault": "reject", "MessageTooLargeFault": "reject",
+    "UnsupportedOperationFault": "reject",
     "matched": "done", "unmatched": 3,
 }  # fmt: skip
 

@@ -97,7 +97,6 @@ class Destination(Options):
     answers: Answers = Field(default_factory=dict)
     on_reject: Literal["park", "stop"] = "park"
     queue: QueueLimit = QueueLimit()
-    auth: Annotated[str | None, Later("authentication")] = None
     expect: Expect | None = None
     alarms: NounAlarms = NounAlarms()
     options: Inner = Field(None, exclude=True)

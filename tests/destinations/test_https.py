@@ -1,0 +1,358 @@
+"""The HTTPS destination against a web server that is not ours (http.server)."""
+
+import asyncio
+import base64
+import json
+import socket
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from portico import ids
+from portico.clock import SystemClock
+from portico.destinations.contract import Surroundings
+from portico.destinations.https import HTTPS, HttpsTarget, wait_of
+from portico.model.delivery import Answered, Delivery
+from portico.policy import retry
+
+HL7 = b"MSH|^~\\&|A|B|C|D|20261101||ADT^A01|42|P|2.5\rPID|1||7/8 9^^^H\r"
+SIGNAL = bytes(range(16))
+
+
+class Server(ThreadingHTTPServer):
+    """Answers by its script, one entry a request; the last one stays. seen: what came."""
+
+    daemon_threads = True
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.scheme = "http" if context is None else "https"
+        self.script: list[Any] = [(200, {}, b"ok")]
+        self.seen: list[tuple[str, dict[str, str], bytes]] = []
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Without a path."""
+        return f"{self.scheme}://localhost:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Peers that go are part of these tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fields = {name.lower(): value for name, value in self.headers.items()}
+        self.server.seen.append((f"{self.command} {self.path}", fields, body))
+        script = self.server.script
+        entry = script.pop(0) if len(script) > 1 else script[0]
+        if callable(entry):
+            entry(self)
+            return
+        status, headers, answer = entry
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_PUT = do_POST
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server():
+    """A web server; closed at the end."""
+    made = Server()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture
+async def target(tmp_path):
+    """`target(address=..., timeout=...)`: a destination; all are stopped at the end."""
+    started = []
+    environ = {"KEY": "s3cret-key", "CLIENT": "s3cret-client"}
+
+    def make(timeout: float = 5.0, connect: float = 5.0, **options: Any):
+        spec = SimpleNamespace(
+            options=HttpsTarget.model_validate(options),
+            timeout=timeout,
+            connect=connect,
+            idle=60.0,
+            connections=2,
+        )
+        around = Surroundings(None, SystemClock(), lambda _: None, tmp_path, environ)
+        destination = HTTPS.build("his", spec, around)
+        started.append(destination)
+        return destination
+
+    yield make
+    for destination in started:
+        await destination.stop(1)
+
+
+async def send(destination: Any, content: bytes = HL7) -> Any:
+    """Deliver once; the Attempt."""
+    ended = asyncio.get_running_loop().create_future()
+    delivery = Delivery(SIGNAL, 1, 1, "his", "", content, received=0)
+    destination.deliver(delivery, ended.set_result)
+    return await asyncio.wait_for(ended, 20)
+
+
+async def test_a_message_is_posted_with_what_the_site_says(server, target):
+    """Address and headers from places, escaped; a type by content; a key that stays."""
+    destination = target(
+        address=server.url + "/p/{PID-3.1}?m={MSH-10}",
+        method="PUT",
+        headers={"X-Unit": "{MSH-4}", "X-Secret": "${env:KEY}"},
+    )
+    first, _ = await send(destination), await send(destination)
+    assert (first.answered, first.code, first.answer) == (Answered.ANSWERED, "200", b"ok")
+    (line, fields, body), (_, again, _) = server.seen
+    assert line == "PUT /p/7%2F8%209?m=42"
+    assert body == HL7
+    assert (fields["x-unit"], fields["x-secret"]) == ("B", "s3cret-key")
+    assert fields["content-type"] == "application/hl7-v2"
+    assert fields["idempotency-key"] == again["idempotency-key"] == ids.delivery_text(SIGNAL, 1)
+
+
+STATUSES = [
+    (200, retry.DELIVERED),
+    (202, retry.DELIVERED),
+    (204, retry.DELIVERED),
+    (302, retry.REJECTED),
+    (400, retry.REJECTED),
+    (401, retry.REJECTED),
+    (404, retry.REJECTED),
+    (408, retry.RETRY),
+    (429, retry.RETRY),
+    (500, retry.RETRY),
+    (503, retry.RETRY),
+]
+
+
+@pytest.mark.parametrize(("status", "verdict"), STATUSES)
+async def test_each_status_means_what_the_table_says(server, target, status, verdict):
+    """2* done; 408, 429 and 5* again; other 3* and 4* parked."""
+    server.script = [(status, {}, b"")]
+    attempt = await send(target(address=server.url))
+    assert attempt.code == str(status)
+    assert retry.judge(retry.HL7_ANSWERS, attempt, 1) == verdict
+
+
+def test_a_wait_that_the_peer_asks_for_is_heeded():
+    """Retry-After as seconds and as a date; nonsense is none; never above an hour."""
+    now = 1_800_000_000 * 10**9
+    assert wait_of("7", now) == 7.0
+    assert wait_of("Fri, 15 Jan 2027 08:00:30 GMT", now) == 30.0
+    assert wait_of("Fri, 15 Jan 2021 08:00:30 GMT", now) == 0.0
+    assert wait_of("99999999999", now) == 3600.0
+    assert (wait_of("", now), wait_of("soon", now), wait_of("-3", now)) == (0.0, 0.0, 0.0)
+
+
+async def test_the_wait_comes_with_the_attempt(server, target):
+    """So that the lane waits at least so long."""
+    server.script = [(503, {"Retry-After": "9"}, b"")]
+    assert (await send(target(address=server.url))).after == 9.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "answered", "code"),
+    [
+        (b"MSH|^~\\&|C|D|A|B|1||ACK|9|P|2.5\rMSA|AE|42\r", Answered.ANSWERED, "AE"),
+        (b"MSH|^~\\&|C|D|A|B|1||ACK|9|P|2.5\rMSA|AA|41\r", Answered.UNCLEAR, "wrong_id"),
+        (b"nonsense", Answered.ANSWERED, "200"),
+    ],
+)
+async def test_an_ack_in_the_answer_judges(server, target, answer, answered, code):
+    """A11: by its code, and only when it names our message."""
+    server.script = [(200, {"Content-Type": "application/hl7-v2"}, answer)]
+    attempt = await send(target(address=server.url))
+    assert (attempt.answered, attempt.code) == (answered, code)
+
+
+def drop(handler: Any) -> None:
+    """Close without an answer."""
+    handler.close_connection = True
+
+
+def half(handler: Any) -> None:
+    """Close within the answer."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    handler.close_connection = True
+
+
+def never(handler: Any) -> None:
+    """Say nothing until the client goes."""
+    handler.connection.recv(1)
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize(
+    ("act", "code"), [(drop, "garbled"), (half, "garbled"), (never, "timeout")]
+)
+async def test_an_answer_that_is_not_whole_is_unclear(server, target, act, code):
+    """It may have the message: never taken for done, never for not sent."""
+    server.script = [act]
+    attempt = await send(target(address=server.url, timeout=0.3, connect=0.3))
+    assert (attempt.answered, attempt.code) == (Answered.UNCLEAR, code)
+
+
+async def test_a_server_that_is_not_there_has_nothing(target):
+    """No connection, and the detail names the host, not what was put into the path."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        attempt = await send(target(address=f"http://127.0.0.1:{port}/p/{{PID-3.1}}"))
+    assert attempt.answered is Answered.NO_CONNECTION
+    assert f"127.0.0.1:{port}" in attempt.detail
+    assert "7" not in attempt.detail.replace(str(port), "").replace("127", "")
+
+
+async def test_an_answer_is_kept_up_to_its_limit(server, target):
+    """More is not read."""
+    server.script = [(200, {}, b"x" * 100_000)]
+    attempt = await send(target(address=server.url, limit="1KiB"))
+    assert (attempt.code, len(attempt.answer)) == ("200", 1024)
+
+
+async def test_redirects_are_followed_only_where_they_may_be(server, target):
+    """307 within the same server, when asked for; never to another, never as GET."""
+    there = (307, {"Location": "/there"}, b"")
+    server.script = [there, (200, {}, b"ok")]
+    assert (await send(target(address=server.url + "/here"))).code == "307"
+    server.script = [there, (200, {}, b"ok")]
+    assert (await send(target(address=server.url + "/here", redirects="yes"))).code == "200"
+    assert server.seen[-1][0] == "POST /there"
+    assert server.seen[-1][2] == HL7
+    for status, where in ((307, "http://127.0.0.1:9/x"), (302, "/there")):
+        server.script = [(status, {"Location": where}, b"")]
+        attempt = await send(target(address=server.url, redirects="yes"))
+        assert attempt.code == str(status)
+
+
+BASIC = "Basic " + base64.b64encode(b"his:s3cret-key").decode()
+
+
+@pytest.mark.parametrize(
+    ("auth", "name", "value"),
+    [
+        ({"basic": {"user": "his", "password": "${env:KEY}"}}, "authorization", BASIC),
+        ({"bearer": "${env:KEY}"}, "authorization", "Bearer s3cret-key"),
+        ({"api_key": "${env:KEY}"}, "x-api-key", "s3cret-key"),
+    ],
+)
+async def test_each_way_to_authenticate_is_shown(server, target, auth, name, value):
+    """By the secret as it is when the request leaves."""
+    await send(target(address=server.url, auth=auth))
+    assert server.seen[0][1][name] == value
+
+
+async def test_a_secret_that_is_away_sends_nothing(server, target):
+    """The reference is named, nothing else."""
+    attempt = await send(target(address=server.url, auth={"bearer": "${env:GONE}"}))
+    assert (attempt.answered, server.seen) == (Answered.NO_CONNECTION, [])
+    assert "${env:GONE}" in attempt.detail
+
+
+async def test_a_token_is_asked_for_once_and_renewed_after_a_401(server, target):
+    """Client credentials: cached, refreshed once, its secret in the token request only."""
+    tokens = Server()
+    tokens.script = [
+        (200, {}, json.dumps({"access_token": name, "expires_in": 3600}).encode())
+        for name in ("one", "two")
+    ]
+    oauth = {
+        "address": tokens.url + "/token",
+        "client": "engine",
+        "secret": "${env:CLIENT}",
+        "scope": "write",
+    }
+    destination = target(address=server.url, auth={"oauth2": oauth})
+    for _ in range(2):
+        assert (await send(destination)).code == "200"
+    assert len(tokens.seen) == 1
+    _, fields, form = tokens.seen[0]
+    assert parse_qs(form.decode()) == {
+        "grant_type": ["client_credentials"],
+        "scope": ["write"],
+    }
+    assert fields["authorization"].startswith("Basic ")
+    server.script = [(401, {}, b""), (200, {}, b"ok")]
+    assert (await send(destination)).code == "200"
+    said = [seen[1]["authorization"] for seen in server.seen]
+    assert said == ["Bearer one"] * 3 + ["Bearer two"]
+    server.script = [(401, {}, b"")]
+    assert (await send(destination)).code == "401"
+    tokens.script = [(500, {}, b"s3cret")]
+    destination._credentials.forget()
+    attempt = await send(destination)
+    assert (attempt.answered, attempt.detail) == (
+        Answered.NO_CONNECTION,
+        "the token server said 500",
+    )
+    tokens.shutdown()
+    tokens.server_close()
+
+
+async def test_a_server_is_known_by_its_certificate(target, papers):
+    """A CA that is trusted and the right name; another CA is no connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued = papers.issue("server", hosts=("localhost",))
+    context.load_cert_chain(issued["certificate"], papers.folder / "server.key")
+    server = Server(context)
+    assert (await send(target(address=server.url, tls=papers.tls()))).code == "200"
+    unknown = await send(target(address=server.url))
+    assert unknown.answered is Answered.NO_CONNECTION
+    other = server.url.replace("localhost", "127.0.0.1")
+    wrong = await send(target(address=other, tls=papers.tls()))
+    assert wrong.answered is Answered.NO_CONNECTION
+    assert len(server.seen) == 1
+    server.shutdown()
+    server.server_close()
+
+
+async def test_a_stop_reports_what_is_under_way_as_unclear(server, target):
+    """Within its grace; each `done` is called once."""
+    server.script = [never]
+    destination = target(address=server.url, timeout=30.0)
+    sending = asyncio.ensure_future(send(destination))
+    while not server.seen:
+        await asyncio.sleep(0.01)
+    await destination.stop(0.05)
+    assert (await sending).answered is Answered.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"address": "ftp://x/"},
+        {"address": "https://{PID-3}/"},
+        {"address": "https://user@x/"},
+        {"address": "x"},
+        {"address": "https://x/", "headers": {"Host": "y"}},
+        {"address": "https://x/", "headers": {"X Y": "y"}},
+        {"address": "https://x/", "auth": {}},
+        {"address": "https://x/", "auth": {"bearer": "plain"}},
+    ],
+)
+def test_options_that_cannot_work_are_refused(options):
+    """A place in the host would let a message choose where it goes."""
+    with pytest.raises(ValueError):
+        HttpsTarget.model_validate(options)
