@@ -180,7 +180,8 @@ class Session(asyncssh.SFTPServer):
     def _gone(self) -> bool:
         """asyncssh closes the files of a client that hangs up in the middle of one, too: what
         such a client did not close itself is no whole file."""
-        return getattr(self.channel, "_recv_state", "open") != "open"
+        half_closed = getattr(self.channel, "_recv_state", "open") != "open"
+        return half_closed or self.channel.is_closing()
 
     async def _renamed(self, old: bytes, new: bytes, replace: bool) -> None:
         self._house.heard(self._at)
