@@ -11,7 +11,7 @@ from portico.check.site import Site
 from portico.language.condition import Condition
 from portico.language.place import Place
 from portico.spec.document import Document, read
-from portico.spec.fields import ONE_OR_MANY, Later, Name, Options, Text, nearest, wrong
+from portico.spec.fields import ONE_OR_MANY, Name, Options, Text, nearest, wrong
 from portico.spec.finding import Finding
 from portico.spec.rules import PlaceField, walk
 from portico.spec.shape import fit
@@ -112,7 +112,9 @@ class Expect(Options):
 
 
 class Case(Options):
-    """One case. set: edits to each message given, by place."""
+    """One case. set: edits to each message given, by place. answers: what destinations say to
+    what they are sent; by default, success.
+    """
 
     case: Text
     channel: Name = ""
@@ -120,7 +122,7 @@ class Case(Options):
     given: Annotated[tuple[Given, ...], ONE_OR_MANY]
     set: dict[str, Text] = Field(default_factory=dict)
     steps: dict[Name, StandIn] = Field(default_factory=dict)
-    answers: Annotated[str | None, Later("answers of destinations")] = None
+    answers: dict[Name, Given] = Field(default_factory=dict)
     expect: Expect
 
     @model_validator(mode="after")
@@ -184,12 +186,13 @@ def _dangling(found: Found, site: Site) -> Iterator[Finding]:
         hint = nearest(case.channel, site.channels)
         text = f"there is no channel {case.channel!r}"
         yield document.finding(("channel",), "site.unknown_channel", text, hint)
-    for name in case.expect.deliveries or ():
+    wanted = [("expect", "deliveries", name) for name in case.expect.deliveries or ()]
+    for *place, name in (*wanted, *(("answers", name) for name in case.answers)):
         if name not in site.destinations:
             hint = nearest(name, site.destinations)
-            place = ("expect", "deliveries", name)
             text = f"there is no destination {name!r}"
-            yield document.finding(place, "site.unknown_destination", text, hint)
+            code = "site.unknown_destination"
+            yield document.finding((*place, name), code, text, hint)
     steps = {step["name"] for agent in site.agents.values() for step in walk(agent.steps)}
     for name in case.steps.keys() - steps:
         text = f"no agent has a step {name!r}"

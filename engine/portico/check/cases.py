@@ -49,8 +49,10 @@ async def run_cases(
 async def _run(stage: Stage, found: Found, update: bool) -> CaseResult:
     case = found.case
     try:
+        root = stage.site.root
+        said = {name: _content(root, one) for name, one in case.answers.items()}
         happened = [
-            await happen(stage, case, content, number)
+            await happen(stage, case, content, number, said)
             for number, content in enumerate(_contents(stage.site, case))
         ]
     except (PorticoError, OSError) as error:

@@ -5,13 +5,14 @@ still, and so do the ids of Signals, so that golden files stay the same.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from portico import ids
 from portico.agents import sources
-from portico.agents.item import Item
+from portico.agents.item import RESULT, Item
+from portico.check import replying
 from portico.check.case import Case
 from portico.check.site import Site
 from portico.errors import ConfigError
@@ -41,7 +42,7 @@ _UNMATCHED = {"drop": Kind.DROP, "refuse": Kind.REFUSE, "park": Kind.FAULT}
 
 @dataclass(slots=True)
 class Happened:
-    """What came of one message. answers: rendered, in order."""
+    """What came of one message. answers: rendered, in order. value: an agent's last."""
 
     kind: Kind
     steps: list[str] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Happened:
     answers: tuple[bytes, ...] = ()
     outputs: list[tuple[Output, bytes]] = field(default_factory=list)
     emissions: list[tuple[Emission, bytes]] = field(default_factory=list)
+    value: bytes | None = None
 
 
 class Stage:
@@ -101,8 +103,11 @@ def _stand_in(steps: list[dict[str, Any]], case: Case) -> int:
     return used
 
 
-async def happen(stage: Stage, case: Case, content: bytes, number: int) -> Happened:
-    """One message through intake's decisions and through every agent that answers it."""
+async def happen(
+    stage: Stage, case: Case, content: bytes, number: int, said: Mapping[str, bytes]
+) -> Happened:
+    """One message through intake's decisions and through every agent that answers it. said:
+    what destinations answer."""
     channel = stage.site.channels.get(case.channel)
     if case.channel and channel is None:
         raise ConfigError(f"there is no channel {case.channel!r}")
@@ -117,6 +122,8 @@ async def happen(stage: Stage, case: Case, content: bytes, number: int) -> Happe
     agents = stage.matching(Context(routed.view, envelope))
     happened = Happened(_UNMATCHED[channel.unmatched if channel else "drop"], ["unmatched"])
     refusal: Refusal | None = None
+    if answering.reply == RESULT:
+        envelope[RESULT] = True
     if agents:
         item = Item(signal, content, envelope, routed.order_key)
         results = [await stage.run(agent, case, item) for agent in agents]
@@ -124,7 +131,14 @@ async def happen(stage: Stage, case: Case, content: bytes, number: int) -> Happe
     elif happened.kind is Kind.REFUSE:
         refusal = answer.UNMATCHED
     context = Context(routed.view, envelope)
-    happened.answers = _told(answering, routed, signal, happened.kind, refusal, context).replies
+    reply = None
+    if happened.kind is Kind.DELIVER:
+        sent = {output.destination for output, _ in happened.outputs}
+        body = replying.body(stage.site, answering, happened.value, sent, said)
+        reply = replying.receipt(stage.site, answering, routed.header, signal, body)
+    if reply is None:
+        reply = _told(answering, routed, signal, happened.kind, refusal, context)
+    happened.answers = reply.replies
     return happened
 
 
@@ -143,6 +157,7 @@ def _together(
             happened.why = f"{failure.text} ({failure.step} at {failure.at})"
         if result.refusal is not None:
             refusals.append(result.refusal)
+        happened.value = happened.value if result.value is None else result.value
         happened.outputs += [
             (o, content if o.content is None else o.content) for o in result.outputs
         ]
