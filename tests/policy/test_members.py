@@ -96,3 +96,21 @@ def test_other_contents_are_one_message_within_the_limit(kind):
     assert list(members([], Content(kind), RULES, 10)) == []
     with pytest.raises(BatchInvalid, match="exceeds 10 bytes"):
         survey(pieces(b"x" * 11), Content(kind), RULES, 10)
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_b1_a_file_in_utf_16_gives_messages_in_utf_16(codec):
+    """Each with a byte order mark, so that it is read alone; the counts are checked."""
+    text = BATCH.decode().replace("|7\r", "|Ü\r")
+    content = ("\ufeff" + text).encode(codec)
+    assert survey(pieces(content), HL7, RULES, LIMIT) == Survey(2)
+    found = [member.content for member in members(pieces(content), HL7, RULES, LIMIT)]
+    wide = ["\ufeff" + part.decode() for part in (ONE.replace(b"|7", "|Ü".encode()), TWO)]
+    assert found == [part.encode(codec) for part in wide]
+    with pytest.raises(BatchInvalid):
+        survey(
+            pieces(content.replace("BTS|2".encode(codec), "BTS|3".encode(codec))),
+            HL7,
+            RULES,
+            LIMIT,
+        )

@@ -9,12 +9,11 @@ from portico.hl7 import transcode
 from portico.hl7.transcode import UTF16
 from portico.language.content import Content
 from portico.language.place import Place
-from portico.spec.content import misfit
+from portico.spec.content import carries_any, misfit
 from portico.spec.destination import AS_IT_IS
 from portico.spec.document import Document, Location
 from portico.spec.finding import Finding
 
-_WIDE = ("folder", "sftp", "ftp", "https", "log")  # these carry any bytes
 _OTHERS = ("python", "plugin", "llm", "stand-in")  # what these give may be of another kind
 
 
@@ -44,9 +43,7 @@ def unframed(draft: Draft) -> Iterator[Finding]:
     for name, destination in draft.destinations.items():
         if destination.charset == AS_IT_IS or transcode.known(destination.charset) != UTF16:
             continue
-        frame = getattr(destination.options, "frame", None)
-        by_length = getattr(frame, "length", None) is not None or frame == "close"
-        if destination.type in _WIDE or by_length:
+        if carries_any(destination.type, destination.options):
             continue
         text = f"{destination.type} cannot carry UTF-16 in its frames"
         document, hint = draft.named["destination", name], "send UNICODE UTF-8"

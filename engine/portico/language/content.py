@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from portico.errors import ContentInvalid
+from portico.hl7 import wide
 from portico.hl7.reading import Reading
 from portico.hl7.view import MessageView
 from portico.language import pointer
@@ -23,6 +24,7 @@ KINDS = ("hl7", "json", "xml", "csv", "bytes")
 
 _SPACE = b" \t\r\n\x0b"
 _BOM = b"\xef\xbb\xbf"
+_UTF16_MSH = (b"\xff\xfeM\x00", b"\xfe\xff\x00M", b"M\x00S\x00", b"\x00M\x00S")
 _UTF16_XML = (b"\xff\xfe<\x00", b"\xfe\xff\x00<", b"<\x00", b"\x00<")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)  # `2.10` stays `2.10`
 
@@ -162,6 +164,7 @@ def open_content(
     """
     kind = Content.of(kind).seen(content)
     if kind.type == "hl7":
+        content = wide.narrowed(content) if content[:2] in wide.HEADS else content
         return MessageView(content, charset, on_charset_error)
     if kind.type == "json":
         return JsonView(content)
@@ -182,7 +185,7 @@ _MADE = {
 def sniff(content: bytes) -> str:
     """`hl7`, `json`, `xml` or `bytes` by the first bytes: for Signals that agents emit."""
     head = content[:64].removeprefix(_BOM).lstrip(_SPACE)
-    if head.startswith(b"MSH"):
+    if head.startswith(b"MSH") or content.startswith(_UTF16_MSH):
         return "hl7"
     if head[:1] in (b"{", b"[", b'"'):
         return "json"

@@ -18,7 +18,7 @@ from itertools import chain, islice
 from msgspec import Struct
 
 from portico.errors import BatchInvalid
-from portico.hl7 import batch
+from portico.hl7 import batch, wide
 from portico.language.content import Content
 from portico.language.csvfile import RowReader, Table
 from portico.policy.answer import BatchRules
@@ -27,7 +27,7 @@ from portico.policy.answer import BatchRules
 class Member(Struct, frozen=True, gc=False):
     """One message of a file, byte for byte; a CSV row below the file's row of names.
 
-    number: from 1. offset, size: of its own bytes in the file.
+    number: from 1. offset, size: of its own bytes in the file; of a UTF-16 file in UTF-8.
     """
 
     content: bytes
@@ -84,7 +84,7 @@ def survey(
     tell of. Whatever else is wrong with a file is an error under both.
     """
     if rules is not None and content.type == "hl7":
-        found = batch.survey(chunks, rules.counts, limit)
+        found = batch.survey(wide.chunks_of(chunks)[1], rules.counts, limit)
         return Survey(found.messages, tuple(fault.text for fault in found.faults))
     every = members(
         chunks, content, rules, limit, charset=charset, on_charset_error=on_charset_error
@@ -93,13 +93,20 @@ def survey(
 
 
 def _messages(chunks: Iterable[bytes], limit: int) -> Iterator[Member]:
+    codec, narrow = wide.chunks_of(chunks)
     number = 0
-    for event in batch.events(chunks, limit):
+    for event in batch.events(narrow, limit):
         if isinstance(event, batch.Member):
             number += 1
-            yield Member(event.content, number, event.offset, len(event.content))
+            content = _widened(event.content, codec) if codec else event.content
+            yield Member(content, number, event.offset, len(event.content))
         elif isinstance(event, batch.Fault) and not event.counts:
             raise BatchInvalid(event.text, event.location or None)
+
+
+def _widened(content: bytes, codec: str) -> bytes:
+    """A message of a UTF-16 file as it stands there, with a byte order mark of its own."""
+    return ("\ufeff" + content.decode()).encode(codec)
 
 
 def _rows(chunks: Iterable[bytes], reader: RowReader) -> Iterator[Member]:

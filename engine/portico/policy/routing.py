@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from portico.errors import MessageError, NotHl7, RequiredMissing
+from portico.hl7 import wide
 from portico.hl7.header import Header
 from portico.hl7.view import MessageView
 from portico.language import order
@@ -38,6 +39,7 @@ class Rules(Struct, frozen=True):
     standard_repeat: they are MSH-3, MSH-4 and MSH-10, which are read without a path.
     on_charset_error: `refuse`, `replace` or the character set to fall back to. idempotency:
     the header, in lower case, whose value names a request instead.
+    wide: whether the source's frames carry UTF-16; else it is refused as no HL7.
     """
 
     origin: str
@@ -49,6 +51,7 @@ class Rules(Struct, frozen=True):
     standard_repeat: bool = False
     beside: Beside | None = None
     idempotency: str = ""
+    wide: bool = False
 
 
 class Routed(Struct, frozen=True):
@@ -79,6 +82,8 @@ def route(
     try:
         kind = rules.content.seen(content)
         if kind.type == "hl7":
+            if rules.wide and content[:2] in wide.HEADS:
+                content = wide.narrowed(content)
             return _route_hl7(rules, content, peer, connection, about)
         view = _opened(rules, kind, content)
         return _route_other(rules, view, peer, connection, about)

@@ -4,6 +4,7 @@ from portico.language import order
 from portico.policy.answer import Answering, BatchRules
 from portico.policy.routing import Rules
 from portico.spec.channel import Channel, Duplicates
+from portico.spec.content import carries_any
 
 
 def rules_of(channel: Channel) -> Rules:
@@ -20,6 +21,7 @@ def rules_of(channel: Channel) -> Rules:
         repeats.key == Duplicates().key,
         order.beside(channel.order_by),
         getattr(channel.source.options, "idempotency", None) or "",
+        carries_any(channel.source.type, channel.source.options),
     )
 
 

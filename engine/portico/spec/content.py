@@ -13,6 +13,7 @@ from portico.spec.fields import Count, Options, Switch, Text, wrong
 
 _PREFIX = re.compile(r"[^\W\d][\w.-]*")
 _OF = {"namespaces": "xml", "depth": "xml", "separator": "csv", "header": "csv"}
+_UNFRAMED = ("folder", "sftp", "ftp", "sftp-server", "https", "log")
 _DEFAULTS = {"namespaces": {}, "depth": content.DEPTH, "separator": ",", "header": True}
 _WORDS = {"tab": "\t"}
 
@@ -56,6 +57,13 @@ class Content(Options):
         """The same as the engine reads by it."""
         pairs = tuple(sorted(self.namespaces.items()))
         return content.Content(self.type, pairs, self.depth, self.separator, self.header)
+
+
+def carries_any(kind: str, options: object) -> bool:
+    """Whether a source or destination of that type carries any bytes: UTF-16 too, whose bytes
+    may look like the end of a frame."""
+    frame = getattr(options, "frame", None)
+    return kind in _UNFRAMED or (frame is not None and getattr(frame, "end", None) is None)
 
 
 def misfit(form: content.Content, place: Place) -> str:

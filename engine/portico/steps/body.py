@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from portico.errors import ContentInvalid, PathInvalid, TextUnencodable
+from portico.hl7 import wide
 from portico.hl7.message import Message
 from portico.hl7.reading import Reading
 from portico.hl7.view import MessageView
@@ -226,6 +227,7 @@ def open_body(
     """
     kind = Content.of(kind).seen(content)
     if kind.type == "hl7":
+        content = wide.narrowed(content) if content[:2] in wide.HEADS else content
         return Hl7Body(Message(MessageView(content, charset, on_charset_error)))
     if kind.type == "json":
         return JsonBody(JsonView(content))
