@@ -1,11 +1,13 @@
 """The appliance that this room drives from outside, over sockets, and its site."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from conformance.words import END, START, frames
 
@@ -116,6 +118,11 @@ class Appliance:
         """SIGKILL."""
         self.process.kill()
         self.process.wait(30)
+
+    def status(self) -> Any:
+        """What `portico status` says."""
+        command = (sys.executable, "-m", "portico", "status", "--json", "--site", self.site)
+        return json.loads(subprocess.check_output(command, env=self._environment))
 
     def say(self, channel: str, *contents: bytes) -> bytes:
         """Everything that comes back for these frames until the appliance closes.

@@ -128,9 +128,9 @@ retry: {{first: 50ms, most: 100ms}}
 
 
 class Peer:
-    """A peer that answers every message with AA, or that says nothing. heard: what came."""
+    """A peer that answers every message with this code, or not at all. heard: what came."""
 
-    def __init__(self, port: int, *, answers: bool) -> None:
+    def __init__(self, port: int, *, answers: str = "") -> None:
         self.heard: list[bytes] = []
         self._answers = answers
         self._listening = socket.create_server(("127.0.0.1", port))
@@ -163,7 +163,7 @@ class Peer:
                     got = bytearray(rest)
                     self.heard.append(frame[1:])
                     if self._answers:
-                        line.sendall(ack("AA", fields(frame[1:], b"MSH")[10].decode()))
+                        line.sendall(ack(self._answers, fields(frame[1:], b"MSH")[10].decode()))
 
 
 def test_a_deferred_answer_survives_kill_9(appliance_of):
@@ -181,11 +181,11 @@ def test_a_deferred_answer_survives_kill_9(appliance_of):
     }
 
     appliance.kill()  # nothing is delivered: what waits is in the journal
-    his = Peer(ports["his"], answers=True)
+    his = Peer(ports["his"], answers="AA")
     appliance.start()
     his.waits_for(20)
     appliance.kill()  # the answers are owed, and nobody takes them yet
-    acks = Peer(ports["acks"], answers=False)
+    acks = Peer(ports["acks"])
     appliance.start()
     acks.waits_for(20)
 
@@ -210,7 +210,7 @@ def test_an_answer_is_credited_once_and_to_its_own_message(appliance_of):
     names = ("orders", "replies", "partner")
     ports = dict(zip(names, free_ports(3), strict=True))
     appliance = appliance_of(SHARING.format(**ports), ports)
-    partner = Peer(ports["partner"], answers=False)
+    partner = Peer(ports["partner"])
     control_id = fresh()
     told: list[bytes] = []
     asking = threading.Thread(
@@ -229,4 +229,34 @@ def test_an_answer_is_credited_once_and_to_its_own_message(appliance_of):
     assert len(set(partner.heard)) == 1
     assert [fields(one, b"MSA")[1:3] for one in told] == [[b"AA", control_id.encode()]]
     assert appliance.log.read_text().count("answer_uncredited") == 2
+    partner.close()
+
+
+def test_a_delivery_whose_answer_was_still_to_come_survives_kill_9(appliance_of):
+    """A12, M8: killed between CA and the AA of the other connection, the engine sends the same
+    bytes again, and the answer to those ends the delivery."""
+    names = ("orders", "replies", "partner")
+    ports = dict(zip(names, free_ports(3), strict=True))
+    documents = AWAITING.format(**ports).replace(
+        "when: delivered, timeout: 5s", "when: journaled"
+    )
+    appliance = appliance_of(documents, ports)
+    partner = Peer(ports["partner"], answers="CA")
+    control_id = fresh()
+    appliance.answers("orders", message(control_id))
+    partner.waits_for(1)
+    appliance.kill()
+    before = len(partner.heard)
+    appliance.start()
+    end = time.monotonic() + 20
+    while len(partner.heard) == before:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    appliance.raw("replies", ack("AA", control_id))
+    while (book := appliance.status()["destinations"]["partner"])["delivered"] != 1:
+        assert time.monotonic() < end, book
+        time.sleep(0.05)
+
+    assert len(set(partner.heard)) == 1
+    assert "answer_uncredited" not in appliance.log.read_text()
     partner.close()
