@@ -23,6 +23,7 @@ from portico.journal.found import (
     Row,
     SessionFound,
 )
+from portico.model import lane
 
 _ENDS = re.compile(r"[\r\n]+")
 
@@ -44,7 +45,7 @@ def row(found: Row, phi: bool) -> shapes.SignalRow:
         control_id=found.control_id,
         sender=found.sender,
         patient=shown(found.patient, phi),
-        order_key=key if key == found.sender else shown(key, phi),
+        order_key=key if key == found.sender else shown(lane.told(key), phi),
         peer=found.peer,
         size=found.size,
         flags=tuple(found.flags.split()),
@@ -159,7 +160,7 @@ def _delivery(found: DeliveryFound, sender: str, phi: bool) -> shapes.Delivery:
         number=found.number,
         session=found.session,
         destination=found.destination,
-        lane=found.lane if found.lane == sender else shown(found.lane, phi),
+        lane=found.lane if found.lane == sender else shown(lane.told(found.lane), phi),
         control_id=found.control_id,
         file=shown(found.file, phi),
         state=found.state,

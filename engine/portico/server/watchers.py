@@ -1,4 +1,4 @@
-"""What looks after a running engine: wishes, the disk, full queues, alarms."""
+"""What looks after a running engine: wishes, the disk, full queues, alarms, retention."""
 
 import asyncio
 import random
@@ -8,10 +8,12 @@ from typing import Any
 
 from portico.check.site import Site
 from portico.errors import RequestError
+from portico.journal.retention import Retention
 from portico.policy.alarms import Key
 from portico.server import disk, outboxes
 from portico.server.alarming import Alarms
 from portico.server.disk import Disk
+from portico.server.keeping import Keeping
 from portico.server.operating import Operating
 from portico.server.parts import House
 from portico.server.pressure import Pressure
@@ -48,6 +50,8 @@ class Watchers:
             self._teller,
             lambda: storage.up,
         )
+        retention = Retention(storage.conninfo)
+        self.keeping = Keeping(retention, lambda: house.site, base.clock, base.emit)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def restore(self) -> None:
@@ -70,6 +74,7 @@ class Watchers:
         self._watch(self.operating.watch())
         self._watch(self.disk.watch())
         self._watch(self.alarms.watch())
+        self._watch(self.keeping.watch())
 
     def follow(self, site: Site) -> None:
         """A reload: other limits, other sinks."""
@@ -80,6 +85,7 @@ class Watchers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.keeping.close()
         await self._teller.stop()
 
     async def try_sink(self, name: str) -> None:
