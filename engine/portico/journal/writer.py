@@ -109,8 +109,8 @@ class GroupCommit:
 
     @property
     def lag(self) -> float:
-        """Seconds that the group commit under way has taken; 0 when there is none."""
-        return self._clock.monotonic() - self._started if self._flying is not None else 0.0
+        """Seconds that the oldest group commit under way has taken; 0 when there is none."""
+        return self._clock.monotonic() - self._flying[0].sent if self._flying else 0.0
 
     def accept(self, pending: Pending) -> None:
         """Queue a Signal; fails at once while the journal is down."""
