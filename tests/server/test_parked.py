@@ -333,3 +333,48 @@ def test_a_release_that_was_confirmed_survives_a_kill(life):
     assert peer.got == ["head", "second"]
     run.server.until(lambda: run.book("destinations", "his") == {"owed": 2, "delivered": 2})
     peer.close()
+
+
+POISON = """
+channel: adt
+source: {{type: mllp, listen: "127.0.0.1:{adt}"}}
+order_by: PID-3.1
+---
+agent: fragile
+goal: Some of it
+on: {{channel: adt}}
+retry: {{first: 50ms, most: 50ms}}
+steps:
+  - python: transforms.fragile:run
+  - send: his
+---
+{{destination: his, type: mllp, address: "127.0.0.1:{his}"}}
+"""
+FRAGILE = """
+import os, signal
+
+def run(message):
+    if message["MSH-10"] == "poison":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_message_that_kills_its_worker_each_time_is_parked_after_three(
+    server, appliance, url
+):
+    """The others pass, its order key goes on, and a person can discard it."""
+    peer, adt = Moody(), server.free_port()
+    engine = appliance(POISON.format(adt=adt, his=peer.port), journal=url)
+    (engine.site / "transforms/fragile.py").write_text(FRAGILE)
+    client = server.Client(engine.start() and adt)
+    for name in ("before", "poison", "after"):
+        assert client.ask(server.message(name)) == "AA"
+    server.until(lambda: peer.got == ["before", "after"])
+    run = Run.__new__(Run)
+    run.engine, run.server = engine, server
+    (item,) = run.parked(1)
+    assert (item["code"], item["agent"], item["tries"]) == ("step.crashed", "fragile", 3)
+    run.portico("discard", item["id"], "--reason", "poison")
+    books = {"received": 3, "done": 2, "discarded": 1}
+    server.until(lambda: run.book("channels", "adt") == books)
+    peer.close()

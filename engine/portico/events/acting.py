@@ -1,7 +1,6 @@
 """Events of people's acts on messages; the journal's table `act` has each of them."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from portico.events.emit import Event
 
@@ -10,7 +9,6 @@ from portico.events.emit import Event
 class MessagesActed(Event):
     """A person released, discarded, edited or resent messages. what: which of these."""
 
-    labels: ClassVar[tuple[str, ...]] = ("what",)
     what: str
     who: str
     messages: int
