@@ -90,3 +90,24 @@ class UploadDropped(Event):
     channel: str
     peer: str
     files: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleMissed(Event):
+    """Planned times passed while nothing could be fired; `catch_up` passes over so many."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("channel",)
+
+    channel: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleOverlapped(Event):
+    """A planned time was passed over, since the Signal of an earlier one has not ended."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("channel",)
+
+    channel: str

@@ -5,6 +5,7 @@ LISTENERS: dict[str, str] = {
     "https": "portico.listeners.https:HTTPS",
     "sftp": "portico.listeners.sftp:SFTP",
     "sftp-server": "portico.listeners.sftpserver:SFTP_SERVER",
+    "schedule": "portico.listeners.schedule:SCHEDULE",
     "mllp": "portico.listeners.mllp:MLLP",
     "soap": "portico.listeners.soap:SOAP",
 }
@@ -13,5 +14,4 @@ LISTENERS: dict[str, str] = {
 PLANNED: tuple[str, ...] = (
     "tcp",
     "ftp",
-    "schedule",
 )

@@ -1,0 +1,154 @@
+"""The schedule source: a Signal for each planned time, once."""
+
+import asyncio
+import json
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from listeners.fetching import NOT_STORED, STORED, Journal, until
+from portico.clock import SystemClock
+from portico.listeners.contract import Firing, Surroundings
+from portico.listeners.schedule import SCHEDULE
+
+
+class Clock(SystemClock):
+    """The machine's, set to another time."""
+
+    ahead = 0.0
+
+    def time_ns(self):
+        """As it was set."""
+        return super().time_ns() + int(self.ahead * 1e9)
+
+
+@pytest.fixture
+async def planned(tmp_path):
+    """`planned(journal, **options)`: a started schedule."""
+    started = []
+
+    async def start(journal=None, clock=None, **options):
+        journal = journal or Journal()
+        given = {"cron": "* * * * *", "timezone": "Europe/Berlin", **options}
+        source = SCHEDULE.options.model_validate(given)
+        clock = clock or Clock()
+        around = Surroundings(None, clock, journal.events.append, tmp_path, fetching=journal)
+        schedule = SCHEDULE.build("night", source, lambda arrival: None, around)
+        await schedule.start()
+        started.append(schedule)
+        return SimpleNamespace(schedule=schedule, journal=journal, clock=clock)
+
+    yield start
+    for schedule in started:
+        await schedule.stop(1)
+
+
+def before(minutes):
+    """A planned time so many minutes ago, in whole minutes."""
+    return int(time.time()) // 60 * 60 - minutes * 60
+
+
+async def test_a_new_plan_begins_now(planned):
+    """Nothing that was due before the channel was there is made up for."""
+    one = await planned(catch_up="all")
+    await until(lambda: one.journal.memory.firings)
+
+    assert [firing.outcome for firing in one.journal.memory.firings.values()] == ["begun"]
+    assert one.journal.taken == []
+
+
+@pytest.mark.parametrize(("catch_up", "count"), [("one", 1), ("all", 3)])
+async def test_missed_times_are_caught_up_with(planned, catch_up, count):
+    """After three minutes without an engine; each has its row."""
+    journal = Journal()
+    await journal.memory.fired(Firing(before(4), "fired"))
+    journal.memory.firings[before(4)] = Firing(before(4), "fired")
+    start = before(3)
+    await planned(journal, catch_up=catch_up, overlap="queue")
+    await until(lambda: len(journal.taken) >= count)
+    times = [json.loads(content)["planned"] for content in journal.contents()]
+
+    assert len(set(times)) == len(times)
+    assert all(text.endswith(("+01:00", "+02:00")) for text in times)
+    assert catch_up == "one" or f"planned\0{start}" == journal.taken[0][1]
+
+
+async def test_a_time_that_the_journal_did_not_take_is_fired_again(planned):
+    """Under the same identity, so that it can only count once."""
+    journal = Journal()
+    await journal.memory.fired(Firing(before(1), "fired"))
+    journal.receipt = NOT_STORED
+    await planned(journal)
+    await until(lambda: journal.taken)
+    journal.receipt = STORED
+    await until(lambda: Firing(before(0), "fired") in journal.memory.firings.values())
+
+    assert len({identity for _, identity, _ in journal.taken}) == 1
+
+
+async def test_a_second_life_fires_nothing_twice(planned):
+    """The row says what was dealt with."""
+    journal = Journal()
+    await journal.memory.fired(Firing(before(1), "fired"))
+    one = await planned(journal)
+    await until(lambda: Firing(before(0), "fired") in journal.memory.firings.values())
+    await one.schedule.stop(1)
+    count = len(journal.taken)
+    again = await planned(journal)
+    await again.schedule.fire()
+
+    assert len(journal.taken) == count + 1
+
+
+async def test_an_overlapping_time_is_skipped_and_told(planned):
+    """`overlap: skip` while the Signal of the last has not ended; `queue` hands it up."""
+    for overlap, taken in (("skip", 0), ("queue", 1)):
+        journal = Journal()
+        journal.busy = 1
+        await journal.memory.fired(Firing(before(1), "fired"))
+        await planned(journal, overlap=overlap)
+        await until(lambda j=journal: len(j.memory.firings) == 2)
+        assert len(journal.taken) == taken
+        assert len(journal.named("ScheduleOverlapped")) == 1 - taken
+
+
+async def test_a_time_is_fired_when_it_comes_and_not_before(planned):
+    """Within 50 ms of the wall clock, which stands at 150 ms before the minute."""
+    clock = Clock()
+    clock.ahead = 60 - time.time() % 60 - 0.15
+    journal = Journal()
+    moments = []
+    real = journal.once
+    journal.once = lambda *given: (moments.append(clock.time_ns() / 1e9 % 60), real(*given))
+    await planned(journal, clock)
+    await until(lambda: moments, seconds=3)
+
+    assert 0 <= moments[0] < 0.05
+
+
+async def test_a_schedule_fires_by_hand(planned):
+    """Beside the plan, and the plan does not notice."""
+    one = await planned(cron="0 0 1 1 *")
+    await until(lambda: one.journal.memory.firings)
+    stored = await asyncio.wait_for(one.schedule.fire(), 5)
+
+    assert stored
+    assert len(one.journal.taken) == 1
+    assert len(one.journal.memory.firings) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("cron", "61 0 * * *", "is no plan"),
+        ("cron", "0 0 30 2 *", "is no plan"),
+        ("cron", "@daily", "is no plan"),
+        ("timezone", "Europe/Berln", "is no time zone"),
+    ],
+)
+def test_a_plan_that_never_comes_is_found_by_check(option, value, says):
+    """In words that say what would be right."""
+    given = {"cron": "5 0 * * *", "timezone": "Europe/Berlin", option: value}
+    with pytest.raises(ValueError, match=says):
+        SCHEDULE.options.model_validate(given)
