@@ -19,7 +19,7 @@ from pydantic import PlainValidator, WithJsonSchema
 from portico import ids
 from portico.destinations.contract import DestinationType, Done, Surroundings
 from portico.destinations.http_auth import Credentials, NoToken, TargetAuth
-from portico.errors import MessageError, SecretMissing, TlsInvalid
+from portico.errors import MessageError, SecretMissing, TlsInvalid, WsdlInvalid
 from portico.hl7 import ack, header
 from portico.language.content import open_content, sniff
 from portico.language.context import Context
@@ -47,7 +47,8 @@ _UNSENT = (
 _FIELD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
-def _address(value: Any) -> Any:
+def address(value: Any) -> Any:
+    """The template of an address; places only behind the host."""
     if isinstance(value, Template):
         return value
     match = _ORIGIN.match(value) if isinstance(value, str) else None
@@ -65,11 +66,12 @@ def _template(value: Any) -> Template:
         raise wrong("config.template", text, hint) from None
 
 
-def _header(value: Any) -> Any:
+def given(value: Any) -> Any:
+    """A template, or a secret by reference."""
     if isinstance(value, Template | Secret):
         return value
     if not isinstance(value, str):
-        raise wrong("config.type", "a header is one text")
+        raise wrong("config.type", "expected one text")
     return Secret.parse(str(value)) if value.startswith("${") else _template(value)
 
 
@@ -79,7 +81,7 @@ def _headers(value: Any) -> Any:
     for name in value:
         if not _FIELD.fullmatch(name) or name.lower() in ("host", "content-length"):
             raise wrong("config.value", f"{name!r} is not a header that can be set")
-    return {str(name): _header(each) for name, each in value.items()}
+    return {str(name): given(each) for name, each in value.items()}
 
 
 class HttpsTarget(Options):
@@ -87,7 +89,7 @@ class HttpsTarget(Options):
     307 and 308 within the same server, nothing else.
     """
 
-    address: Annotated[Template, PlainValidator(_address), WithJsonSchema({"type": "string"})]
+    address: Annotated[Template, PlainValidator(address), WithJsonSchema({"type": "string"})]
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = "POST"
     headers: Annotated[
         Mapping[str, Template | Secret],
@@ -132,7 +134,7 @@ class HttpsDestination:
 
     def adopt(self, spec: object) -> bool:
         """The next request goes by the changed options."""
-        if not isinstance(getattr(spec, "options", None), HttpsTarget):
+        if not isinstance(getattr(spec, "options", None), type(self._options)):
             return False
         self._take(spec)
         return True
@@ -164,7 +166,7 @@ class HttpsDestination:
             request = await self._request(delivery)
         except MessageError as error:
             return Attempt(Answered.ANSWERED, "unsendable", detail=error.code)
-        except (SecretMissing, TlsInvalid, NoToken) as error:
+        except (SecretMissing, TlsInvalid, NoToken, WsdlInvalid) as error:
             return Attempt(Answered.NO_CONNECTION, "no_connection", detail=str(error))
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             text = f"no token: {type(error).__name__}"
@@ -181,9 +183,7 @@ class HttpsDestination:
         """The request to send. Raises what it cannot be made for."""
         options, client = self._options, await self._connected()
         content = delivery.content
-        view = open_content("auto", content)
-        words = {"received": delivery.received, "id": delivery.signal, "size": len(content)}
-        context = Context(view, words)
+        context = context_of(delivery)
         fields = {
             "Content-Type": _MEDIA.get(sniff(content), "application/octet-stream"),
             "Idempotency-Key": ids.delivery_text(delivery.signal, delivery.number),
@@ -193,7 +193,7 @@ class HttpsDestination:
             fields[name] = _one_line(made.render(context)) if value is None else value
         async with asyncio.timeout(self._spec.connect + self._spec.timeout):
             fields |= await self._credentials.fields(client)
-        url = options.address.render(context, lambda text: quote(text, safe=""))
+        url = options.address.render(context, escaped)
         try:
             return client.build_request(options.method, url, content=content, headers=fields)
         except (httpx2.InvalidURL, UnicodeEncodeError) as error:
@@ -235,6 +235,17 @@ class HttpsDestination:
         except httpx2.HTTPError as error:
             return self._unanswered(Answered.UNCLEAR, "closed", began, type(error).__name__)
         micros = int((self._seconds() - began) * 1e6)
+        return self._judged(status, fields, body, delivery, micros)
+
+    def _judged(
+        self,
+        status: int,
+        fields: Mapping[str, str],
+        body: bytes,
+        delivery: Delivery,
+        micros: int,
+    ) -> Attempt:
+        """The attempt of a whole answer."""
         return judged(status, fields, body, delivery, micros, self._around.clock.time_ns())
 
     async def _exchanged(self, request: Any) -> tuple[int, Mapping[str, str], bytes]:
@@ -277,6 +288,16 @@ class HttpsDestination:
         return Attempt(answered, code, b"", int((self._seconds() - began) * 1e6), text)
 
 
+def context_of(delivery: Delivery) -> Context:
+    """What templates of a destination read: the message as it leaves, when and which it is.
+
+    Raises MessageError.
+    """
+    content = delivery.content
+    words = {"received": delivery.received, "id": delivery.signal, "size": len(content)}
+    return Context(open_content("auto", content), words)
+
+
 def judged(
     status: int,
     fields: Mapping[str, str],
@@ -288,14 +309,24 @@ def judged(
     """The attempt of an answer: its ACK's code where it is HL7, else its status."""
     after = wait_of(fields.get("retry-after", ""), now_ns)
     if fields.get("content-type", "").lower().startswith("application/hl7-v2"):
-        with contextlib.suppress(MessageError):
-            said = ack.read(body)
-            wanted = header.control_id(delivery.content)
-            if wanted is not None and said.control_id != wanted:
-                text = "the answer names another message"
-                return Attempt(Answered.UNCLEAR, "wrong_id", body, micros, text, after)
-            return Attempt(Answered.ANSWERED, said.code, body, micros, after=after)
+        if (attempt := acknowledged(body, delivery, micros, after)) is not None:
+            return attempt
     return Attempt(Answered.ANSWERED, str(status), body, micros, after=after)
+
+
+def acknowledged(
+    body: bytes, delivery: Delivery, micros: int, after: float = 0.0
+) -> Attempt | None:
+    """The attempt of an HL7 answer; None when it is none."""
+    try:
+        said = ack.read(body)
+    except MessageError:
+        return None
+    wanted = header.control_id(delivery.content)
+    if wanted is not None and said.control_id != wanted:
+        text = "the answer names another message"
+        return Attempt(Answered.UNCLEAR, "wrong_id", body, micros, text, after)
+    return Attempt(Answered.ANSWERED, said.code, body, micros, after=after)
 
 
 def wait_of(text: str, now_ns: int) -> float:
@@ -307,6 +338,11 @@ def wait_of(text: str, now_ns: int) -> float:
     except (ValueError, TypeError, OverflowError):
         return 0.0
     return max(0.0, min(at - now_ns / 1e9, _LONGEST_WAIT))
+
+
+def escaped(text: str) -> str:
+    """A value within an address."""
+    return quote(text, safe="")
 
 
 def _one_line(text: str) -> str:

@@ -6,8 +6,9 @@ DESTINATIONS: dict[str, str] = {
     "log": "portico.destinations.log:LOG",
     "sftp": "portico.destinations.sftp:SFTP",
     "mllp": "portico.destinations.mllp:MLLP",
+    "soap": "portico.destinations.soap:SOAP",
     "tcp": "portico.destinations.tcp:TCP",
 }
 
 # Known to the language, not built yet: `check` says so instead of "unknown type".
-PLANNED: tuple[str, ...] = ("soap", "ftp")
+PLANNED: tuple[str, ...] = ("ftp",)

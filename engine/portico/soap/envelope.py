@@ -14,6 +14,7 @@ from portico.soap.xml import Element
 OLD = "http://schemas.xmlsoap.org/soap/envelope/"
 NEW = "http://www.w3.org/2003/05/soap-envelope"
 WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+USERNAMES = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0"
 WSA = "http://www.w3.org/2005/08/addressing"
 SECURITY = f"{{{WSSE}}}Security"
 _ANONYMOUS = (f"{WSA}/anonymous", f"{WSA}/none")

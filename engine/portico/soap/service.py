@@ -19,8 +19,10 @@ from zeep.exceptions import Error as ZeepError
 from zeep.settings import Settings
 from zeep.transports import Transport
 from zeep.wsdl import Document
+from zeep.wsdl.bindings.soap import Soap12Binding
 
 from portico.errors import WsdlInvalid
+from portico.soap.envelope import NEW, OLD
 from portico.soap.xml import Element, sendable
 
 _XSD = "http://www.w3.org/2001/XMLSchema"
@@ -28,6 +30,11 @@ _WSDL = "http://schemas.xmlsoap.org/wsdl/"
 _BINDINGS = (
     "http://schemas.xmlsoap.org/wsdl/soap/",
     "http://schemas.xmlsoap.org/wsdl/soap12/",
+)
+# WS-Addressing 1.0 Metadata, section 3: what says that requests bear its headers.
+_ADDRESSED = (
+    "{http://www.w3.org/2007/05/addressing/metadata}Addressing",
+    "{http://www.w3.org/2006/05/addressing/wsdl}UsingAddressing",
 )
 
 
@@ -99,6 +106,7 @@ class Operation:
     asks: Any
     answers: Any
     answer_action: str
+    version: str
 
     def arguments(self) -> tuple[str, ...]:
         """Names of the elements that a request holds."""
@@ -134,7 +142,9 @@ class _Local(Transport):
 
 
 class Service:
-    """One WSDL. operations: by the tag of a request's body; by_name: by their names."""
+    """One WSDL. operations: by the tag of a request's body; by_name: by their names; addressed:
+    requests bear WS-Addressing headers.
+    """
 
     def __init__(self, path: Path) -> None:
         """Raises WsdlInvalid."""
@@ -143,7 +153,9 @@ class Service:
             self._document = Document(str(path), local, settings=Settings())
             self.operations = {str(one.asks.qname): one for one in self._operations()}
             self._schema = etree.XMLSchema(_schema(path))
-            self._namespace = etree.parse(str(path)).getroot().get("targetNamespace", "")
+            root = etree.parse(str(path)).getroot()
+            self._namespace = root.get("targetNamespace", "")
+            self.addressed = next(root.iter(*_ADDRESSED), None) is not None
         except (ZeepError, etree.LxmlError, ValueError, OSError, KeyError) as error:
             raise WsdlInvalid(f"{path.name} cannot be used: {type(error).__name__}") from error
         if not self.operations:
@@ -154,19 +166,14 @@ class Service:
         self._path, self._files = path, local.read
 
     def _operations(self) -> list[Operation]:
+        """Every one once; the first port that has it says how it is called."""
         found: dict[str, Operation] = {}
         for service in self._document.services.values():
             for port in service.ports.values():
+                version = NEW if isinstance(port.binding, Soap12Binding) else OLD
                 for name, one in getattr(port.binding, "_operations", {}).items():
                     if getattr(one, "style", "") == "document" and one.input.body is not None:
-                        answers = one.output.body if one.output is not None else None
-                        said = getattr(one.abstract.output_message, "wsa_action", None)
-                        found.setdefault(
-                            name,
-                            Operation(
-                                name, one.soapaction or "", one.input.body, answers, said or ""
-                            ),
-                        )
+                        found.setdefault(name, _operation(name, one, version))
         return list(found.values())
 
     def misfit(self, element: Element) -> str | None:
@@ -206,6 +213,12 @@ class Service:
         _point(root, address)
         text: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
         return text
+
+
+def _operation(name: str, one: Any, version: str) -> Operation:
+    answers = one.output.body if one.output is not None else None
+    said = getattr(one.abstract.output_message, "wsa_action", None)
+    return Operation(name, one.soapaction or "", one.input.body, answers, said or "", version)
 
 
 def rendered(kind: Any, values: Mapping[str, Any]) -> Element:

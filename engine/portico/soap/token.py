@@ -10,16 +10,13 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 
-from portico.soap.envelope import WSSE, Fault
+from portico.soap.envelope import USERNAMES, WSSE, Fault
 from portico.soap.xml import Element
 
 WINDOW = 300  # seconds
 NONCES = 100_000  # that are remembered; beyond them no digest is taken
 _WSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
-_TYPE = (
-    "http://docs.oasis-open.org/wss/2004/01/"
-    "oasis-200401-wss-username-token-profile-1.0#Password"
-)
+_TYPE = f"{USERNAMES}#Password"
 _KNOWN = (f"{{{WSSE}}}UsernameToken", f"{{{_WSU}}}Timestamp")
 
 
