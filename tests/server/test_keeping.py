@@ -1,0 +1,110 @@
+"""Retention and legal holds through a running engine, and the terms of a site."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from portico.check.site import load_site
+from portico.journal import partitions
+from portico.server.keeping import terms_of
+
+DAY = 86_400.0
+LOG = """\
+channel: adt
+source: {{type: mllp, listen: "127.0.0.1:{port}"}}
+---
+agent: all
+goal: Count
+on: {{channel: adt}}
+steps: [{{send: nowhere}}]
+---
+{{destination: nowhere, type: log}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("site", "channel", "kept"),
+    [
+        ("", "", (30, 365)),
+        ("retention: {bodies: 7d, headers: 90d}", "", (7, 90)),
+        ("retention: {bodies: 7d}", "retention: {bodies: 20d}", (20, 365)),
+        ("retention: {bodies: 20d}", "retention: {bodies: 7d}", (20, 365)),
+        ("retention: {bodies: 2d, headers: 1d}", "", (2, 7)),
+        ("retention: {bodies: 2d, headers: 3d}", "duplicates: {window: 9d}", (2, 9)),
+    ],
+)
+def test_the_longest_wish_counts_and_repeats_stay_known(tmp_path, site, channel, kept):
+    """A day holds every channel's messages; headers outlast bodies and duplicates."""
+    for folder in ("channels", "config", "transforms"):
+        (tmp_path / folder).mkdir()
+    first, _, rest = LOG.format(port=1).partition("---\n")
+    (tmp_path / "channels/all.yaml").write_text(f"{first}{channel}\n---\n{rest}")
+    (tmp_path / "config/portico.yaml").write_text(f"{site}\n")
+
+    terms = terms_of(load_site(tmp_path, {}))
+
+    assert (terms.bodies / DAY, terms.headers / DAY) == kept
+
+
+def portico(engine, *arguments, code=0):
+    """A command; its standard output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "portico", *arguments, "--site", engine.site],
+        env=engine.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_an_operator_sees_what_goes_keeps_it_and_lets_it_go(
+    server, appliance, journal_url, url
+):
+    """Of an old day: the plan, a hold of its patient, the end of that hold, the drop."""
+    port = server.free_port()
+    engine = appliance(LOG.format(port=port), journal=url).start()
+    day = datetime.now(UTC).date() - timedelta(days=50)
+    first = partitions.bounds(day)[0]
+    with psycopg.connect(make_conninfo(journal_url), autocommit=True) as connection:
+        for statement in partitions.creating([day]):
+            connection.execute(statement)
+        connection.execute(
+            "insert into signal values (%s, 1, 'adt', now(), 'ADT^A01', '1', '', '4711', '', 0,"
+            " '', 1, '', '', null, '')",
+            (first,),
+        )
+    (plan,) = json.loads(portico(engine, "retention", "--days", "0", "--json"))["days"]
+    assert (plan["day"], plan["part"], plan["kept"]) == (day.isoformat(), "bodies", "")
+
+    portico(engine, "hold", "--patient", "4711", "--reason", "a law suit")
+    assert "held" in portico(engine, "retention", "--drop")
+    shown = portico(engine, "holds")
+    assert "a law suit" in shown
+    assert "4711" not in shown
+    assert "4711" in portico(engine, "holds", "--phi")
+    portico(engine, "unhold", "1")
+    portico(engine, "unhold", "1", code=1)
+
+    assert "nothing is due" in portico(engine, "retention", "--drop")
+    assert engine.said("day_dropped") == 1
+    assert engine.said("hold_set") == engine.said("hold_ended") == 1
+    name = 'portico_events_total{agent="",channel="",code="",destination="",'
+    assert engine.metrics()[f'{name}event="day_dropped",level="info"}}'] == 1
+    assert "4711" not in engine.log.read_text()
+
+
+def test_a_hold_says_what_is_missing(server, appliance):
+    """A Signal or a patient, and why; an id that is one."""
+    engine = appliance(LOG.format(port=server.free_port())).start()
+
+    assert "--reason" in portico(engine, "hold", "--patient", "1", code=2)
+    assert "--patient" in portico(engine, "hold", "--reason", "because", code=2)
+    assert "no id" in portico(engine, "hold", "x", "--reason", "because", code=2)
