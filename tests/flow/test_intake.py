@@ -140,6 +140,24 @@ async def test_delivered_waits_for_every_destination(start):
     assert not engine.waiters
 
 
+@pytest.mark.parametrize(
+    ("reply", "said"), [("his", b"verbatim"), ("ack", None), ("lab", b"2")]
+)
+async def test_the_answer_may_be_what_a_destination_said(start, reply, said):
+    """Of the one that is named alone, also when another answers last; a destination that is
+    called `ack` is none that `reply: ack` means."""
+    engine = await start(when="delivered", reply=reply)
+    sender = engine.send()
+    engine.journal.commit()
+    engine.pool.deliver("his", "lab", "ack")
+    engine.journal.commit()
+    for delivery, content in zip(engine.queued, (b"verbatim", b"2", b"3"), strict=True):
+        engine.deliver(delivery, content=content)
+    (receipt,) = sender.told
+
+    assert receipt.replies == (said,) if said else sender.code == "AA"
+
+
 async def test_delivered_with_nothing_to_deliver_is_answered_at_the_verdict(start):
     """A filtered message has no destination to wait for."""
     engine = await start(when="delivered")

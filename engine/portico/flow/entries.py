@@ -117,7 +117,7 @@ class Entry:
 
     def settled(self, outcome: str, destination: str = "", content: bytes = b"") -> None:
         """One of its Deliveries has left its queue (Run waiter, `delivered`)."""
-        if destination == self.policy.answering.reply:
+        if destination and destination == self.policy.answering.replier:
             self.value = content
         if outcome == "delivered":
             self._count(-1)

@@ -50,6 +50,11 @@ class Answering(Struct, frozen=True):
     reply: str = "ack"
     deferred: str = ""
 
+    @property
+    def replier(self) -> str:
+        """The destination whose answer it is, empty when it is none's."""
+        return "" if self.reply in ("ack", "result") else self.reply
+
 
 class BatchRules(Struct, frozen=True):
     """A channel's `batch`. counts: `strict lenient`; reply: `all errors none`."""
