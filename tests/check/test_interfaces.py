@@ -10,23 +10,29 @@ HERE = Path(__file__).parent / "interfaces"
 INTERFACES = {
     "01_adt_fanout": (["lab", "kitchen"], [(4, "expect")]),
     "02_oru_pdfs": (["his"], []),
-    "03_vxu_registry": ([], [(13, "type"), (16, "auth")]),
+    "03_vxu_registry": ([], []),
     "04_batch_by_sftp": (["his"], [(3, "source.type")]),
     "05_orders_checked": ([], []),
-    "06_json_over_https": (["his"], [(2, "source.type")]),
-    "07_nightly_census": ([], [(2, "source.type"), (8, "steps[1].plugin")]),
-    "08_enhanced_deferred": (
-        ["his"],
-        [(2, "source.tls"), (11, "tls")],
-    ),
+    "06_json_over_https": (["his"], []),
+    "07_nightly_census": ([], [(8, "steps[1].plugin")]),
+    "08_enhanced_deferred": (["his"], []),
     "09_llm_triage": (["his"], [(11, "steps[1].llm")]),
     "10_merges_by_table": (["north", "south"], []),
 }
 
 
 @pytest.fixture
-def hospital(site):
-    """A site with the tables and credentials that the interfaces name."""
+def hospital(site, papers):
+    """A site with the tables, credentials and certificates that the interfaces name."""
+    shown = papers.issue("server")
+    certificate = f"certificate: {shown['certificate']}, key: '{shown['key']}'"
+    partners = f"{{{certificate}, trust: {papers.trust}, clients: required}}"
+    site.write(
+        {
+            "config/portico.yaml": f"tls:\n  hospital: {{{certificate}}}\n"
+            f"  partners: {partners}\n"
+        }
+    )
     secrets = {f"credentials/{name}": "secret" for name in ("iis", "reflab_key", "portal")}
     tables = {
         "transforms/tables/catalogue.csv": "code,lab_code\nGLU,L1\n",
