@@ -63,6 +63,16 @@ Networks = Annotated[
 ]
 
 
+def admitted(options: Any) -> Networks:
+    """Who may connect by these options: as `allow` says; by default those that are near, and
+    anybody where `tls` requires a certificate of them.
+    """
+    proven = options.tls is not None and options.tls.clients == "required"
+    by_default = "allow" not in options.model_fields_set
+    allow: Networks = ANYBODY if proven and by_default else options.allow
+    return allow
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """allow: networks that may connect; connections: the most at a time."""

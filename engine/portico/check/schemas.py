@@ -113,6 +113,7 @@ def _of_type(kind: ListenerType | DestinationType, own: Schema, common: Schema) 
         "properties": properties,
         "required": list(required),
         "additionalProperties": False,
+        **({"oneOf": own["oneOf"]} if "oneOf" in own else {}),
     }
 
 

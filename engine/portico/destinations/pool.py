@@ -129,7 +129,8 @@ class LinePool:
         """A frame that nothing waited for."""
         if line in self._resting:
             self._resting.remove(line)
-        self._around.emit(AnswerUnexpected(self.name, str(self._options.address)))
+        where = self._options.address or self._options.listen
+        self._around.emit(AnswerUnexpected(self.name, str(where)))
 
     def passed(self, exchange: Any) -> None:
         """A line has no more to say of it: who has such exchanges looks after them."""

@@ -20,7 +20,7 @@ from portico.errors import WireError
 from portico.events.emit import Event
 from portico.events.intake import AnswerUnsendable, FrameRefused, NoiseDiscarded
 from portico.listeners.contract import Receive
-from portico.model.receipt import Receipt
+from portico.model.receipt import Receipt, Told
 from portico.sockets import outlet
 
 LOOK_AHEAD = 64  # frames of one connection that may wait for their answers
@@ -55,7 +55,11 @@ class Decoder(Protocol):
 
 
 class Framing(Protocol):
-    """How a protocol cuts its stream, and how it writes an answer."""
+    """How a protocol cuts its stream, and how it writes an answer. closing: what of the kinds
+    of answer can only be told by the end of the connection, where there are no words for it.
+    """
+
+    closing: frozenset[Told]
 
     def decoder(self) -> Decoder:
         """A decoder for a new connection."""
@@ -214,9 +218,10 @@ class Connection(StreamProtocol):
     def flush(self) -> None:
         """Write every answer whose turn has come, in one write."""
         owed, pieces, told = self.owed, [], False
+        closing = self.house.framing.closing
         while owed and (receipt := owed[0].receipt) is not None and not told:
             owed.popleft().told = True
-            told = receipt.close
+            told = receipt.close or (not receipt.replies and receipt.told in closing)
             self.promised += receipt.more
             try:
                 pieces.append(self.house.framing.answer(receipt))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from portico.listeners.connection import Decoder, Framing
 from portico.listeners.contract import ListenerType, Receive, Surroundings
 from portico.listeners.stream import StreamListener, StreamSource
-from portico.model.receipt import Receipt
+from portico.model.receipt import Receipt, Told
 from portico.wire import mllp
 from portico.wire.mllp import MllpDecoder
 
@@ -24,6 +24,8 @@ class MllpSource(StreamSource):
 
 class Release1:
     """Content in, answers out."""
+
+    closing: frozenset[Told] = frozenset()
 
     def __init__(self, source: MllpSource) -> None:
         self._limit = source.limit

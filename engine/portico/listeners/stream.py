@@ -24,11 +24,20 @@ from portico.events.intake import (
     SourceUnreachable,
 )
 from portico.events.securing import HandshakeFailed
-from portico.gate import ANYBODY, NEAR, Gate, Networks
+from portico.gate import NEAR, Gate, Networks, admitted
 from portico.listeners.connection import Connection, Framing
 from portico.listeners.contract import Receive, Surroundings
 from portico.listeners.dialling import Dialling
-from portico.spec.fields import Address, Count, Duration, HostPort, Options, Size, wrong
+from portico.spec.fields import (
+    ONE_WAY,
+    Address,
+    Count,
+    Duration,
+    HostPort,
+    Options,
+    Size,
+    wrong,
+)
 from portico.spec.tls import TlsField
 from portico.tls.certificates import Secured
 from portico.tls.dialling import Peer
@@ -43,6 +52,8 @@ class StreamSource(Options):
     listen: where peers connect; address: the peer to which we do, one of the two. timeout:
     silence within a begun message; idle: silence between messages.
     """
+
+    model_config = ONE_WAY
 
     listen: Address | None = None
     address: Address | None = None
@@ -63,12 +74,6 @@ class StreamSource(Options):
             text = "'listen' (they connect) and 'address' (we do) exclude each other"
             raise wrong("config.key", text)
         return self
-
-    @property
-    def admitted(self) -> Networks:
-        """Who may connect: anybody by default where a certificate is asked of them."""
-        proven = self.tls is not None and self.tls.clients == "required"
-        return ANYBODY if proven and "allow" not in self.model_fields_set else self.allow
 
 
 class StreamListener:
@@ -104,7 +109,7 @@ class StreamListener:
     def _take(self, source: StreamSource) -> None:
         self._source = source
         self.framing = self._framing(source)
-        self.gate = Gate(source.admitted, source.connections)
+        self.gate = Gate(admitted(source), source.connections)
         self.patience = source.timeout
         self._tick = max(0.01, min(1.0, source.timeout / 4, source.idle / 4))
 

@@ -8,10 +8,10 @@ LISTENERS: dict[str, str] = {
     "schedule": "portico.listeners.schedule:SCHEDULE",
     "mllp": "portico.listeners.mllp:MLLP",
     "soap": "portico.listeners.soap:SOAP",
+    "tcp": "portico.listeners.tcp:TCP",
 }
 
 # Known to the language, not built yet: `check` says so instead of "unknown type".
 PLANNED: tuple[str, ...] = (
-    "tcp",
     "ftp",
 )

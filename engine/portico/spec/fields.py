@@ -139,6 +139,12 @@ def _refuse(value: Any) -> Any:
 Inner = SkipJsonSchema[Annotated[Any, PlainValidator(_refuse)]]
 
 
+# For the schemas: peers connect to us, or we to them.
+ONE_WAY = ConfigDict(
+    json_schema_extra={"oneOf": [{"required": ["listen"]}, {"required": ["address"]}]}
+)
+
+
 class HostPort(NamedTuple):
     """Where to listen or connect. Port 0 lets the system choose (tests)."""
 

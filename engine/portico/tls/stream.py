@@ -60,7 +60,8 @@ class SecureStream(StreamProtocol):
         )
         self._later, self._patience, self._ended = later, patience, ended
         self._timer: Any = None
-        self._begun = self._up = self._closing = self._said_bye = self._over = False
+        self._begun = self._up = self._over = False
+        self._closing = self._half = self._said_bye = False  # half: our end is to be told
         self._fault: HandshakeBroken | None = None
         self._rest: deque[memoryview] = deque()  # plain text not yet encrypted
         self._drained: Callable[[], None] | None = None
@@ -144,6 +145,12 @@ class SecureStream(StreamProtocol):
         if not self._rest:
             self._bye()
 
+    def loseWriteConnection(self) -> None:
+        """End our half, when all that was written has left; what comes is still read."""
+        self._half = True
+        if not self._rest:
+            self._say_bye()
+
     def abortConnection(self) -> None:
         """Close now."""
         self._over = True
@@ -182,6 +189,8 @@ class SecureStream(StreamProtocol):
                 pieces.append(piece)
         except ssl.SSLWantReadError:
             pass
+        except ssl.SSLZeroReturnError:
+            bye = True  # as an empty read, once our own half has ended
         except ssl.SSLError as error:
             self._fault = faults.of(error)
         self._flush()
@@ -218,6 +227,8 @@ class SecureStream(StreamProtocol):
             return
         if self._closing:
             self._bye()
+        elif self._half:
+            self._say_bye()
         elif self._drained is not None and self._up:
             self._drained()
 
@@ -225,12 +236,16 @@ class SecureStream(StreamProtocol):
         if self._over:
             return
         self._over = True
+        self._say_bye()
+        self.transport.loseConnection()
+
+    def _say_bye(self) -> None:
+        self._half = False
         try:
             self._tls.unwrap()
         except ssl.SSLError:
             pass  # our close_notify is written; nobody waits for the peer's
         self._flush()
-        self.transport.loseConnection()
 
     def _flush(self) -> None:
         if self._outgoing.pending:
