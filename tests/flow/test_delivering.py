@@ -5,6 +5,7 @@ import itertools
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
 from portico.flow import lanes, refill
 from portico.flow.delivering import Outbox, Terms, World
@@ -359,3 +360,90 @@ async def test_an_answer_after_retries_have_lasted_too_long_parks(open_house):
         house.time.pass_(4.5)
 
     assert house.settled == ["parked"]
+
+
+async def released(house, delivery):
+    """A person releases what was parked; gives what is told to the outbox."""
+    house.outbox.expect(delivery)
+    house.queue.rows[delivery.seq] = delivery
+    await house.settle()
+    house.outbox.put_back(delivery)
+
+
+async def test_a_released_delivery_goes_before_what_came_after_it(open_house):
+    """At its old place, but behind what is being sent."""
+    house = await open_house(width=1)
+    parked = house.owe("a", "a1")
+    house.adapter.say(answered("AR"))
+    house.queue.commit()
+    for text in ("a2", "a3"):
+        house.owe("a", text)
+    await released(house, parked)
+
+    assert house.out == ["a2"]
+    assert await house.drain() == {"a": ["a2", "a1", "a3"]}
+
+
+async def test_a_released_head_frees_its_lane_and_goes_first(open_house):
+    """on_reject: stop; what waited follows in order."""
+    house = await open_house(stop_on_reject=True)
+    parked = house.owe("a", "a1")
+    house.owe("a", "a2")
+    house.adapter.say(answered("AR"))
+    house.queue.commit()
+    await released(house, parked)
+    assert house.out == []
+
+    house.outbox.free("a")
+
+    assert await house.drain() == {"a": ["a1", "a2"]}
+
+
+async def test_reading_the_queue_does_not_bring_a_released_delivery_twice(open_house, small):
+    """The journal shows it as soon as it is committed; a page may have it before we hear."""
+    house = await open_house(held=frozenset({"a"}))
+    deliveries = [house.owe("a" if n < 20 else "b", str(n)) for n in range(40)]
+    back = deliveries[12]
+    del house.queue.rows[back.seq]
+    await house.settle()
+    await released(house, back)
+    house.outbox.free("a")
+    await house.settle()
+    order = await house.drain()
+
+    assert sorted(order["a"], key=int) == [str(n) for n in range(20)]
+    assert order["b"] == [str(n) for n in range(20, 40)]
+
+
+async def test_tries_from_before_a_release_do_not_count(open_house):
+    """AE is tried three times more again."""
+    house = await open_house()
+    parked = replace(house.owe("a", "a1"), tries=4, spent=4)
+    house.adapter.say(answered("AR"))
+    house.queue.commit()
+    await released(house, parked)
+    for _ in range(3):
+        house.adapter.say(answered("AE"))
+        house.queue.commit()
+        house.time.pass_(60)
+    assert [mark.outcome for mark in house.queue.marked[1:]] == ["retry"] * 3
+    assert [mark.tries for mark in house.queue.marked[1:]] == [5, 6, 7]
+    house.adapter.say(answered("AE"))
+    house.queue.commit()
+    assert house.queue.marked[-1].outcome == "parked"
+
+
+async def test_the_time_limit_goes_on_where_the_last_engine_left_it(open_house, time):
+    """retry.for counts from the first failure that the journal knows."""
+    house = await open_house(lasting=100.0)
+    first = time.time_ns() - 99 * 10**9
+    delivery = replace(house.owe("a", "a1"), tries=7, since=first)
+    house.queue.rows[delivery.seq] = delivery
+    again = await open_house(house.queue, lasting=100.0)
+    again.adapter.say(UNCLEAR)
+    again.queue.commit()
+    assert again.queue.marked[-1].outcome == "retry"
+    again.time.pass_(70)
+    again.adapter.say(UNCLEAR)
+    again.queue.commit()
+    assert again.queue.marked[-1].outcome == "parked"
