@@ -68,5 +68,8 @@ def test_a_row_that_does_not_end_is_refused_at_the_limit():
             reader.feed(b'"xxxxx')
     with pytest.raises(TextUndecodable):
         read(b"a;b\n1;\xff\n", 4)
+    lenient = RowReader(KIND, 100, "ascii", "8859/1")
+    [table] = lenient.feed(b"a;b\n1;\xff\n")
+    assert table.content == b"a;b\n1;\xff\n"
     with pytest.raises(ContentInvalid, match="quote out of place"):
         read(b'a;b\n1;"x" \n', 4)

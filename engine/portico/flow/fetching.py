@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
-from portico.errors import BatchInvalid, ContentInvalid, MessageError
+from portico.errors import ContentInvalid, MessageError
 from portico.flow.intake import Intake
-from portico.hl7 import batch
-from portico.hl7.batch import Member
+from portico.hl7 import batch, wide
 from portico.journal.memory import Memories
 from portico.listeners.contract import Arrival, Firing, Known
+from portico.policy import members
+from portico.policy.answer import BatchRules
+from portico.policy.routing import Rules
 
 MESSAGE = 256 << 20  # bytes of one message; a file that is cut may be as large as its limit
 _WHOLE = 1 << 20  # bytes of a file that is looked at whole
@@ -60,8 +62,10 @@ class Fetch:
 
     def cut(self, file: BinaryIO, size: int) -> Iterator[tuple[bytes, MessageError | None]]:
         """The messages of a file; blocking."""
-        rules = self._intake.policy.batch
-        return _whole(file, size) if rules is None else _members(file, size, rules.counts)
+        policy = self._intake.policy
+        if policy.batch is None or policy.rules.content.type not in ("hl7", "csv"):
+            return _whole(file, size)
+        return _members(file, size, policy.rules, policy.batch)
 
 
 def _whole(file: BinaryIO, size: int) -> Iterator[tuple[bytes, MessageError | None]]:
@@ -71,27 +75,30 @@ def _whole(file: BinaryIO, size: int) -> Iterator[tuple[bytes, MessageError | No
 
 
 def _members(
-    file: BinaryIO, size: int, counts: str
+    file: BinaryIO, size: int, rules: Rules, counts: BatchRules
 ) -> Iterator[tuple[bytes, MessageError | None]]:
-    """HL7 messages, alone or in a batch. A file whose parts or counts are wrong is read to its
-    end first, so that none of its messages runs.
+    """HL7 messages, alone or in a batch, or the rows of CSV. A file whose parts or counts are
+    wrong is read to its end first, so that none of its messages runs.
     """
-    if size <= _WHOLE:
+    if size <= _WHOLE and rules.content.type == "hl7":
         content = file.read()
-        if not batch.is_batch(content):
+        if not batch.is_batch(content) and content[:2] not in wide.HEADS:
             yield content, None
             return
     fault: MessageError | None = None
+    how = rules.content, counts, batch.LIMIT, rules.charset, rules.on_charset_error
     try:
-        batch.survey(_chunks(file), counts)
-    except BatchInvalid as error:
+        members.survey(_chunks(file), *how)
+    except MessageError as error:
         fault = error
-    members = 0
-    for event in batch.events(_chunks(file)):
-        if isinstance(event, Member):
-            members += 1
-            yield event.content, fault
-    if fault is not None and not members:
+    given = 0
+    try:
+        for member in members.members(_chunks(file), *how):
+            given += 1
+            yield member.content, fault
+    except MessageError:  # the survey's, which those before it have been told
+        pass
+    if fault is not None and not given:
         raise fault
 
 

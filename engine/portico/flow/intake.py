@@ -48,7 +48,7 @@ class Intake:
         content = arrival.content
         if self._blank(content):
             arrival.answer(answer.NOTHING)
-        elif self.policy.batch is not None and is_batch(content):
+        elif self.policy.batch is not None and is_batch(content) and self._hl7:
             self._unbundle(arrival, self.policy.batch)
         else:
             self._take(arrival, None)
@@ -59,6 +59,10 @@ class Intake:
             arrival.answer(answer.NOTHING)
         else:
             self._take(arrival, fault, identity)
+
+    @property
+    def _hl7(self) -> bool:
+        return self.policy.rules.content.type == "hl7"  # the rows of CSV are a file's matter
 
     def _blank(self, content: bytes) -> bool:
         return not content if self.policy.rules.content.type == "bytes" else not content.strip()

@@ -161,7 +161,7 @@ class BatchReader:
         if name == b"MSH":
             return self._member(_unpadded(raw), offset)
         line, *others = _LINE_END.split(raw.removeprefix(_BOM))
-        events = _ENVELOPE[name](self, Envelope(line))
+        events = _PARTS[name](self, Envelope(line))
         if any(other.strip(_BLANK) for other in others):
             events.append(Fault("a segment stands outside of any message", name.decode()))
         return events
@@ -203,7 +203,7 @@ class BatchReader:
         return events + _miscounted(trailer, counted, "batches")
 
 
-_ENVELOPE = {
+_PARTS = {
     b"FHS": BatchReader._file_start,
     b"BHS": BatchReader._batch_start,
     b"BTS": BatchReader._batch_end,

@@ -33,7 +33,9 @@ class RowReader:
     ) -> None:
         self._separator = content.separator
         self._limit = limit
-        self._policy = charset, on_error
+        self._charset = charset
+        # A byte outside of the set passes through as it is: its row's own view looks at it.
+        self._errors = "strict" if on_error == "refuse" else "surrogateescape"
         self._cell = cell_pattern(content.separator)
         self._held = b""  # what comes before the encoding is known
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -65,10 +67,10 @@ class RowReader:
             self._held += data
             if len(self._held) < 3 and not last:
                 return ""
-            mark, codec = encoding(self._held, self._policy[0])
+            mark, codec = encoding(self._held, self._charset)
             self._codec = codec
             self._mark, data, self._offset = mark, self._held[len(mark) :], len(mark)
-            self._decoder = codecs.getincrementaldecoder(codec)("strict")
+            self._decoder = codecs.getincrementaldecoder(codec)(self._errors)
         try:
             text = self._decoder.decode(data, last)
         except UnicodeError:
@@ -110,7 +112,7 @@ class RowReader:
         if row.cells == ("",):
             self._offset += len(row.end.encode(self._codec))
             return []
-        raw = line.encode(self._codec)
+        raw = line.encode(self._codec, self._errors)
         if len(raw) > self._limit:
             raise BatchInvalid(f"a row of the CSV exceeds {self._limit} bytes")
         offset, self._offset = self._offset, self._offset + len(raw)

@@ -48,9 +48,9 @@ def members(
     content: Content,
     rules: BatchRules | None,
     limit: int,
-    *,
     charset: str = "ascii",
     on_charset_error: str = "refuse",
+    *,
     after: int = 0,
 ) -> Iterator[Member]:
     """The messages of a file in their order, those behind number `after`.
@@ -74,7 +74,6 @@ def survey(
     content: Content,
     rules: BatchRules | None,
     limit: int,
-    *,
     charset: str = "ascii",
     on_charset_error: str = "refuse",
 ) -> Survey:

@@ -41,7 +41,7 @@ def answering_of(channel: Channel) -> Answering:
 
 
 def batch_of(channel: Channel) -> BatchRules | None:
-    """How several messages in one frame are taken; None: they are refused."""
-    if channel.batch.counts == "no" or channel.content.type != "hl7":
+    """How several messages in one frame, or rows of a CSV file, are taken; None: not at all."""
+    if channel.batch.counts == "no" or channel.content.type not in ("hl7", "csv"):
         return None
     return BatchRules(channel.batch.counts, channel.batch.reply)
