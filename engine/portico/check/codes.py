@@ -61,6 +61,7 @@ CODES: dict[str, str] = {
     "site.on": "an `on` without channel and signal, or with a name that a step puts aside",
     "site.open_door": "a channel, or the API, that anybody on the network could use",
     "site.place": "a place that no content of its channel has",
+    "site.retention": "a channel that asks for less than the site, which keeps its days whole",
     "site.same_address": "two listeners on one address",
     "site.syntax": "Python code of the site that is not Python",
     "site.table": "a table that cannot be read",

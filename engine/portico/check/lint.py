@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from portico.agents import sources
-from portico.check import addresses, answering, contents, operating, references
+from portico.check import addresses, answering, contents, keeping, operating, references
 from portico.check.codes import UNREAD
 from portico.check.draft import Draft
 from portico.check.pipeline import Pipeline, Stage
@@ -38,6 +38,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
         found += answering.misfits(draft)
     if not errors((*draft.findings, *found)):
         found += references.unused(draft)
+        found += keeping.short(draft)
     yield from found
 
 
