@@ -174,6 +174,11 @@ class Appliance:
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
+    def run(self, *words):
+        """The end of a command on this site."""
+        command = [sys.executable, "-m", "portico", *words, "--site", self.site]
+        return subprocess.run(command, env=self.environ, capture_output=True, text=True)
+
     def status(self):
         """`portico status --json`."""
         command = [sys.executable, "-m", "portico", "status", "--json", "--site", self.site]

@@ -56,7 +56,9 @@ def test_killed_at_any_moment_each_file_is_delivered_once(appliance, server):
             one.start()
     server.until(lambda: delivered(one.site) >= wanted(400), 60)
     server.until(lambda: not [p for p in (one.site / "in").glob("*.json")])
-    books = server.until(lambda: (b := one.status()["channels"]["orders"])["waiting"] == 0 and b)
+    books = server.until(
+        lambda: (b := one.status()["channels"]["orders"])["waiting"] == 0 and b
+    )
     one.end()
 
     assert delivered(one.site) == wanted(400)
@@ -129,7 +131,9 @@ def test_a_batch_file_is_cut_and_a_wrong_count_refuses_it_whole(appliance, serve
 def test_the_name_of_its_file_is_known_to_agents(appliance, server):
     """The word `file`, in a condition and in a template, after a restart too."""
     text = documents().replace("{{/n}}", "{/n}").replace("{/n}.json", "{file}")
-    one = appliance(text.replace("on: {channel: orders}", 'on: {channel: orders, file: "*2.json"}'))
+    one = appliance(
+        text.replace("on: {channel: orders}", 'on: {channel: orders, file: "*2.json"}')
+    )
     one.start()
     put(one.site, 1)
     put(one.site, 2)
@@ -140,3 +144,24 @@ def test_the_name_of_its_file_is_known_to_agents(appliance, server):
     assert delivered(one.site) == {"00002.json"}
     assert book["filtered"] == 1
     shutil.rmtree(one.site / "in")
+
+
+def test_a_schedule_is_fired_by_hand_and_survives_a_kill(appliance, server):
+    """`portico schedules --fire`: journaled when it returns; a channel that is none is told."""
+    text = documents().replace(
+        "source: {type: folder, path: in, every: 200ms, ready: rename}",
+        'source: {type: schedule, cron: "0 0 1 1 *", timezone: Europe/Berlin}',
+    )
+    one = appliance(text.replace("content: json\n", "").replace("{/n}", "{/planned}"))
+    one.start()
+    fired = one.run("schedules", "--fire", "orders")
+    one.end(9)
+    one.start()
+    server.until(lambda: delivered(one.site))
+    unknown = one.run("schedules", "--fire", "nothing")
+    book = one.status()["channels"]["orders"]
+    one.end()
+
+    assert fired.returncode == 0, fired.stderr
+    assert (unknown.returncode, "there are: orders" in unknown.stderr) == (1, True)
+    assert (book["received"], book["done"]) == (1, 1)

@@ -25,6 +25,12 @@ def routes(engine: EnginePort) -> APIRouter:
         """What is wanted of a destination, from now on and after a restart."""
         return await _wish(engine, "destination", name, verb, by)
 
+    @router.post("/schedules/{name}/fire")
+    async def fire(name: str) -> dict[str, str]:
+        """Fire a schedule now, beside its plan; answers once the Signal is stored."""
+        await engine.fire(name)
+        return {"channel": name, "state": "stored"}
+
     @router.get("/alarms")
     async def alarms() -> tuple[shapes.Alarm, ...]:
         """Alarms that are open."""

@@ -47,6 +47,10 @@ class EnginePort(Protocol):
         """
         ...
 
+    async def fire(self, channel: str) -> None:
+        """Fire a schedule now; stored when it returns. Raises NounUnknown, RequestError."""
+        ...
+
     async def try_sink(self, name: str) -> None:
         """Send a trial to a sink of alarms. Raises NounUnknown, RequestError."""
         ...

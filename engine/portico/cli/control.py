@@ -57,6 +57,10 @@ class Engine:
         """Pause, resume, drain or stop a channel or a destination."""
         return self._ask(Wished, "POST", f"/v1/{scope}s/{name}/{verb}", {"by": by})
 
+    def fire(self, channel: str) -> None:
+        """Fire a schedule now."""
+        self._request("POST", f"/v1/schedules/{channel}/fire", {})
+
     def try_sink(self, name: str) -> None:
         """Send a trial to a sink of alarms."""
         self._request("POST", f"/v1/alarms/{name}/trial", {})

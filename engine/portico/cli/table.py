@@ -30,6 +30,14 @@ COMMANDS: dict[str, Command] = {
         "Run a site's cases: real agents, no sockets, no journal.",
     ),
     "run": Command("portico.cli.run:run", SITE, "Run the engine until it is told to stop."),
+    "schedules": Command(
+        "portico.cli.schedules:schedules",
+        SITE,
+        "Show when the schedules of a site fire next, or fire one now.",
+    ),
+    "certs": Command(
+        "portico.cli.certs:CERTS", SITE, "Make certificates for trials, show those of a site."
+    ),
     "status": Command(
         "portico.cli.engine:status", ENGINE, "Show what runs, and that nothing is missing."
     ),

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from portico.errors import ListenFailed
+from portico.errors import ListenFailed, RequestError
 from portico.events.emit import Emit
 from portico.events.site import ChannelClosed, ChannelFailed, ChannelOpened
 from portico.flow.intake import Intake
@@ -101,6 +101,15 @@ class Channel:
                 return
         await self.stop(grace)
         await self.start()
+
+    async def fire(self) -> bool:
+        """Fire a schedule now, beside its plan; whether that is stored. Raises RequestError."""
+        fire = getattr(self._listener, "fire", None)
+        if fire is None:
+            open_one = self.origin.type == "schedule"
+            why = "is not open" if open_one else f"is no schedule, but {self.origin.type}"
+            raise RequestError(f"channel {self.intake.name!r} {why}")
+        return bool(await fire())
 
     async def stop(self, grace: float) -> None:
         """Close the source; answers that are owed may still leave for `grace` seconds."""

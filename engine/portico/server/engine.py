@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from portico.api.shapes import Finding, Reloaded, Status
 from portico.check.site import Site, examine
-from portico.errors import ConfigError
+from portico.errors import ConfigError, JournalUnavailable, NounUnknown
 from portico.events.site import EngineReady, SiteRefused, SiteSwapped
 from portico.ids import SignalId
 from portico.journal.desk import Wish
@@ -141,6 +141,13 @@ class Engine:
     async def wish(self, scope: str, name: str, verb: str, by: str) -> Wish:
         """Pause, resume, drain or stop a channel or a destination (EnginePort)."""
         return await self.watchers.operating.wish(scope, name, verb, by)
+
+    async def fire(self, channel: str) -> None:
+        """Fire a schedule now (EnginePort)."""
+        if channel not in self.house.channels:
+            raise NounUnknown("channel", channel, self.house.channels)
+        if not await self.house.channels[channel].fire():
+            raise JournalUnavailable("the journal could not store it; try again")
 
     async def try_sink(self, name: str) -> None:
         """Send a trial to a sink of alarms (EnginePort)."""
