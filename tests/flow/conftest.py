@@ -310,8 +310,10 @@ class Engine:
                 self.events.append, MetricsTwin(), self.recaller.emitted, self.queued.append,
                 lambda to, key, signal, number: key, lambda run, output, number: output.file,
                 self.dispatcher.ended,
+                lambda agent, run, call, replied: self.asked.append((agent, call, replied)),
             )
         )  # fmt: skip
+        self.asked = []
         self.running.adopt({"a": Terms("v1"), "b": Terms("v1")})
         self.intake = Intake(
             self.policy,

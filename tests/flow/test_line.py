@@ -28,7 +28,7 @@ class Agent:
                 self, self, time, time.later, lambda: 0.5, lambda event: None, quiet,
                 lambda signal, emission: None, self.queue.append,
                 lambda to, key, signal, number: key, lambda run, output, number: "",
-                lambda run: None,
+                lambda run: None, lambda agent, run, call, replied: None,
             )
         )  # fmt: skip
         self.running.adopt({"a": Terms("v1", most=4.0)})

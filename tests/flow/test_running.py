@@ -3,7 +3,9 @@
 import pytest
 
 from portico.flow.running import Terms
+from portico.model.call import Call, Reply
 from portico.model.states import SignalState as State
+from portico.model.verdict import Kind, SessionResult
 
 
 async def ran(start, *control_ids, **settings):
@@ -44,6 +46,46 @@ async def test_a_transient_failure_is_tried_again_and_holds_its_key(start):
 
     assert engine.pool.control_ids == ["1", "2", "3", "4"]
     assert engine.pool.items[0][1].attempt == 2
+
+
+def asks(engine, number, at=0):
+    """The oldest item asks the engine."""
+    call = Call("llm", "triage", number, b"{}")
+    engine.pool.answer(SessionResult(Kind.CALL, "triage", call=call), at)
+    return call
+
+
+async def test_a_step_that_asks_holds_its_key_until_the_reply(start):
+    """Then the Signal runs again with every reply it has had, before what came behind it."""
+    engine = await ran(start, "1", "2")
+    first = asks(engine, 1)
+    engine.pool.answer()
+    assert not engine.pool.items
+
+    engine.asked[0][2](Reply(first.digest, b"1"))
+    second = asks(engine, 2)
+    engine.pool.answer()
+    engine.asked[1][2](Reply(second.digest, b"2"))
+
+    assert engine.pool.control_ids == ["1", "2"]
+    item = engine.pool.items[0][1]
+    assert [reply.outcome for reply in item.replies] == [b"1", b"2"]
+    assert item.attempt == 1
+    assert engine.pool.items[1][1].replies == ()
+
+
+async def test_a_retry_keeps_the_replies_that_went_well(start):
+    """What was answered is not asked again; what failed is."""
+    engine = await ran(start, "1")
+    first = asks(engine, 1)
+    engine.asked[0][2](Reply(first.digest, b"1"))
+    second = asks(engine, 2)
+    engine.asked[1][2](Reply(second.digest, error="llm.busy", transient=True))
+    engine.pool.fault(transient=True)
+
+    engine.time.pass_(2)
+
+    assert [reply.outcome for reply in engine.pool.items[0][1].replies] == [b"1"]
 
 
 async def test_a_retry_overtakes_nothing_that_is_still_out(start):

@@ -4,6 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from portico.model.call import Reply
+
 RESULT = "result"  # in the envelope: what the last step leaves is the answer to the sender
 
 
@@ -12,7 +14,7 @@ class Item(Struct, frozen=True, gc=False):
 
     signal: its id, 16 bytes. content: the journaled bytes. envelope: by the words of the
     language (`language/context.py`), as JSON carries them. order_key: the session's. attempt:
-    from 1, counts runs of this agent on this Signal.
+    from 1, counts runs of this agent on this Signal. replies: to what earlier runs have asked.
     """
 
     signal: bytes
@@ -20,3 +22,4 @@ class Item(Struct, frozen=True, gc=False):
     envelope: dict[str, Any]
     order_key: str = ""
     attempt: int = 1
+    replies: tuple[Reply, ...] = ()

@@ -10,6 +10,7 @@ from portico.language.content import AUTO, Content
 from portico.language.order import widened
 from portico.language.place import Place
 from portico.model.verdict import Kind, Output, SessionResult, StepRun
+from portico.steps.asking import Suspended
 from portico.steps.body import Body, open_body
 from portico.steps.contract import End
 from portico.steps.state import RunState
@@ -30,6 +31,14 @@ def run(plan: Plan, item: Item, clock_ns: Callable[[], int]) -> SessionResult:
         end = plan.on_error.end(state, "", "", fault)
         return _result(item, state, end, None, started)
     state = _state(plan, item, body, envelope, clock_ns)
+    try:
+        return _run(plan, item, state, started)
+    except Suspended as asks:
+        micros = (clock_ns() - started) // 1000
+        return SessionResult(Kind.CALL, asks.call.step, micros=micros, call=asks.call)
+
+
+def _run(plan: Plan, item: Item, state: RunState, started: int) -> SessionResult:
     if not plan.order_by.keys:
         return _result(item, state, plan.program.run(state), None, started)
     try:
@@ -49,7 +58,8 @@ def _kind(plan: Plan, envelope: dict[str, Any]) -> Content:
 def _state(
     plan: Plan, item: Item, body: Body, envelope: dict[str, Any], clock_ns: Callable[[], int]
 ) -> RunState:
-    return RunState(item.signal, body, envelope, plan.tables, plan.limits, clock_ns)
+    given = (plan.tables, plan.limits, clock_ns, item.replies)
+    return RunState(item.signal, body, envelope, *given)
 
 
 def _order_key(plan: Plan, state: RunState) -> str | None:

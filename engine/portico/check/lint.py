@@ -30,7 +30,8 @@ def findings(draft: Draft) -> Iterator[Finding]:
         *_secrets(draft),
         *_code(draft),
         *operating.findings(draft),
-        *contents.misfits(draft), *contents.unframed(draft),
+        *contents.misfits(draft),
+        *contents.unframed(draft),
     ]
     found += misfits(draft)
     if not any(each.code in UNREAD for each in draft.findings):

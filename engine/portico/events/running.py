@@ -97,6 +97,19 @@ class WorkerDied(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CallFailed(Event):
+    """What a step asked the engine could not be done; the step fails. error: its type."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("agent",)
+
+    agent: str
+    step: str
+    verb: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class NurseryLost(Event):
     """The parent of all workers ended; a new one is started in that many seconds."""
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 
 from portico.flow.runs import Run
 from portico.model import lane as names
+from portico.model.call import Reply
 
 
 @dataclass(slots=True, eq=False)
 class Try:
     """One agent's work on one Run. group: what runs in order, empty for no order. keys: the
     groups of a barrier, none of any other. since: monotonic seconds of its first failure.
+    replies: to what its runs have asked.
     """
 
     agent: str
@@ -25,6 +27,7 @@ class Try:
     keys: tuple[str, ...] = ()
     number: int = 1
     since: float | None = None
+    replies: tuple[Reply, ...] = ()
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from portico.flow.line import Line, Try, groups_of
 from portico.flow.runs import STATE, Run
 from portico.ids import SignalId
 from portico.journal.contract import Conclusion, Owed, ParkedRow, Pending, SessionRow, Writer
+from portico.model.call import Call, Reply
 from portico.model.delivery import Delivery
 from portico.model.signal import Signal
 from portico.model.states import SignalState
@@ -29,7 +30,7 @@ from portico.model.verdict import Emission, Failure, Kind, Output, Refusal, Sess
 from portico.policy import retry
 from portico.workers.backlog import Outcome
 
-MOST_DELIVERIES = 30_000  # of one Signal; the journal numbers them in 16 bits
+MOST_DELIVERIES = 30_000  # of one Signal; 16 bits number them
 _LOOK_AGAIN = 0.1  # seconds until a group whose last items are still out is looked at again
 
 
@@ -64,8 +65,8 @@ class World:
     """What running needs of the engine.
 
     emitted: makes a Pending of what an agent emits. queue: takes a committed Delivery. lane:
-    the lane of (destination, order key, Signal, Delivery).
-    name: of a Delivery's file. ended: a Run has left memory.
+    the lane of (destination, order key, Signal, Delivery). name: of a Delivery's file. ended: a
+    Run has left memory. ask: has a step's Call answered, for (agent, Run).
     """
 
     writer: Writer
@@ -80,6 +81,7 @@ class World:
     lane: rows.Lane
     name: rows.Name
     ended: Callable[[Run], None]
+    ask: Callable[[str, Run, Call, Callable[[Reply], None]], None]
 
 
 class Running:
@@ -142,7 +144,12 @@ class Running:
             return
         signal, line = attempt.run.signal, self._lines[attempt.agent]
         item = Item(
-            signal.id, signal.content, attempt.run.envelope, signal.order_key, attempt.number
+            signal.id,
+            signal.content,
+            attempt.run.envelope,
+            signal.order_key,
+            attempt.number,
+            attempt.replies,
         )
         done = partial(self._done, attempt)
         try:
@@ -163,6 +170,9 @@ class Running:
             self._cross(attempt)
 
     def _judge(self, attempt: Try, result: SessionResult, version: str) -> None:
+        if result.kind is Kind.CALL and result.call is not None:
+            self._ask(attempt, result.call)
+            return
         if len(result.outputs) > MOST_DELIVERIES - attempt.run.deliveries:
             text = f"more than {MOST_DELIVERIES} deliveries"
             result = SessionResult(Kind.FAULT, failure=Failure("step.permanent", text))
@@ -191,6 +201,15 @@ class Running:
         if attempt.keys:
             self._pass(attempt)
 
+    def _ask(self, attempt: Try, call: Call) -> None:
+        """The group waits for the reply; then it runs again with it."""
+        self._rest(attempt)
+        self._world.ask(attempt.agent, attempt.run, call, partial(self._replied, attempt))
+
+    def _replied(self, attempt: Try, reply: Reply) -> None:
+        attempt.replies += (reply,)
+        self._wake(attempt)
+
     def _may_pass(self, attempt: Try, failure: Failure) -> bool:
         if not failure.transient:
             return False
@@ -200,25 +219,29 @@ class Running:
 
     def _keep(self, attempt: Try, failure: Failure) -> None:
         """The group waits, this one first."""
-        terms = self._terms[attempt.agent]
+        agent, terms = attempt.agent, self._terms[attempt.agent]
         wait = retry.delay(terms.first, terms.most, attempt.number, self._world.chance())
-        self._world.emit(
-            SessionRetried(attempt.agent, failure.code, failure.step, attempt.number, wait)
-        )
+        event = SessionRetried(agent, failure.code, failure.step, attempt.number, wait)
+        self._world.emit(event)
         attempt.number += 1
+        attempt.replies = tuple(reply for reply in attempt.replies if not reply.error)
+        self._rest(attempt)
+        self._world.later(wait, partial(self._wake, attempt))
+
+    def _rest(self, attempt: Try) -> None:
+        """Its group waits until it is woken."""
         line = self._lines[attempt.agent]
         if attempt.keys:
             line.rest(attempt)
-            self._world.later(wait, partial(self._rested, attempt))
         elif attempt.group:
             line.keep(attempt)
-            self._world.later(wait, partial(self._again, attempt.agent, attempt.group))
-        else:
-            self._world.later(wait, partial(self._submit, attempt))
 
-    def _rested(self, barrier: Try) -> None:
-        self._lines[barrier.agent].rested(barrier)
-        self._submit(barrier)
+    def _wake(self, attempt: Try) -> None:
+        if attempt.group and not attempt.keys:
+            self._again(attempt.agent, attempt.group)
+            return
+        self._lines[attempt.agent].rested(attempt)
+        self._submit(attempt)
 
     def _again(self, agent: str, group: str) -> None:
         line = self._lines[agent]

@@ -15,6 +15,7 @@ from portico.clock import Clock, moment
 from portico.errors import JournalError, JournalFenced, JournalUnavailable, JournalUnclear
 from portico.ids import SignalId
 from portico.journal import acts, connect, lease, migrate, partitions, statements
+from portico.journal.calls import Calls
 from portico.journal.connect import Connection
 from portico.journal.contract import Earlier
 from portico.journal.desk import Desk
@@ -70,6 +71,7 @@ class Journal:
         self.reader = Reader(conninfo)
         self.memories = Memories(conninfo, clock)
         self.desk = Desk(conninfo, lambda: self._lease)
+        self.calls = Calls(conninfo, lambda: self._lease, clock)
 
     @property
     def writer(self) -> GroupCommit:

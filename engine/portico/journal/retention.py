@@ -23,11 +23,18 @@ Part = Literal["bodies", "headers"]
 Kept = Literal["", "unfinished", "held"]
 
 TABLES: dict[Part, tuple[str, ...]] = {
-    "bodies": ("body",),
-    "headers": ("body", "attempt", "delivery", "session", "signal"),  # `signal` at the last
+    "bodies": ("body", "call"),
+    "headers": (
+        "body",
+        "call",
+        "attempt",
+        "delivery",
+        "session",
+        "signal",
+    ),  # `signal` at the last
 }
 _UNFINISHED = ("waiting", "queued", "parked")
-_NAME = re.compile(r"(body|attempt|delivery|session|signal)_(\d{8})")
+_NAME = re.compile(r"(body|call|attempt|delivery|session|signal)_(\d{8})")
 _LOCKS = "2s"  # a drop that does not get its locks by then is tried again later
 _DEADLINE = 30.0
 _EPOCH = date(1970, 1, 1)
@@ -39,7 +46,7 @@ _PARTITIONS = r"""
         pg_total_relation_size(c.oid)
     from pg_class c left join pg_inherits i on i.inhrelid = c.oid
     where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace
-        and c.relname ~ '^(body|attempt|delivery|session|signal)_\d{8}$'
+        and c.relname ~ '^(body|call|attempt|delivery|session|signal)_\d{8}$'
     """
 # The days, since 1970, of which anything is unfinished: an id begins with its milliseconds.
 _DAYS = """
@@ -114,9 +121,11 @@ def _dues(sizes: dict[date, dict[str, int]], terms: Terms, through: date) -> Ite
         bodies = due(day, terms.bodies)
         headers = max(due(day, terms.headers), bodies)
         if "body" in tables and bodies <= through:
-            yield Due(day, "bodies", bodies, tables["body"])
+            size = sum(tables.get(table, 0) for table in TABLES["bodies"])
+            yield Due(day, "bodies", bodies, size)
         if headers <= through:
-            rest = sum(size for table, size in tables.items() if table != "body")
+            whole = TABLES["bodies"]
+            rest = sum(size for table, size in tables.items() if table not in whole)
             yield Due(day, "headers", headers, rest)
 
 

@@ -28,8 +28,8 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP, UUID
 metadata = MetaData()
 
 
-def _moment(name: str) -> Column[object]:
-    return Column(name, TIMESTAMP(timezone=True), nullable=False)
+def _moment(name: str, primary_key: bool = False) -> Column[object]:
+    return Column(name, TIMESTAMP(timezone=True), nullable=False, primary_key=primary_key)
 
 
 signal = Table(
@@ -82,6 +82,29 @@ session = Table(
     Column("micros", BigInteger, nullable=False),
     _moment("concluded"),
     Column("detail", JSON, nullable=False),  # runs, refusal, failure, logs
+    postgresql_partition_by="RANGE (signal)",
+)
+
+# What a step asked the engine (`llm`, `plugin`) and what came of it. sent: the exact bytes that
+# left this machine; detail: JSON: model, prompt, policy, usage.
+call = Table(
+    "call",
+    metadata,
+    Column("signal", UUID, primary_key=True),
+    Column("agent", Text, primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    _moment("at", primary_key=True),
+    Column("step", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("sent", LargeBinary, nullable=False),
+    Column("received", LargeBinary, nullable=False),
+    Column("outcome", LargeBinary, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("text", Text, nullable=False),
     postgresql_partition_by="RANGE (signal)",
 )
 
@@ -286,4 +309,5 @@ PARTITIONED = {
     "session": "signal",
     "delivery": "signal",
     "attempt": "signal",
+    "call": "signal",
 }

@@ -198,8 +198,8 @@ class GroupCommit:
         return self._waiting() >= max(WORTHWHILE, self._flying[0].size // 2)
 
     def _waiting(self) -> int:
-        queues = self._arrived, self._conclusions, self._marks, self._acts
-        return sum(map(len, queues))
+        inbound = len(self._arrived) + len(self._acts)
+        return inbound + len(self._conclusions) + len(self._marks)
 
     def _flush(self) -> None:
         self._soon = False

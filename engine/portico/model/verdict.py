@@ -4,14 +4,20 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from portico.model.call import Call
+
 
 class Kind(StrEnum):
-    """The four verdicts. A session that ends without `send` is `deliver` with no outputs."""
+    """The four verdicts, and what is none yet.
+
+    A session that ends without `send` is `deliver` with no outputs.
+    """
 
     DELIVER = "deliver"
     DROP = "drop"  # filtered by the named step
     REFUSE = "refuse"  # the sender is told, or it is parked when that is too late
     FAULT = "fault"  # parked, or tried again when transient
+    CALL = "call"  # none yet: a step waits for the engine's reply, then all runs again
 
 
 class Output(Struct, frozen=True, gc=False):
@@ -78,7 +84,7 @@ class SessionResult(Struct, frozen=True):
 
     step: the name of the step that decided (drop, refuse, fault), else empty. hold: a fault
     that keeps its order key for a person (`on_error: stop`). value: the message as the last
-    step left it, where the Signal's channel answers with it.
+    step left it, where the Signal's channel answers with it. call: of Kind.CALL, what is asked.
     """
 
     kind: Kind
@@ -92,3 +98,4 @@ class SessionResult(Struct, frozen=True):
     logs: tuple[LogLine, ...] = ()
     micros: int = 0
     value: bytes | None = None
+    call: Call | None = None

@@ -97,6 +97,7 @@ class Engine:
         house.deferring.stop()
         house.dispatcher.pause()
         house.running.stop()
+        house.broker.stop()
         await house.pool.stop(DRAIN / 4)
         await asyncio.gather(*(one.pause(DRAIN / 4) for one in house.outboxes.values()))
         await asyncio.gather(*(one.adapter.stop(1.0) for one in house.outboxes.values()))

@@ -18,6 +18,7 @@ from portico.events.emit import Emit
 from portico.events.intake import AnswerUncredited
 from portico.events.metrics import Metrics
 from portico.flow import crediting, deferring, delivering, desk, running
+from portico.flow.asking import Broker, Doer
 from portico.flow.channels import Channel, Origin
 from portico.flow.deferring import Deferring
 from portico.flow.delivering import Outbox
@@ -76,6 +77,8 @@ class House:
     wishes: dict[tuple[str, str], Wish] = field(default_factory=dict)
     orphans: set[str] = field(default_factory=set)
     shut: set[str] = field(default_factory=set)
+    doers: dict[str, Doer] = field(default_factory=dict)
+    broker: Broker = field(init=False)
     running: Running = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     recaller: Recaller = field(init=False)
@@ -118,6 +121,7 @@ class House:
             base.clock,
             self.deferring,
         )
+        self.broker = Broker(journal.calls, self.doers, base.emit)
         self.running = Running(
             running.World(
                 journal.writer,
@@ -132,6 +136,7 @@ class House:
                 terms.lane_namer(lambda: self.site.destinations),
                 terms.file_namer(lambda: self.site.destinations),
                 self.dispatcher.ended,
+                self.broker.ask,
             )
         )
 

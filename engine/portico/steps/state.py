@@ -1,6 +1,6 @@
 """The RunState: what one run of an agent over one Signal holds in its hands."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -10,7 +10,9 @@ from portico.language import pointer
 from portico.language.context import Context
 from portico.language.place import AsidePlace, Place
 from portico.language.tables import Table
+from portico.model.call import Reply
 from portico.model.verdict import Emission, LogLine, Output
+from portico.steps.asking import Asking
 from portico.steps.body import Body
 
 _LOG_LINES = 100
@@ -38,12 +40,13 @@ class RunState:
 
     body: the content as it is now; a step that changes it works on a fork and puts that here
     by `take`, so that a step that fails has changed nothing. context: for places, conditions
-    and templates. outputs, emissions, logs, ledger: shared with
-    the parts. clock_ns: nanoseconds.
+    and templates. outputs, emissions, logs, ledger, asking: shared with the parts. clock_ns:
+    nanoseconds.
     """
 
     __slots__ = (
         "aside",
+        "asking",
         "body",
         "clock_ns",
         "context",
@@ -65,6 +68,7 @@ class RunState:
         tables: Mapping[str, Table],
         limits: Limits,
         clock_ns: Callable[[], int],
+        replies: Sequence[Reply] = (),
     ) -> None:
         self.signal = signal
         self.body = body
@@ -78,6 +82,11 @@ class RunState:
         self.logs: list[LogLine] = []
         self.ledger: dict[str, list[Any]] = {}  # name: verb, outcome, microseconds
         self.step = ""
+        self.asking = Asking(replies)
+
+    def ask(self, verb: str, request: bytes) -> bytes:
+        """What the engine answers to the step that runs; the run may end here (asking.py)."""
+        return self.asking.ask(verb, self.step, request)
 
     def take(self, body: Body) -> None:
         """Go on with this content."""

@@ -19,6 +19,7 @@ from msgspec import Raw, Struct
 
 from portico.agents.item import Item
 from portico.errors import WorkerError
+from portico.model.call import Call, Reply
 from portico.model.verdict import (
     Emission,
     Failure,
@@ -56,6 +57,7 @@ class ItemHead(Struct, frozen=True, gc=False, array_like=True):
     order_key: str
     attempt: int
     group: int
+    replies: tuple[Reply, ...] = ()
 
 
 class Run(Struct, tag="run", frozen=True, gc=False):
@@ -113,6 +115,7 @@ class Done(Struct, frozen=True, gc=False, array_like=True):
     logs: tuple[LogLine, ...] = ()
     micros: int = 0
     value: int | None = None
+    call: Call | None = None
 
 
 class Results(Struct, tag="results", frozen=True, gc=False):
@@ -143,7 +146,7 @@ def encode(message: Load | Ping | Hello | Loaded | LoadFailed | Pong) -> bytes:
 def encode_run(frame: int, items: Sequence[Item], groups: Sequence[int]) -> bytes:
     """A Run as one frame; groups has one number for each item."""
     heads = [
-        ItemHead(i.signal, len(i.content), i.envelope, i.order_key, i.attempt, group)
+        ItemHead(i.signal, len(i.content), i.envelope, i.order_key, i.attempt, group, i.replies)
         for i, group in zip(items, groups, strict=True)
     ]
     return pipe.encode(_encode(Run(frame, heads)), *[i.content for i in items])
@@ -159,6 +162,7 @@ def read_items(run: Run, body: bytes) -> list[Item]:
             envelope=head.envelope,
             order_key=head.order_key,
             attempt=head.attempt,
+            replies=head.replies,
         )
         for head, content in zip(run.items, cuts, strict=True)
     ]
@@ -202,6 +206,7 @@ def encode_done(index: int, result: SessionResult | None) -> tuple[bytes, list[b
         result.logs,
         result.micros,
         value,
+        result.call,
     )
     return _encode(done), contents
 
@@ -218,8 +223,11 @@ def read_results(done: Sequence[Done], body: bytes) -> list[SessionResult | None
 
 
 def holds(result: SessionResult) -> bool:
-    """Whether later items of the same group must wait: it is tried again, or a person looks."""
-    return result.hold or (result.failure is not None and result.failure.transient)
+    """Whether later items of the same group must wait: it runs again, or a person looks."""
+    failure = result.failure
+    return (
+        result.hold or result.kind is Kind.CALL or (failure is not None and failure.transient)
+    )
 
 
 def read_engine(header: bytes) -> FromEngine:
@@ -266,6 +274,7 @@ def _result(done: Done, contents: list[bytes]) -> SessionResult | None:
         done.logs,
         done.micros,
         _piece(contents, done.value),
+        done.call,
     )
 
 

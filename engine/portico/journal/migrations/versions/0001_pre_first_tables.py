@@ -17,6 +17,7 @@ def upgrade() -> None:
     _attempt()
     _act()
     _body()
+    _call()
     _delivery()
     _firing()
     _kept()
@@ -109,6 +110,29 @@ def _attempt() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("answer", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("signal", "number", "try"),
+        postgresql_partition_by="RANGE (signal)",
+    )
+
+
+def _call() -> None:
+    op.create_table(
+        "call",
+        sa.Column("signal", sa.UUID(), nullable=False),
+        sa.Column("agent", sa.Text(), nullable=False),
+        sa.Column("number", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("step", sa.Text(), nullable=False),
+        sa.Column("verb", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("micros", sa.BigInteger(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("detail", sa.JSON(), nullable=False),
+        sa.Column("sent", sa.LargeBinary(), nullable=False),
+        sa.Column("received", sa.LargeBinary(), nullable=False),
+        sa.Column("outcome", sa.LargeBinary(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("signal", "agent", "number", "at"),
         postgresql_partition_by="RANGE (signal)",
     )
 

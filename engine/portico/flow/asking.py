@@ -1,0 +1,107 @@
+"""Asking: what steps want of the engine is done once, journaled, and given back.
+
+A call that was made before is answered from the journal: after a restart, so that nothing is
+paid or done twice, and in a replay, so that it decides as the first run did.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from portico.errors import JournalError, PorticoError
+from portico.events.emit import Emit
+from portico.events.running import CallFailed
+from portico.flow.runs import Run
+from portico.ids import SignalId
+from portico.journal.calls import Called
+from portico.model.call import Call, Reply
+
+_AGAIN = 1.0  # seconds until the journal is asked again
+
+Replied = Callable[[Reply], None]
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call on its way. run: whose step asks, with its Signal and envelope."""
+
+    agent: str
+    run: Run
+    call: Call
+
+
+class Record(Protocol):
+    """The journal's side. Raises JournalError."""
+
+    def find(self, signal: SignalId, agent: str, call: Call) -> Awaitable[Reply | None]:
+        """The reply that is stored."""
+        ...
+
+    def keep(self, signal: SignalId, agent: str, call: Call, called: Called) -> Awaitable[None]:
+        """Store what was done."""
+        ...
+
+
+Doer = Callable[[Asked], Awaitable[Called]]
+
+
+class Broker:
+    """Gives each call to who can do it. doers: by verb; what one raises becomes a Permanent
+    error of the step, and what it answers as transient is asked again, not stored.
+    """
+
+    def __init__(self, record: Record, doers: Mapping[str, Doer], emit: Emit) -> None:
+        self._record = record
+        self._doers = doers
+        self._emit = emit
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, agent: str, run: Run, call: Call, replied: Replied) -> None:
+        """Have it done; `replied` is called once, unless the engine stops before."""
+        task = asyncio.ensure_future(self._ask(Asked(agent, run, call), replied))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self) -> None:
+        """Do nothing more: what was not answered is asked again by the next engine."""
+        for task in self._tasks:
+            task.cancel()
+
+    @property
+    def open(self) -> int:
+        """Calls that are not answered yet."""
+        return len(self._tasks)
+
+    async def _ask(self, asked: Asked, replied: Replied) -> None:
+        run, agent, call = asked.run, asked.agent, asked.call
+        reply = await self._patiently(lambda: self._record.find(run.signal.id, agent, call))
+        if reply is None:
+            called = await self._done(asked)
+            reply = called.reply
+            if not reply.transient:
+                await self._patiently(
+                    lambda: self._record.keep(run.signal.id, agent, call, called)
+                )
+        replied(reply)
+
+    async def _done(self, asked: Asked) -> Called:
+        call = asked.call
+        doer = self._doers.get(call.verb)
+        try:
+            if doer is None:
+                raise PorticoError(f"nobody does {call.verb!r} here")
+            return await doer(asked)
+        except Exception as error:  # noqa: BLE001  the fence of one call
+            self._emit(CallFailed(asked.agent, call.step, call.verb, type(error).__name__))
+            text = str(error) if isinstance(error, PorticoError) else type(error).__name__
+            code = error.code if isinstance(error, PorticoError) else "step.permanent"
+            return Called(Reply(call.digest, error=code, text=text))
+
+    async def _patiently(self, work: Callable[[], Awaitable[Found]]) -> Found:
+        while True:
+            try:
+                return await work()
+            except JournalError:
+                await asyncio.sleep(_AGAIN)

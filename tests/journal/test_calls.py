@@ -1,0 +1,115 @@
+"""portico.journal.calls on a real PostgreSQL: what steps asked, and what came of it."""
+
+import asyncio
+from hashlib import sha256
+
+import psycopg
+import pytest
+
+from portico.clock import SystemClock
+from portico.errors import JournalFenced
+from portico.ids import IdMaker, SignalId
+from portico.journal.calls import Called
+from portico.journal.postgres import Journal, Told
+from portico.journal.writer import Hooks
+from portico.model.call import Call, Reply
+from portico.model.signal import Signal
+
+IDS = IdMaker(SystemClock())
+CALL = Call("llm", "triage", 1, b'{"prompt":"p"}')
+GOOD = Called(
+    Reply(CALL.digest, b'{"code":"X1"}'), "sim:fixed", 7, b'{"model":"m"}', b"out", b"in"
+)
+
+
+def nothing(*told):
+    pass
+
+
+@pytest.fixture
+async def journal(journal_url):
+    """An open journal on a database of its own."""
+    told = Told(Hooks(*[nothing] * 6), nothing, nothing)
+    opened = Journal(
+        lambda: journal_url, "one", SystemClock(), asyncio.get_running_loop(), told
+    )
+    await opened.open()
+    yield opened
+    await opened.close(2)
+
+
+class Inbound:
+    """A Pending that can be awaited."""
+
+    known = ()
+
+    def __init__(self, signal):
+        self.signal = signal
+        self.stored_at = asyncio.get_running_loop().create_future()
+
+    def stored(self, seq, earlier):
+        """Durable."""
+        self.stored_at.set_result(seq)
+
+    def failed(self, error):
+        """Not durable."""
+        self.stored_at.set_exception(error)
+
+
+async def a_signal(journal, parent=None) -> SignalId:
+    """A stored Signal; its id."""
+    now = SystemClock().time_ns()
+    signal = Signal(IDS.next(), "in", now, b"x", sha256(b"x").digest(), parent=parent)
+    pending = Inbound(signal)
+    journal.writer.accept(pending)
+    await pending.stored_at
+    return signal.id
+
+
+async def test_a_call_that_went_well_is_found_again(journal, journal_url):
+    """By the same step of the same agent asking the same; and its row tells all of it."""
+    signal = await a_signal(journal)
+    other = Call("llm", "triage", 1, b'{"prompt":"q"}')
+
+    assert await journal.calls.find(signal, "a", CALL) is None
+    await journal.calls.keep(signal, "a", CALL, GOOD)
+
+    assert await journal.calls.find(signal, "a", CALL) == GOOD.reply
+    assert await journal.calls.find(signal, "b", CALL) is None
+    assert await journal.calls.find(signal, "a", other) is None
+    async with await psycopg.AsyncConnection.connect(journal_url) as connection:
+        query = "select step, target, micros, detail->>'model', sent, received from call"
+        found = await (await connection.execute(query)).fetchall()
+    assert found == [("triage", "sim:fixed", 7, "m", b"out", b"in")]
+
+
+async def test_a_call_that_failed_is_kept_and_made_again(journal, journal_url):
+    """What left the machine stays on record; a Signal that is released asks anew."""
+    signal = await a_signal(journal)
+    bad = Called(Reply(CALL.digest, error="llm.invalid", text="no such code"), sent=b"out")
+    await journal.calls.keep(signal, "a", CALL, bad)
+
+    assert await journal.calls.find(signal, "a", CALL) is None
+    await journal.calls.keep(signal, "a", CALL, GOOD)
+
+    assert await journal.calls.find(signal, "a", CALL) == GOOD.reply
+
+
+async def test_a_replay_goes_by_what_its_parent_was_told(journal):
+    """It decides as the first run did, and costs nothing."""
+    first = await a_signal(journal)
+    await journal.calls.keep(first, "a", CALL, GOOD)
+    again = await a_signal(journal, parent=first)
+
+    assert await journal.calls.find(again, "a", CALL) == GOOD.reply
+
+
+async def test_an_engine_without_the_lease_keeps_nothing(journal, journal_url):
+    """Promise P9."""
+    signal = await a_signal(journal)
+    async with await psycopg.AsyncConnection.connect(journal_url) as connection:
+        await connection.execute("update lease set owner = 'two', epoch = epoch + 1")
+
+    with pytest.raises(JournalFenced):
+        await journal.calls.keep(signal, "a", CALL, GOOD)
+    assert await journal.calls.find(signal, "a", CALL) is None
