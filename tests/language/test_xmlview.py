@@ -71,6 +71,14 @@ def test_a_prefix_that_the_site_did_not_name_is_told():
         view().text_at("/z:order")
 
 
+def test_without_namespaces_of_the_site_those_of_the_root_hold():
+    """What agents emit says itself what its prefixes mean."""
+    plain = view(ORDER, Content("xml"))
+    assert plain.text_at("/o:order/o:mark") == "m"
+    with pytest.raises(PathInvalid):
+        plain.text_at("/x:order")
+
+
 def put(content, place, text, kind=KIND):
     """The bytes after one write."""
     edited = view(content, kind).fork()

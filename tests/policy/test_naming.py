@@ -2,6 +2,7 @@
 
 from portico.clock import SystemClock
 from portico.ids import IdMaker, text
+from portico.language.content import Content
 from portico.language.template import Template
 from portico.policy import naming
 
@@ -37,3 +38,10 @@ def test_parts_of_one_message_have_names_of_their_own():
 def test_content_that_the_template_cannot_read_leaves_the_name_to_the_destination():
     """Bytes that are no HL7 have no PID-3: the name is what is left of the template."""
     assert named("{PID-3}x.bin", content=b"\x00\x01") == "x.bin"
+
+
+def test_a_cell_of_csv_may_name_the_file():
+    """By the content of the channel: nothing in the bytes says that they are CSV."""
+    made = Template.parse("{/id}.csv")
+    content, form = b"id;name\n7/8;x\n", Content("csv", separator=";")
+    assert naming.file_name(made, content, ENVELOPE, SIGNAL, 1, form) == "7_8.csv"

@@ -57,8 +57,14 @@ class XmlView(PointView):
         return self._prolog.root
 
     def target(self, source: str) -> Target:
-        """The path of a place in this content's namespaces. Raises PathInvalid."""
-        return xmltree.resolve(xpath.parse(source), self.kind.namespaces)
+        """The path of a place in this content's namespaces. Raises PathInvalid.
+
+        Where the site names none, as for what agents emit, the root's own prefixes hold.
+        """
+        named = self.kind.namespaces or tuple(
+            (prefix, uri) for prefix, uri in self.root.nsmap.items() if prefix
+        )
+        return xmltree.resolve(xpath.parse(source), named)
 
     def text_at(self, source: str) -> str | None:
         """The text of the first element there, its XML when it has elements inside."""

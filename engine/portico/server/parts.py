@@ -134,7 +134,7 @@ class House:
                 self.recaller.emitted,
                 self.queue,
                 terms.lane_namer(lambda: self.site.destinations),
-                terms.file_namer(lambda: self.site.destinations),
+                terms.file_namer(lambda: self.site.destinations, lambda: self.site.channels),
                 self.dispatcher.ended,
                 self.broker.ask,
             )

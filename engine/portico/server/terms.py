@@ -8,6 +8,7 @@ from portico.flow import delivering, desk, running
 from portico.flow.channels import Origin
 from portico.flow.runs import Run
 from portico.ids import SignalId
+from portico.language.content import AUTO
 from portico.model.verdict import Output
 from portico.policy import naming, repeats, retry, settings
 from portico.spec.agent import Agent
@@ -89,6 +90,7 @@ def lane_namer(
 
 def file_namer(
     destinations: Callable[[], Mapping[str, Destination]],
+    channels: Callable[[], Mapping[str, Channel]],
 ) -> Callable[[Run, Output, int], str]:
     """What a Delivery's file is called: as its `send` says, else as its destination does."""
 
@@ -98,7 +100,9 @@ def file_namer(
         if output.file or made is None:
             return output.file
         content = run.signal.content if output.content is None else output.content
-        return naming.file_name(made, content, run.envelope, run.signal.id, number)
+        channel = channels().get(run.envelope.get("channel", ""))
+        form = channel.content.form if channel else AUTO
+        return naming.file_name(made, content, run.envelope, run.signal.id, number, form)
 
     return name
 
