@@ -120,7 +120,8 @@ def _destination(house: House, name: str) -> Destination:
     if outbox is None or spec is None:
         detail = "the site does not name it any more"
         return Destination(**counts, state="removed", detail=detail)
-    where = getattr(spec.options, "address", None) or getattr(spec.options, "path", "")
+    keys = ("address", "listen", "path")
+    where = next(filter(None, (getattr(spec.options, key, None) for key in keys)), "")
     wanted = house.wanted("destination", name)
     return Destination(
         **counts,
