@@ -163,6 +163,18 @@ async def test_a_drop_that_was_cut_short_goes_on(journal, journal_url):
     assert "body" not in await left(connection)
 
 
+async def test_a_partition_that_was_only_detached_goes_too(journal):
+    """A kill between the two steps of a drop leaves a table that nobody sees; it is dropped."""
+    keeper, connection = journal
+    name = partitions.name("body", OLD)
+    await connection.execute(f"alter table body detach partition {name}")
+
+    (due,) = await keeper.due(TERMS, TODAY)
+    assert await keeper.drop(due)
+
+    assert "body" not in await left(connection)
+
+
 async def test_who_writes_does_not_wait_for_a_drop(journal, journal_url):
     """While a drop waits for a reader of its day, rows of today are written at once."""
     keeper, connection = journal

@@ -61,7 +61,8 @@ _HELD = """
     select exists (select from hold where signal >= %(first)s and signal < %(end)s) or exists (
         select from hold h where h.patient <> '' and exists (
             select from signal s
-            where s.patient = h.patient and s.id >= %(first)s and s.id < %(end)s))
+            where s.patient = h.patient and s.patient <> ''
+                and s.id >= %(first)s and s.id < %(end)s))
     """
 
 
