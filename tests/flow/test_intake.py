@@ -1,5 +1,7 @@
 """When a sender is answered, and with what (promises P1, P7; PROTOCOLS A13, A14)."""
 
+from dataclasses import replace
+
 import pytest
 
 from portico.flow.desk import Policy
@@ -156,6 +158,24 @@ async def test_the_answer_may_be_what_a_destination_said(start, reply, said):
     (receipt,) = sender.told
 
     assert receipt.replies == (said,) if said else sender.code == "AA"
+
+
+@pytest.mark.parametrize("unmatched", ["drop", "park", "refuse"])
+async def test_answers_that_come_to_a_channel_are_kept_and_credited(start, unmatched):
+    """A12: once journaled, each time one comes; other messages are taken as ever, and an
+    answer that no agent takes is nobody's matter."""
+    engine = await start(agents=(), unmatched=unmatched)
+    engine.intake.policy = replace(engine.policy, answers=True)
+    ack = b"MSH|^~\\&|LAB|ST|HIS|ST|2026||ACK|9|P|2.5\rMSA|AA|1\r"
+    for content in (ack, ack):
+        engine.take(content)
+        assert engine.credited == []
+    engine.send()
+    engine.journal.commit()
+
+    assert engine.credited == [("adt", ack), ("adt", ack)]
+    kept = [signal.ended for signal in engine.journal.signals.values()]
+    assert kept[:2] == ["unmatched", "unmatched"]
 
 
 async def test_delivered_with_nothing_to_deliver_is_answered_at_the_verdict(start):

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from portico.errors import JournalError, MessageError
 from portico.flow import endings
 from portico.flow.deferring import Deferral, Terms
-from portico.flow.desk import Desk, Policy, counted
+from portico.flow.desk import Desk, Policy, counted, is_answer
 from portico.flow.runs import Ending, Run, Waiter
 from portico.ids import SignalId
 from portico.journal.contract import Conclusion, Earlier
@@ -82,7 +82,7 @@ class Entry:
     def stored(self, seq: int, earlier: tuple[Earlier, ...]) -> None:
         """The commit is durable: answer, and go on."""
         self.intake.world.metrics.received(self.intake.name)
-        if self.policy.answers:
+        if self.policy.answers and is_answer(self.routed):
             self.intake.world.credit(self.intake.name, self.signal.content)
         if self.signal.ended:
             self._tell(self._at_once())
