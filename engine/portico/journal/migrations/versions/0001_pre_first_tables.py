@@ -38,9 +38,7 @@ def upgrade() -> None:
 def _alarm() -> None:
     op.create_table(
         "alarm",
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("scope", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        *_texts("kind", "scope", "name"),
         sa.Column("since", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("told", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "scope", "name"),
@@ -52,8 +50,7 @@ def _act() -> None:
         "act",
         sa.Column("place", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.Column("what", sa.Text(), nullable=False),
+        *_texts("who", "what"),
         sa.Column("signal", sa.UUID(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("number", sa.SmallInteger(), nullable=False),
@@ -85,9 +82,7 @@ def _job() -> None:
         "job",
         sa.Column("id", sa.UUID(), nullable=False),
         sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.Column("query", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        *_texts("who", "query", "state"),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("made", sa.BigInteger(), nullable=False),
         sa.Column("skipped", sa.BigInteger(), nullable=False),
@@ -97,6 +92,10 @@ def _job() -> None:
     )
 
 
+def _texts(*names: str) -> list[sa.Column[str]]:
+    return [sa.Column(name, sa.Text(), nullable=False) for name in names]
+
+
 def _attempt() -> None:
     op.create_table(
         "attempt",
@@ -104,8 +103,7 @@ def _attempt() -> None:
         sa.Column("number", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("try", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
+        *_texts("outcome", "code"),
         sa.Column("micros", sa.BigInteger(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("answer", sa.LargeBinary(), nullable=False),
@@ -121,8 +119,7 @@ def _call() -> None:
         sa.Column("agent", sa.Text(), nullable=False),
         sa.Column("number", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("step", sa.Text(), nullable=False),
-        sa.Column("verb", sa.Text(), nullable=False),
+        *_texts("step", "verb"),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("micros", sa.BigInteger(), nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
@@ -130,8 +127,7 @@ def _call() -> None:
         sa.Column("sent", sa.LargeBinary(), nullable=False),
         sa.Column("received", sa.LargeBinary(), nullable=False),
         sa.Column("outcome", sa.LargeBinary(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
+        *_texts("error", "text"),
         sa.PrimaryKeyConstraint("signal", "agent", "number", "at"),
         postgresql_partition_by="RANGE (signal)",
     )
@@ -156,8 +152,7 @@ def _delivery() -> None:
         sa.Column("signal", sa.UUID(), nullable=False),
         sa.Column("number", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("session", sa.SmallInteger(), nullable=False),
-        sa.Column("destination", sa.Text(), nullable=False),
-        sa.Column("lane", sa.Text(), nullable=False),
+        *_texts("destination", "lane"),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("control_id", sa.Text(), nullable=False),
         sa.Column("part", sa.SmallInteger(), nullable=False),
@@ -193,8 +188,7 @@ def _kept() -> None:
 def _mark() -> None:
     op.create_table(
         "mark",
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("mark", sa.Text(), nullable=False),
+        *_texts("channel", "mark"),
         sa.PrimaryKeyConstraint("channel"),
     )
 
@@ -204,8 +198,7 @@ def _hold() -> None:
         "hold",
         sa.Column("number", sa.Integer(), sa.Identity(), nullable=False),
         sa.Column("signal", sa.UUID(), nullable=True),
-        sa.Column("patient", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        *_texts("patient", "reason"),
         sa.Column("since", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("by", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("number"),
@@ -215,8 +208,7 @@ def _hold() -> None:
 def _lease() -> None:
     op.create_table(
         "lease",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("owner", sa.Text(), nullable=False),
+        *_texts("name", "owner"),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("beat", sa.BigInteger(), nullable=False),
         sa.Column("flushed", sa.BigInteger(), nullable=False),
@@ -231,15 +223,9 @@ def _parked() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("number", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("agent", sa.Text(), nullable=False),
-        sa.Column("lane", sa.Text(), nullable=False),
+        *_texts("name", "agent", "lane"),
         sa.Column("hold", sa.Boolean(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("step", sa.Text(), nullable=False),
-        sa.Column("at", sa.Text(), nullable=False),
-        sa.Column("location", sa.Text(), nullable=False),
+        *_texts("code", "reason", "step", "at", "location"),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("since", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("signal", "kind", "number"),
@@ -265,11 +251,7 @@ def _session() -> None:
         "session",
         sa.Column("signal", sa.UUID(), nullable=False),
         sa.Column("number", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("agent", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("verdict", sa.Text(), nullable=False),
-        sa.Column("step", sa.Text(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=False),
+        *_texts("agent", "version", "verdict", "step", "error"),
         sa.Column("micros", sa.BigInteger(), nullable=False),
         sa.Column("concluded", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("detail", sa.JSON(), nullable=False),
@@ -285,11 +267,7 @@ def _signal() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("received", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("control_id", sa.Text(), nullable=False),
-        sa.Column("sender", sa.Text(), nullable=False),
-        sa.Column("patient", sa.Text(), nullable=False),
-        sa.Column("order_key", sa.Text(), nullable=False),
+        *_texts("type", "control_id", "sender", "patient", "order_key"),
         sa.Column("repeat_key", sa.BigInteger(), nullable=False),
         sa.Column("peer", sa.Text(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
@@ -321,9 +299,7 @@ def _signal() -> None:
 def _tally() -> None:
     op.create_table(
         "tally",
-        sa.Column("scope", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        *_texts("scope", "name", "state"),
         sa.Column("n", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("scope", "name", "state"),
     )
@@ -342,9 +318,7 @@ def _waiting() -> None:
 def _wish() -> None:
     op.create_table(
         "wish",
-        sa.Column("scope", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("wish", sa.Text(), nullable=False),
+        *_texts("scope", "name", "wish"),
         sa.Column("since", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("by", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("scope", "name"),
