@@ -134,6 +134,19 @@ class AlarmsUnkept(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WatcherFailed(Event):
+    """A fault of ours in what looks after alarms, the disk, wishes or retention; it looks again
+    in a few seconds. code: the exception's type; at: where it was raised.
+    """
+
+    level: ClassVar[str] = "error"
+    labels: ClassVar[tuple[str, ...]] = ("code",)
+
+    code: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class PortRefused(Event):
     """A port of the engine's own, metrics or API, cannot be opened; it is tried again."""
 

@@ -83,7 +83,9 @@ class ChannelFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ChannelClosed(Event):
-    """A channel's source is closed: at the stop, or because the site no longer names it."""
+    """A channel's source is closed: at the stop, because an operator or a full disk wants it
+    so, or because the site no longer names it.
+    """
 
     labels: ClassVar[tuple[str, ...]] = ("channel",)
 

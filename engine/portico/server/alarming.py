@@ -128,13 +128,17 @@ class Alarms:
     def _readings(self) -> Iterator[Reading]:
         house = self._house
         for name, channel in house.channels.items():
-            spec = house.site.channels[name]
+            spec = house.site.channels.get(name)
+            if spec is None:  # a reload is about to close it
+                continue
             yield self._parked("channel", name, spec.alarms.parked)
             text = f"its source cannot be opened: {channel.fault}"
             yield alarms.state("source", "channel", name, bool(channel.fault), text)
             yield from self._silence("channel", name, "received", spec.expect)
         for name, outbox in house.outboxes.items():
-            to = house.site.destinations[name]
+            to = house.site.destinations.get(name)
+            if to is None:
+                continue
             yield self._parked("destination", name, to.alarms.parked)
             yield from self._silence("destination", name, "delivered", to.expect)
             yield self._waiting("destination", name, "queued", outbox.oldest, to.alarms.waiting)
@@ -175,8 +179,8 @@ class Alarms:
         """A channel's oldest Signal is asked of the journal only when some have waited for as
         long as the alarm says, without a pause."""
         found = []
-        for name in tuple(self._house.channels):
-            limit = self._house.site.channels[name].alarms.waiting
+        for name, spec in tuple(self._house.site.channels.items()):
+            limit = spec.alarms.waiting
             busy = self._house.books["channel", name, "waiting"] > 0
             oldest = 0
             if self._lasting(("waiting", name), busy) >= limit * alarms.EASED:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from portico.clock import moment
-from portico.errors import JournalError
+from portico.errors import JournalError, JournalUnclear
 from portico.events.operating import QueueParked
 from portico.server.parts import House
 from portico.spec.destination import Destination
@@ -93,7 +93,11 @@ async def _park_page(house: House, name: str) -> int:
         house.orphans.discard(name)
         return 0
     since = moment(house.base.clock.time_ns())
-    parked = await house.journal.desk.park_queue(name, REMOVED, _REASON, since, _PAGE)
+    try:
+        parked = await house.journal.desk.park_queue(name, REMOVED, _REASON, since, _PAGE)
+    except JournalUnclear:
+        await _read_books(house, name)
+        raise
     house.books["destination", name, "queued"] -= len(parked)
     house.books["destination", name, "parked"] += len(parked)
     for signal in parked:
@@ -102,3 +106,11 @@ async def _park_page(house: House, name: str) -> int:
     if len(parked) < _PAGE:
         house.orphans.discard(name)
     return len(parked)
+
+
+async def _read_books(house: House, name: str) -> None:
+    """Whether the page was parked is not known: the journal's own books say. Nobody else
+    writes to a queue that the site does not name."""
+    for scope, noun, state, n in await patiently(house.journal.reader.tally):
+        if (scope, noun) == ("destination", name):
+            house.books[scope, noun, state] = n

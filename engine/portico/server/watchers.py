@@ -2,12 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine, Mapping
+import traceback
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from portico.check.site import Site
 from portico.errors import RequestError
+from portico.events.operating import WatcherFailed
 from portico.journal.retention import Retention
 from portico.policy.alarms import Key
 from portico.server import disk, outboxes
@@ -20,6 +23,7 @@ from portico.server.pressure import Pressure
 from portico.server.storage import Storage
 from portico.server.telling import Notice, SinkRefused, Teller
 
+_AGAIN = 5.0  # seconds until a watcher that failed looks again
 _TRIAL: Key = ("trial", "engine", "")
 
 
@@ -71,10 +75,10 @@ class Watchers:
     def start(self) -> None:
         """Look after it from now on."""
         self.pressure.follow(self._house.site)
-        self._watch(self.operating.watch())
-        self._watch(self.disk.watch())
-        self._watch(self.alarms.watch())
-        self._watch(self.keeping.watch())
+        self._watch(self.operating.watch)
+        self._watch(self.disk.watch)
+        self._watch(self.alarms.watch)
+        self._watch(self.keeping.watch)
 
     def follow(self, site: Site) -> None:
         """A reload: other limits, other sinks."""
@@ -97,5 +101,16 @@ class Watchers:
         except SinkRefused as error:
             raise RequestError(f"sink {name!r} did not take it: {error.code}") from error
 
-    def _watch(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.ensure_future(work))
+    def _watch(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.append(asyncio.ensure_future(self._again(work)))
+
+    async def _again(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """The fence of one watcher: a fault of ours is said, and it looks again."""
+        while True:
+            try:
+                await work()
+            except Exception as fault:  # noqa: BLE001
+                frame = traceback.extract_tb(fault.__traceback__)[-1]
+                at = f"{Path(frame.filename).name}:{frame.lineno}"
+                self._house.base.emit(WatcherFailed(type(fault).__name__, at))
+            await asyncio.sleep(_AGAIN)
