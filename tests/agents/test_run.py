@@ -2,6 +2,7 @@
 
 import pytest
 
+from portico.model import lane
 from portico.model.verdict import Failure, Kind, Refusal
 
 MESSAGE = (
@@ -156,6 +157,17 @@ def test_the_agents_order_key_is_that_of_the_outputs(site):
 
     site.documents["a"]["order_by"] = ["PID-99", "PID-3.1"]
     assert site.run("a", MESSAGE).outputs[0].order_key == "123"
+
+
+def test_an_agents_order_key_meets_others_in_a_merge(site):
+    """By PID-3 every patient that the merge names; and whatever stands beside it."""
+    agent(site, "  - send: lab\n")
+    site.documents["a"] |= {"order_by": ["PID-3.1"], "beside": ["PV1-2"]}
+    merge = MESSAGE.replace(b"ADT^A01", b"ADT^A40") + b"MRG|88\r"
+
+    key = site.run("a", merge, type="ADT^A40").outputs[0].order_key
+
+    assert set(lane.keys(key)) == {"123", "88", "I"}
 
 
 def test_bytes_that_come_out_as_they_went_in_are_not_copied(site):

@@ -14,7 +14,7 @@ FULL = """\
 channel: adt_in
 source: {type: mllp, listen: "127.0.0.1:2575", allow: 10.0.0.0/8}
 charset: {name: utf-8, on_error: {fallback: latin-1}}
-order_by: [PID-3.1, PID-2.1]
+order_by: {key: [PID-3.1, PID-2.1], with: [MRG-1.1]}
 ---
 agent: a
 goal: "Yes: no"

@@ -297,6 +297,24 @@ async def test_a_lane_that_blocks_late_gives_its_memory_back(open_house, small):
     assert await house.drain() == {"stuck": [f"s{n}" for n in range(8)]}
 
 
+async def test_a_lane_that_a_person_holds_gives_its_memory_back(open_house, small):
+    """Its tail waits in the journal for as long as the person takes, then goes in order."""
+    house = await open_house(stop_on_reject=True)
+    for n in range(7):
+        house.owe("held", f"h{n}")
+    house.adapter.say(answered("AR"))
+    house.queue.commit()
+    assert house.outbox._lanes.count == 0
+    for n in range(20):
+        house.owe("other", f"o{n}")
+    assert await house.drain() == {"other": [f"o{n}" for n in range(20)]}
+
+    house.outbox.free("held")
+    await house.settle()
+
+    assert await house.drain() == {"held": [f"h{n}" for n in range(1, 7)]}
+
+
 async def test_what_was_read_before_its_news_came_leaves_once(open_house, small):
     """The reader may see a committed Delivery a moment before the outbox is told."""
     house = await open_house()
