@@ -1,4 +1,4 @@
-"""An SFTP server of paramiko's on a folder, in threads: it shares no code with ours."""
+"""SFTP (paramiko) and FTP (pyftpdlib) servers on a folder: they share no code with ours."""
 
 import os
 import socket
@@ -7,6 +7,10 @@ from pathlib import Path
 
 import paramiko
 from paramiko import SFTPAttributes, SFTPHandle, SFTPServer, SFTPServerInterface
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
+from pyftpdlib.ioloop import IOLoop
+from pyftpdlib.servers import FTPServer
 
 
 def key(folder: Path, name: str = "key") -> paramiko.PKey:
@@ -156,3 +160,38 @@ class PosixPeer:
         """No more."""
         self._listening.close()
         self.cut()
+
+
+class FtpPeer:
+    """pyftpdlib's server on a folder, in a thread; with a certificate it insists on TLS."""
+
+    def __init__(self, folder: Path, certificate: Path | None = None, key=None) -> None:
+        self.folder, self.password = folder, "correct horse"
+        authorizer = DummyAuthorizer()
+        authorizer.add_user("lab", self.password, str(folder), perm="elradfmwMT")
+        kind = TLS_FTPHandler if certificate else FTPHandler
+        options = {"authorizer": authorizer, "banner": "test"}
+        if certificate:
+            options |= {
+                "certfile": str(certificate),
+                "keyfile": str(key),
+                "tls_control_required": True,
+                "tls_data_required": True,
+            }
+        handler = type("Handler", (kind,), options)
+        self._loop = IOLoop()
+        self.server = FTPServer(("127.0.0.1", 0), handler, ioloop=self._loop)
+        self.port = self.server.socket.getsockname()[1]
+        self._open = True
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self):
+        while self._open:
+            self._loop.loop(timeout=0.01, blocking=False)
+
+    def close(self):
+        """No more."""
+        self._open = False
+        self._thread.join(5)
+        self.server.close_all()

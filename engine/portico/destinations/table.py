@@ -2,6 +2,7 @@
 
 DESTINATIONS: dict[str, str] = {
     "folder": "portico.destinations.folder:FOLDER",
+    "ftp": "portico.destinations.ftp:FTP",
     "https": "portico.destinations.https:HTTPS",
     "log": "portico.destinations.log:LOG",
     "sftp": "portico.destinations.sftp:SFTP",
@@ -11,4 +12,4 @@ DESTINATIONS: dict[str, str] = {
 }
 
 # Known to the language, not built yet: `check` says so instead of "unknown type".
-PLANNED: tuple[str, ...] = ("ftp",)
+PLANNED: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 LISTENERS: dict[str, str] = {
     "folder": "portico.listeners.folder:FOLDER",
+    "ftp": "portico.listeners.ftp:FTP",
     "https": "portico.listeners.https:HTTPS",
     "sftp": "portico.listeners.sftp:SFTP",
     "sftp-server": "portico.listeners.sftpserver:SFTP_SERVER",
@@ -12,6 +13,4 @@ LISTENERS: dict[str, str] = {
 }
 
 # Known to the language, not built yet: `check` says so instead of "unknown type".
-PLANNED: tuple[str, ...] = (
-    "ftp",
-)
+PLANNED: tuple[str, ...] = ()

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from portico.spec.fields import Address, Options, Shown, Switch, Text, kind_of, wrong
+from portico.spec.fields import Address, Options, Shown, Text, kind_of, wrong
 from portico.spec.secrets import SecretField
+from portico.spec.tls import TlsField
 
 _PIN = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 _HINT = "such as SHA256:… (ssh-keyscan HOST | ssh-keygen -lf -), or {known_hosts: FILE}"
@@ -77,9 +78,9 @@ class SshOptions(Options):
 
 
 class FtpOptions(Options):
-    """With which FTP server, as whom; `tls` is explicit FTPS (RFC 4217)."""
+    """With which FTP server, as whom. tls: explicit FTPS (RFC 4217), control and data."""
 
     address: Address
     user: Annotated[Text, Field(min_length=1)]
     password: SecretField
-    passive: Switch = True
+    tls: TlsField = None

@@ -1,0 +1,216 @@
+"""FTP and FTPS, source and destination, against a server that shares no code with them."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from portico.clock import SystemClock
+from portico.destinations import contract as outbound
+from portico.destinations.ftp import FTP as TARGET
+from portico.ids import SignalId
+from portico.listeners.contract import Surroundings
+from portico.listeners.ftp import FTP
+from portico.model.delivery import Answered, Delivery
+from portico.tls.certificates import Certificates
+
+# Twins and peers are imported by their folder; importmode importlib adds nobody's place.
+sys.path.append(str(Path(__file__).parents[1]))
+
+from listeners.fetching import NOT_STORED, STORED, Journal, until
+from remote.peers import FtpPeer
+
+SIGNAL = SignalId(bytes.fromhex("019a3b1c0000700080000000deadbeef"))
+ENVIRON = {"PASSWORD": "correct horse"}
+
+
+@pytest.fixture
+def peers(tmp_path):
+    """`peers()`: a server with a folder `out`; closed after the test."""
+    made = []
+
+    def make(**options):
+        folder = tmp_path / f"served{len(made)}"
+        (folder / "out").mkdir(parents=True)
+        made.append(FtpPeer(folder, **options))
+        return made[-1]
+
+    yield make
+    for peer in made:
+        peer.close()
+
+
+@pytest.fixture
+async def polled(tmp_path):
+    """`polled(peer, **options)`: a started poller of `/out`, and its journal."""
+    started = []
+
+    async def start(peer, journal=None, certificates=None, **options):
+        journal = journal or Journal()
+        given = {
+            "address": f"localhost:{peer.port}",
+            "user": "lab",
+            "password": "${env:PASSWORD}",
+            "path": "/out",
+            "every": "50ms",
+            "ready": "rename",
+            **options,
+        }
+        around = Surroundings(
+            None,
+            SystemClock(),
+            journal.events.append,
+            tmp_path,
+            ENVIRON,
+            certificates or Certificates(),
+            fetching=journal,
+        )
+        source = FTP.options.model_validate(given)
+        poller = FTP.build("lab", source, lambda arrival: None, around)
+        await poller.start()
+        started.append(poller)
+        return SimpleNamespace(poller=poller, journal=journal, folder=peer.folder / "out")
+
+    yield start
+    for poller in started:
+        await poller.stop(5)
+
+
+@pytest.fixture
+async def sent(tmp_path):
+    """`sent(peer, delivery, **options)`: the attempt of a destination with these options."""
+    made = []
+
+    async def send(peer, one, certificates=None, **options):
+        fixed = {"address": f"localhost:{peer.port}", "user": "lab", "path": "/out"}
+        target = TARGET.options.model_validate(
+            {"password": "${env:PASSWORD}", **fixed, **options}
+        )
+        spec = SimpleNamespace(options=target, timeout=5.0, connect=5.0, connections=1)
+        around = outbound.Surroundings(
+            None,
+            SystemClock(),
+            lambda _: None,
+            tmp_path,
+            ENVIRON,
+            certificates or Certificates(),
+        )
+        made.append(TARGET.build("out", spec, around))
+        future = asyncio.get_running_loop().create_future()
+        made[-1].deliver(one, future.set_result)
+        return await asyncio.wait_for(future, 10)
+
+    yield send
+    for destination in made:
+        await destination.stop(5)
+
+
+def delivery(file="a.hl7", content=b"MSH|1", tries=0):
+    """One Delivery."""
+    return Delivery(SIGNAL, 1, 1, "out", "", content, file=file, tries=tries)
+
+
+async def test_a_file_is_brought_over_and_moved(peers, polled):
+    """Its bytes go up, its file goes to `done`; folders are not taken."""
+    one = await polled(peers())
+    content = os.urandom(2 << 20)
+    (one.folder / "folder.hl7").mkdir()
+    (one.folder / ".a").write_bytes(content)
+    (one.folder / ".a").rename(one.folder / "a.bin")
+    await until(lambda: (one.folder / "done/a.bin").exists())
+
+    assert one.journal.contents() == [content]
+
+
+async def test_what_the_journal_did_not_take_goes_back(peers, polled):
+    """P1 on an FTP server."""
+    journal = Journal()
+    journal.receipt = NOT_STORED
+    one = await polled(peers(), journal)
+    (one.folder / "a.hl7").write_bytes(b"1")
+    await until(lambda: journal.taken)
+    await until(lambda: (one.folder / "a.hl7").exists())
+    journal.receipt = STORED
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert len({identity for _, identity, _ in journal.taken}) == 1
+
+
+async def test_files_are_deleted_where_the_site_says_so(peers, polled):
+    """`after: delete`."""
+    one = await polled(peers(), after="delete")
+    (one.folder / "a.hl7").write_bytes(b"1")
+    await until(lambda: one.journal.taken and not list(one.folder.rglob("*.hl7")))
+
+
+async def test_a_wrong_password_is_told_without_it(peers, polled):
+    """It is tried again; the event names the user and no secret."""
+    peer = peers()
+    peer.server.handler.authorizer.user_table["lab"]["pwd"] = "another"
+    one = await polled(peer)
+    await until(lambda: one.journal.named("SourceLost"), seconds=15)
+    (told,) = one.journal.events
+
+    assert "does not let 'lab' in" in told.text
+    assert "horse" not in told.text
+
+
+async def test_explicit_tls_protects_control_and_data(peers, polled, sent, papers, tmp_path):
+    """FTPS both ways, with a server that insists on TLS for both connections."""
+    served = papers.tls("server")
+    key = tmp_path / served.key.target
+    peer = peers(certificate=tmp_path / served.certificate, key=key)
+    certificates = Certificates(papers.folder, {}, lambda event: None)
+    trust = {"trust": papers.tls("client").trust}
+    one = await polled(peer, certificates=certificates, tls=trust)
+    (one.folder / "a.hl7").write_bytes(b"1")
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+    got = await sent(peer, delivery("b.hl7"), certificates, tls=trust, path="/out/done")
+
+    assert got.code == "written", got.detail
+    assert (one.folder / "done/b.hl7").read_bytes() == b"MSH|1"
+
+
+async def test_an_untrusted_certificate_gets_no_password(peers, sent, papers, tmp_path):
+    """T2 for FTPS: the session ends before the login."""
+    served = papers.tls("server")
+    peer = peers(certificate=tmp_path / served.certificate, key=tmp_path / served.key.target)
+    certificates = Certificates(papers.folder, {}, lambda event: None)
+    got = await sent(peer, delivery(), certificates, tls={"trust": "system"})
+
+    assert got.answered is Answered.NO_CONNECTION
+    assert "certificate is not trusted" in got.detail
+    assert os.listdir(peer.folder / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("exists", "code", "left"),
+    [
+        ("number", "written", {"a.hl7": b"old", "a-1.hl7": b"MSH|1"}),
+        ("replace", "written", {"a.hl7": b"MSH|1"}),
+        ("fail", "unsendable", {"a.hl7": b"old"}),
+    ],
+)
+async def test_a_name_that_is_taken(peers, sent, exists, code, left):
+    """`exists`: numbered, replaced, or told as unsendable; no temporary name is left."""
+    peer = peers()
+    (peer.folder / "out/a.hl7").write_bytes(b"old")
+    got = await sent(peer, delivery(), exists=exists)
+    lying = {path.name: path.read_bytes() for path in (peer.folder / "out").iterdir()}
+
+    assert (got.code, lying) == (code, left)
+
+
+async def test_a_folder_that_is_missing_and_a_server_that_is_down(peers, sent):
+    """Nothing was delivered: it is tried again."""
+    peer = peers()
+    missing = await sent(peer, delivery(), path="/nowhere")
+    peer.close()
+    down = await sent(peer, delivery())
+
+    assert missing.answered is Answered.NO_CONNECTION
+    assert "there is no folder /nowhere" in missing.detail
+    assert down.answered is Answered.NO_CONNECTION
