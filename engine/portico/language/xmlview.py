@@ -19,6 +19,7 @@ from portico.language.xmltree import Element, Target
 
 MARKS = 1_000_000  # "<" in one content: parsed, an element takes some 250 bytes
 _SPACE = b" \t\r\n"
+_LARGE = 64 << 10  # bytes; intake parses above twice as much in a thread
 
 
 class XmlView(PointView):
@@ -115,7 +116,8 @@ def parse(body: bytes, depth: int) -> Any:
     if body.count(b"<") > MARKS:
         raise ContentInvalid(f"the XML has more than {MARKS} tags")
     try:
-        root = etree.fromstring(body, _parser())
+        # A parser takes one text at a time: what is large may be in a thread, and has its own.
+        root = etree.fromstring(body, _SMALL if len(body) < _LARGE else _parser())
     except etree.XMLSyntaxError as error:
         raise ContentInvalid(_why(error)) from None
     if root.getroottree().docinfo.internalDTD is not None:
@@ -135,6 +137,9 @@ def _parser() -> Any:
         huge_tree=False,
         strip_cdata=False,
     )
+
+
+_SMALL = _parser()
 
 
 @lru_cache(maxsize=16)
