@@ -21,7 +21,7 @@ from portico.spec.content import Content, misfit
     ],
 )
 def test_a_content_is_a_name_or_a_kind_with_its_options(raw, form):
-    """An option of another kind may be said as long as it says the default: `--explain` does."""
+    """An option of another kind may be said where it says the default, as `--explain` does."""
     assert Content.model_validate(raw).form == form
 
 
