@@ -535,3 +535,13 @@ async def test_a_callback_that_fails_takes_no_other_with_it(journal, heard):
     await good.result
     assert [type(fault) for fault in heard.broken] == [LookupError]
     await store(journal, a_signal())
+
+
+async def test_what_a_source_said_beside_a_message_is_read_back(journal):
+    """P2: agents that answer by a header answer by it after a restart too."""
+    await store(journal, a_signal(b"1", about=b'{"header":{"x-ward":"7"}}'), a_signal(b"2"))
+
+    back = await journal.reader.waiting(-1, 10, 0)
+
+    assert [one.signal.about for one in back] == [b'{"header":{"x-ward":"7"}}', b""]
+    assert [one.signal.content for one in back] == [b"1", b"2"]

@@ -302,7 +302,7 @@ async def test_the_wsdl_is_served_with_what_it_imports(serving):
 
 
 async def test_any_wsdl_takes_a_user_token(serving, desk, tmp_path):
-    """SOAP 1.1, the first argument that is HL7; tokens as text and as digest, each once."""
+    """W7: SOAP 1.1, the first argument that is HL7; tokens as text and as digest, each once."""
     (tmp_path / "lab.wsdl").write_text(WSDL)
     listener = await serving(wsdl="lab.wsdl", auth={"token": LOGIN["basic"]})
     for digest in (False, True):

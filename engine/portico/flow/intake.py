@@ -17,6 +17,7 @@ from portico.flow.entries import Entry
 from portico.flow.reading import LARGE, Queue
 from portico.flow.repeated import Repeated
 from portico.hl7.batch import is_batch
+from portico.language.content import encode_json
 from portico.language.context import Context
 from portico.listeners.contract import Arrival
 from portico.model.signal import Signal
@@ -126,6 +127,7 @@ class Intake:
             routed.flags,
             None,
             self._ended(routed, agents, envelope),
+            encode_json(about) if about else b"",
         )
         self.owed += 1
         self.pressed(self)

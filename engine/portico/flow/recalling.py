@@ -16,7 +16,7 @@ from portico.flow.desk import Dispatch, Policy
 from portico.flow.runs import STATE, Run, Waiter
 from portico.ids import IdMaker
 from portico.journal.contract import Conclusion, Earlier, Recovered, Writer
-from portico.language.content import AUTO
+from portico.language.content import AUTO, parse_json
 from portico.language.context import Context
 from portico.model.signal import Signal
 from portico.model.verdict import Emission, Kind
@@ -149,9 +149,10 @@ class Recaller:
     ) -> tuple[Routed, dict[str, Any], set[str]]:
         """What its content says, its envelope, and the agents that answer it."""
         rules = policy.rules if policy else Rules(signal.origin, AUTO)
-        routed = routing.route(rules, signal.content, signal.peer, 0)
+        about = parse_json(signal.about) if signal.about else routing.NOTHING
+        routed = routing.route(rules, signal.content, signal.peer, 0, about)
         envelope = routing.envelope(
-            routed, signal.origin, signal.received, signal.peer, len(signal.content)
+            routed, signal.origin, signal.received, signal.peer, len(signal.content), about
         )
         if policy is not None and policy.answering.reply == RESULT:
             envelope[RESULT] = True

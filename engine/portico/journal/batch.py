@@ -54,6 +54,9 @@ class Batch:
             if keys := [key for key in asked if key]:
                 out.append((statements.REPEATS, [columns.int8s(keys), window]))
             out.append((statements.ACCEPT, self._accepts(inbound, seq)))
+            if told := [p.signal for p in inbound if p.signal.about]:
+                ids, about = [s.id for s in told], [s.about for s in told]
+                out.append((statements.ABOUT, [columns.uuids(ids), columns.blobs(about)]))
         if self.conclusions:
             out.append((statements.CONCLUDE, self._concludes(seq + len(inbound))))
             if flagged := [c for c in self.conclusions if c.flag]:

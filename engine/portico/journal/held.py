@@ -110,7 +110,7 @@ async def originals(reader: Reader, signals: Iterable[SignalId]) -> list[Origina
     """These Signals with their bytes, in the order of their ids; what is gone is left out."""
     found = await reader.rows("originals", (_uuids(signals),))
     return [
-        Original(recovered(row, ()), tuple((a, v) for a, v in row[20] or ())) for row in found
+        Original(recovered(row, ()), tuple((a, v) for a, v in row[21] or ())) for row in found
     ]
 
 

@@ -179,6 +179,7 @@ def recovered(row: TupleRow, earlier: tuple[Earlier, ...]) -> Recovered:
         row[12],
         tuple(row[13].split()),
         SignalId(row[14].bytes) if row[14] else None,
+        about=row[20] or b"",
     )
     return Recovered(row[0], signal, tuple(row[15]), row[16], earlier, tuple(row[17]), row[18])
 

@@ -5,6 +5,7 @@ FENCE = (
 )
 REPEATS = "repeats"  # taken Signals with the same repeat key inside the window
 ACCEPT = "accept"  # Signals with their bodies, and that they wait
+ABOUT = "about"  # what sources said of Signals beside the content: a body of part -32768
 CONCLUDE = "conclude"  # sessions, Deliveries with new bodies, queue; Signals that wait no more
 FLAG = "flag"  # flags that were not known when their Signals were journaled
 MARK = "mark"  # attempts, and what leaves the queue
@@ -45,6 +46,10 @@ HOT: dict[str, str] = {
         select id, seq, origin, received, type, control_id, sender, patient, order_key,
             repeat_key, peer, octet_length(content), sha256, flags, parent, ended
         from arrived
+        """,
+    ABOUT: """
+        insert into body (signal, part, content)
+        select id, -32768, content from unnest($1::uuid[], $2::bytea[]) as a (id, content)
         """,
     CONCLUDE: """
         with gone as (
@@ -125,7 +130,8 @@ _WAITING = """w.seq, s.id, s.origin, s.received, b.content, s.sha256, s.peer, s.
             w.released or exists (
                 select from act x where x.signal = s.id and x.what = 'release'
                     and x.kind = 'signal'
-            )"""
+            ),
+            (select a.content from body a where a.signal = s.id and a.part = -32768)"""
 # The tries of a Delivery before a person released it for the last time, and when it failed
 # first after that: asked only of what has failed.
 _FAILING = """

@@ -16,7 +16,8 @@ class Signal(Struct, frozen=True, gc=False):
     duplicate fields, as a signed integer; 0 when they are empty or duplicates are processed.
     flags: of `replay`, `changed`, `bad_charset`. parent: the Signal that caused this one.
     ended: empty when it goes on to agents; `unmatched` when none answers it; `refused:CODE`
-    when intake refused it with that error's code.
+    when intake refused it with that error's code. about: further words of its envelope (a
+    request's `header`, `query`, `user`) as JSON, empty for most.
     """
 
     id: SignalId
@@ -34,6 +35,7 @@ class Signal(Struct, frozen=True, gc=False):
     flags: tuple[str, ...] = ()
     parent: SignalId | None = None
     ended: str = ""
+    about: bytes = b""
 
 
 class Waiting(Struct, frozen=True, gc=False):
