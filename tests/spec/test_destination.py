@@ -47,7 +47,7 @@ def test_answers_are_rules_by_code():
         ("options: {a: b}", "config.unknown_key", "options"),
         ("queue: {limit: 0}", "config.value", "queue.limit"),
         ("start: stopped", "config.choice", "start"),
-        ("charset: utf-8", "site.not_yet", "charset"),
+        ("charset: KLINGON", "config.charset", "charset"),
         ("expect: {during: night}", "config.missing_key", "expect.every"),
         ("alarms: {parked: none}", "config.count", "alarms.parked"),
     ],
