@@ -218,3 +218,53 @@ async def test_an_act_fails_at_once_while_the_journal_is_down(journal):
     journal.writer.close()
     with pytest.raises(JournalUnavailable):
         await do(journal, **a_release(signal, place))
+
+
+async def test_a_released_signal_waits_again_for_the_agent_that_failed_alone(
+    journal, journal_url
+):
+    """After a kill, too: its session is history and counts no more; what it was is new."""
+    inbound = Inbound(repeat_key=5)
+    journal.writer.accept(inbound)
+    seq, signal, now = await inbound.place, inbound.signal.id, CLOCK.time_ns()
+    ended = asyncio.get_running_loop().create_future()
+    good = SessionRow(1, "good", "v1", "deliver", now)
+    journal.writer.conclude(Conclusion(signal, "adt", seq, good, lambda at: None))
+    kept = ParkedRow(signal, "signal", 2, seq, "adt", now, agent="bad", lane="k", hold=True)
+    bad = SessionRow(2, "bad", "v1", "fault", now)
+    state = SignalState.PARKED
+    journal.writer.conclude(
+        Conclusion(signal, "adt", seq, bad, ended.set_result, parked=kept, state=state)
+    )
+    await ended
+    (before,) = (await held.signals_of(journal.reader, [signal])).values()
+    await do(
+        journal,
+        rows=(ActRow(signal, "signal", 2, "release", "anna", now),),
+        freed=((signal, "signal", 2),),
+        waits=((seq, signal, "adt"),),
+    )
+    (after,) = await journal.reader.waiting(-1, 10, 0)
+
+    assert after == before
+    assert (after.agents, after.verdicts, after.sessions) == (("good",), ("deliver",), 2)
+    assert await journal.reader.state_of(signal) is SignalState.WAITING
+
+
+async def test_what_was_discarded_is_no_longer_what_its_sessions_say(journal):
+    """A sender's repeat of it runs anew, since nobody took the first."""
+    inbound = Inbound()
+    journal.writer.accept(inbound)
+    seq, signal, now = await inbound.place, inbound.signal.id, CLOCK.time_ns()
+    ended = asyncio.get_running_loop().create_future()
+    kept = ParkedRow(signal, "signal", 1, seq, "adt", now)
+    row, state = SessionRow(1, "bad", "v1", "fault", now), SignalState.PARKED
+    journal.writer.conclude(
+        Conclusion(signal, "adt", seq, row, ended.set_result, parked=kept, state=state)
+    )
+    await ended
+    assert await journal.reader.state_of(signal) is SignalState.PARKED
+    act = ActRow(signal, "signal", 1, "discard", "anna", now, "poison")
+    await do(journal, rows=(act,), freed=((signal, "signal", 1),))
+
+    assert await journal.reader.state_of(signal) is SignalState.DISCARDED

@@ -116,6 +116,12 @@ class Run:
         assert done.returncode == code, done.stderr + done.stdout
         return json.loads(done.stdout) if done.stdout else done.stderr
 
+    def say(self, *words):
+        """What a person reads."""
+        command = [sys.executable, "-m", "portico", *words, "--site", self.engine.site]
+        env = {**self.engine.environ, "COLUMNS": "200"}
+        return subprocess.run(command, env=env, capture_output=True, text=True).stdout
+
     def parked(self, count):
         """What is parked, once it is so many."""
         return self.server.until(
@@ -169,6 +175,7 @@ def test_a_refused_delivery_is_released_to_its_old_place_and_the_books_hold(life
     run.server.until(lambda: run.book("destinations", "his") == {"owed": 2, "delivered": 2})
     (told,) = run.portico("release", item["id"], code=1)
     assert told["text"] == "nothing of it is parked"
+    assert " release " in run.say("show", item["id"])
     shown = run.portico("show", item["id"])
     assert [act["what"] for act in shown["acts"]] == ["release"]
     assert shown["deliveries"][0]["state"] == "delivered"
@@ -222,6 +229,9 @@ def test_a_parked_signal_runs_again_once_the_site_is_repaired(life):
     assert (item["kind"], item["agent"], item["step"]) == ("signal", "forward", "named")
     assert item["location"] == "PID-5"
     assert re.fullmatch(r"channels/all\.yaml:\d+", item["at"])
+    listed = run.say("parked")
+    assert f"step.rule_broken  named {item['at']} PID-5" in re.sub(r" {2,}", "  ", listed)
+    assert "1 of adt forward with step.rule_broken" in listed
     (told,) = run.portico("release", item["id"])
     assert told["done"]
     (again,) = run.parked(1)
