@@ -124,6 +124,7 @@ def _route_hl7(
 ) -> Routed:
     view = MessageView(content, rules.charset, rules.on_charset_error)
     header = view.header
+    kind = header.type
     control_id, sender = header.control_id[:_SEARCHED].decode("latin-1"), _sender(header)
     try:
         _check(header, content, view.start)
@@ -132,18 +133,18 @@ def _route_hl7(
         if rules.order_by[0] == PATIENT and isinstance(patient, str):
             order_key = patient
         else:
-            words = {"channel": rules.origin, "type": header.type, "peer": peer, **about}
+            words = {"channel": rules.origin, "type": kind, "peer": peer, **about}
             context = Context(view, words)
             order_key = _order_key(rules, context, sender, connection)
-        if rules.beside is not None and _meets(rules.beside, header.type):
-            words = {"channel": rules.origin, "type": header.type, "peer": peer, **about}
+        if rules.beside is not None and _meets(rules.beside, kind):
+            words = {"channel": rules.origin, "type": kind, "peer": peer, **about}
             context = Context(view, words)
-            order_key = order.widened(order_key, rules.beside, header.type, context)
+            order_key = order.widened(order_key, rules.beside, kind, context)
         repeat_key = _repeat_key(rules, view, header, about)
     except MessageError as fault:
-        return Routed(header.type, control_id, sender, header=header, view=view, fault=fault)
+        return Routed(kind, control_id, sender, header=header, view=view, fault=fault)
     return Routed(
-        header.type,
+        kind,
         control_id,
         sender,
         patient[:_SEARCHED] if isinstance(patient, str) else "",
