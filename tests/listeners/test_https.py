@@ -88,7 +88,7 @@ async def test_a_message_is_handed_up_and_its_answer_comes_back(serving, desk, c
     (arrival,) = desk.arrivals
     assert arrival.content == b"MSH|1\r"
     assert arrival.about["query"] == {"bed": "3"}
-    assert arrival.about["header"] == {"content-type": "application/hl7-v2", "x-ward": "7"}
+    assert arrival.about["header"] == {"x-ward": "7"}
 
 
 RECEIPTS = [

@@ -27,17 +27,12 @@ from portico.tls.certificates import Secured
 from portico.wire.http import Head
 
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/%-]*")
-# Fields that say how a request travels, not what it says.
-_TRAVEL = PRIVATE | {
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "transfer-encoding",
-    "user-agent",
-}
+# Fields that say how a request travels, not what it says: they cost a row each in the journal.
+_TRAVEL = PRIVATE | frozenset(
+    """accept accept-charset accept-encoding accept-language cache-control connection
+    content-encoding content-length content-type date expect host keep-alive pragma soapaction
+    te transfer-encoding upgrade user-agent x-timestamp""".split()
+)
 _SERVERS = "http"
 
 
@@ -227,11 +222,10 @@ def turned_away(refusal: Refusal) -> Reply:
 
 def about_of(request: Request) -> dict[str, Any]:
     """What of a request becomes part of a Signal: no credential, nothing of travel."""
-    about: dict[str, Any] = {
-        "header": {
-            name: value for name, value in request.head.fields.items() if name not in _TRAVEL
-        }
-    }
+    about: dict[str, Any] = {}
+    fields = request.head.fields
+    if header := {name: fields[name] for name in fields.keys() - _TRAVEL}:
+        about["header"] = header
     if request.head.query:
         about["query"] = _queried(request.head.query)
     if request.user:

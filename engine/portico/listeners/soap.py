@@ -181,7 +181,7 @@ class SoapListener(HttpPath):
                 lambda receipt: request.respond(self._told(asked, receipt)),
             )
             about = about_of(request)
-            about["header"] |= asked.about
+            about["header"] = {**about.get("header", {}), **asked.about}
             arrival.about = about
             self._receive(arrival)
 
