@@ -132,8 +132,6 @@ class RemoteTray:
 
     async def _claim(self, name: str, path: str) -> bool:
         """False when another has it, or an earlier file of that name is not finished yet."""
-        if await self._remote.entry(path) is not None:
-            return False
         try:
             await self._remote.rename(self._at(name), path)
         except (FileNotFoundError, FileExistsError):

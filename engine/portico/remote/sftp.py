@@ -132,9 +132,13 @@ class SftpSession:
         file = await self._asked(client.open(path, "rb"))
         try:
             got = 0
-            while got <= most and (piece := await self._asked(file.read(_CHUNK, got))):
-                got += len(piece)
+            while got < most or not got:
+                wanted = min(_CHUNK, most + 1 - got)  # one more, to see that it grew
+                piece = await self._asked(file.read(wanted, got))
                 into.write(cast(bytes, piece))
+                got += len(piece)
+                if not piece:
+                    return
         finally:
             with suppress(OSError, asyncssh.Error):
                 await file.close()
