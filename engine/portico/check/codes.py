@@ -50,6 +50,7 @@ CODES: dict[str, str] = {
     "config.unknown_type": "a source, destination or step of no known type",
     "config.validate": "a `validate` that checks nothing, or by a schema of another content",
     "config.value": "a value that cannot stand here",
+    "config.wsdl": "a WSDL that cannot be used, or an operation that it does not have",
     "site.acknowledge": "ways to answer a sender that do not go together",
     "site.call": "a function of the site that cannot be called as the step says",
     "site.case_place": "a case outside a *.test.yaml file",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from portico.agents import sources
-from portico.check import addresses, answering, contents, keeping, operating, references
+from portico.check import addresses, answering, contents, keeping, operating, references, wsdls
 from portico.check.codes import UNREAD
 from portico.check.draft import Draft
 from portico.check.pipeline import Pipeline, Stage
@@ -31,6 +31,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
         *_code(draft),
         *operating.findings(draft),
         *contents.misfits(draft),
+        *wsdls.misfits(draft),
         *contents.unframed(draft),
     ]
     found += misfits(draft)

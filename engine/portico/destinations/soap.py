@@ -107,10 +107,10 @@ class SoapDestination(HttpsDestination):
             name = service.PROFILES[options.profile].submit
         if not name and len(known.by_name) == 1:
             name = next(iter(known.by_name))
-        if name not in known.by_name:
-            names = ", ".join(known.by_name)
-            raise WsdlInvalid(f"the WSDL has no operation {name!r}; known: {names}")
-        return known.by_name[name]
+        found = known.operation(name)
+        if found is None:
+            raise WsdlInvalid(f"say the operation; known: {', '.join(known.by_name)}")
+        return found
 
     async def _request(self, delivery: Delivery) -> Any:
         options, client = self._options, await self._connected()

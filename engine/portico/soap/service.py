@@ -176,6 +176,12 @@ class Service:
                         found.setdefault(name, _operation(name, one, version))
         return list(found.values())
 
+    def operation(self, name: str) -> Operation | None:
+        """The operation of that name, None for no name. Raises WsdlInvalid."""
+        if name and name not in self.by_name:
+            raise WsdlInvalid(f"no operation {name!r}; known: {', '.join(self.by_name)}")
+        return self.by_name.get(name)
+
     def misfit(self, element: Element) -> str | None:
         """Where an element breaks the schema, without its values; None when it fits."""
         alone = etree.ElementTree(element)
