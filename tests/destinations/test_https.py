@@ -15,7 +15,8 @@ from destinations.web import Server
 from portico import ids
 from portico.clock import SystemClock
 from portico.destinations.contract import Surroundings
-from portico.destinations.https import HTTPS, HttpsTarget, wait_of
+from portico.destinations.http_answer import wait_of
+from portico.destinations.https import HTTPS, HttpsTarget
 from portico.model.delivery import Answered, Delivery
 from portico.policy import retry
 

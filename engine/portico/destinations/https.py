@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -17,10 +16,10 @@ import httpx2
 from pydantic import PlainValidator, WithJsonSchema
 
 from portico import ids
+from portico.destinations import http_answer
 from portico.destinations.contract import DestinationType, Done, Surroundings
 from portico.destinations.http_auth import Credentials, NoToken, TargetAuth
 from portico.errors import MessageError, SecretMissing, TlsInvalid, WsdlInvalid
-from portico.hl7 import ack, header
 from portico.language.content import open_content, sniff
 from portico.language.context import Context
 from portico.language.template import Template
@@ -31,7 +30,6 @@ from portico.spec.tls import Tls, TlsField
 
 _ORIGIN = re.compile(r"https?://[^/?#{}\s@]+")
 _SYSTEM = Tls.model_validate({})  # verified by what the machine trusts
-_LONGEST_WAIT = 3600.0  # seconds of Retry-After that we heed
 _MOVES = 3  # redirects, one after the other
 _MEDIA = {
     "hl7": "application/hl7-v2",
@@ -246,7 +244,9 @@ class HttpsDestination:
         micros: int,
     ) -> Attempt:
         """The attempt of a whole answer."""
-        return judged(status, fields, body, delivery, micros, self._around.clock.time_ns())
+        return http_answer.judged(
+            status, fields, body, delivery, micros, self._around.clock.time_ns()
+        )
 
     async def _exchanged(self, request: Any) -> tuple[int, Mapping[str, str], bytes]:
         for _ in range(_MOVES + 1):
@@ -296,48 +296,6 @@ def context_of(delivery: Delivery) -> Context:
     content = delivery.content
     words = {"received": delivery.received, "id": delivery.signal, "size": len(content)}
     return Context(open_content("auto", content), words)
-
-
-def judged(
-    status: int,
-    fields: Mapping[str, str],
-    body: bytes,
-    delivery: Delivery,
-    micros: int,
-    now_ns: int,
-) -> Attempt:
-    """The attempt of an answer: its ACK's code where it is HL7, else its status."""
-    after = wait_of(fields.get("retry-after", ""), now_ns)
-    if fields.get("content-type", "").lower().startswith("application/hl7-v2"):
-        if (attempt := acknowledged(body, delivery, micros, after)) is not None:
-            return attempt
-    return Attempt(Answered.ANSWERED, str(status), body, micros, after=after)
-
-
-def acknowledged(
-    body: bytes, delivery: Delivery, micros: int, after: float = 0.0
-) -> Attempt | None:
-    """The attempt of an HL7 answer; None when it is none."""
-    try:
-        said = ack.read(body)
-    except MessageError:
-        return None
-    wanted = header.control_id(delivery.content)
-    if wanted is not None and said.control_id != wanted:
-        text = "the answer names another message"
-        return Attempt(Answered.UNCLEAR, "wrong_id", body, micros, text, after)
-    return Attempt(Answered.ANSWERED, said.code, body, micros, after=after)
-
-
-def wait_of(text: str, now_ns: int) -> float:
-    """Seconds of a Retry-After, a number or a date; 0 when it says nothing. At most an hour."""
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), _LONGEST_WAIT)
-    try:
-        at = parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-    return max(0.0, min(at - now_ns / 1e9, _LONGEST_WAIT))
 
 
 def escaped(text: str) -> str:

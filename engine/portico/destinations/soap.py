@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from portico import ids
-from portico.destinations import https
+from portico.destinations import http_answer, https
 from portico.destinations.contract import DestinationType, Surroundings
 from portico.destinations.http_auth import Credentials, TargetAuth
 from portico.destinations.https import HttpsDestination
@@ -179,14 +179,16 @@ class SoapDestination(HttpsDestination):
         said = asking.read(body, fields.get("content-type", ""), self._result)
         if said is None or (status >= 300 and not said.fault):
             now = self._around.clock.time_ns()
-            return https.judged(
+            return http_answer.judged(
                 status, {**fields, "content-type": ""}, body, delivery, micros, now
             )
         if said.fault:
-            after = https.wait_of(fields.get("retry-after", ""), self._around.clock.time_ns())
+            after = http_answer.wait_of(
+                fields.get("retry-after", ""), self._around.clock.time_ns()
+            )
             return Attempt(Answered.ANSWERED, said.fault, body, micros, after=after)
         answer = said.text.encode("utf-8", "surrogatepass")
-        attempt = https.acknowledged(answer, delivery, micros)
+        attempt = http_answer.acknowledged(answer, delivery, micros)
         return attempt or Attempt(Answered.ANSWERED, str(status), answer, micros)
 
 
