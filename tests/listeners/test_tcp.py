@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from portico.clock import SystemClock
 from portico.listeners.contract import Surroundings
@@ -142,6 +143,14 @@ async def test_a_reply_that_the_framing_cannot_carry_is_told(tcp, connect, desk)
 
     assert await peer.rest() == b""
     assert desk.named("AnswerUnsendable")[0].code == "wire.frame_broken"
+
+
+def test_a_fixed_frame_above_the_limit_is_a_finding():
+    """It could never arrive."""
+    with pytest.raises(ValidationError, match="larger than 'limit'"):
+        TcpSource.model_validate(
+            {"listen": "127.0.0.1:0", "frame": {"fixed": "2000"}, "limit": "1KiB"}
+        )
 
 
 class Machine:

@@ -58,6 +58,7 @@ def test_both_sides_agree_on_1_3_and_on_1_2_with_a_recommended_suite(papers):
     assert ours.compression() is None
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_nothing_below_the_floor_gets_in(papers):
     """T3: TLS 1.1 never; 1.2 unless the floor is 1.3."""
     high = server(papers.tls("server", floor="1.3"))

@@ -6,12 +6,15 @@ where an answer cannot be given the connection is closed, so that the sender rep
 refusal on a channel that answers nothing leaves it open: nobody waits.
 """
 
-from typing import Any
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from portico.listeners.connection import Decoder
 from portico.listeners.contract import ListenerType, Receive, Surroundings
 from portico.listeners.stream import StreamListener, StreamSource
 from portico.model.receipt import Receipt, Told
+from portico.spec.fields import wrong
 from portico.spec.framing import Frame
 from portico.spec.rules import TemplateField
 
@@ -21,6 +24,13 @@ class TcpSource(StreamSource):
 
     frame: Frame
     reply: TemplateField | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.frame.fixed is not None and self.frame.fixed > self.limit:
+            text = f"a frame of {self.frame.fixed} bytes is larger than 'limit'"
+            raise wrong("config.value", text, "raise 'limit'")
+        return self
 
 
 class TcpFraming:
