@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from portico.flow.desk import Policy
 from portico.language.content import Content
+from portico.language.place import Place
 from portico.model.states import SignalState as State
 from portico.policy.answer import Answering
 from portico.policy.routing import Rules
@@ -460,3 +462,17 @@ async def test_other_content_is_taken_and_told(start, kind, content, told):
     engine.journal.commit()
 
     assert sender.told[0].told == told
+
+
+async def test_a_header_counts_again_when_a_signal_is_read_back(start):
+    """P2: the agents of a request are those of its header, at the door and after a restart."""
+    wanted = Place.parse("header/x-ward")
+    engine = await start(agents=lambda c: ("a",) if wanted.text(c) == "7" else ())
+    sender = engine.send()
+    engine.journal.commit()
+    (signal,) = engine.journal.signals.values()
+    kept = structs.replace(signal, about=b'{"header":{"x-ward":"7"}}')
+
+    assert sender.code == "AA"
+    assert engine.recaller.read(signal, engine.policy)[2] == set()
+    assert engine.recaller.read(kept, engine.policy)[2] == {"a"}
