@@ -156,7 +156,8 @@ def _flow(value: Any, shown: Shown | None = None) -> str:
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list | tuple) and not isinstance(value, HostPort):
         return f"[{', '.join(_flow(each, shown) for each in value)}]"
-    return _scalar(shown.text(value) if shown else str(value))
+    spelled = shown.text(value) if shown else str(value)
+    return _scalar(spelled) if isinstance(spelled, str) else _flow(spelled)
 
 
 def _mapping(model: Options) -> str:

@@ -21,12 +21,11 @@ class HostKeys:
     fingerprints: tuple[str, ...] = ()
     file: str = ""
 
-    def __str__(self) -> str:
+    def plain(self) -> str | list[str] | dict[str, str]:
         """As a site file spells it."""
         if self.file:
-            return f"{{known_hosts: {self.file}}}"
-        one, *others = self.fingerprints
-        return f"[{', '.join((one, *others))}]" if others else one
+            return {"known_hosts": self.file}
+        return list(self.fingerprints) if len(self.fingerprints) > 1 else self.fingerprints[0]
 
 
 def _host_keys(value: Any) -> Any:
@@ -47,7 +46,7 @@ def _host_keys(value: Any) -> Any:
 HostKeysField = Annotated[
     HostKeys,
     PlainValidator(_host_keys),
-    Shown(str),
+    Shown(HostKeys.plain),
     WithJsonSchema(
         {
             "anyOf": [

@@ -35,11 +35,11 @@ class Ready:
     seconds: float = 0.0
     suffix: str = ""
 
-    def __str__(self) -> str:
+    def plain(self) -> str | dict[str, str]:
         """As a site file spells it."""
         if self.way == "stable":
-            return f"{{stable: {units.duration_text(self.seconds)}}}"
-        return f"{{suffix: {self.suffix}}}" if self.way == "suffix" else self.way
+            return {self.way: units.duration_text(self.seconds)}
+        return {self.way: self.suffix} if self.way == "suffix" else self.way
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class After:
     way: str
     path: str = ""
 
-    def __str__(self) -> str:
+    def plain(self) -> str | dict[str, str]:
         """As a site file spells it."""
-        return f"{{move: {self.path}}}" if self.way == "move" else self.way
+        return {self.way: self.path} if self.way == "move" else self.way
 
 
 def _one(value: Any, hint: str) -> tuple[str, str]:
@@ -113,7 +113,7 @@ Globs = Annotated[tuple[Annotated[Text, AfterValidator(_glob)], ...], ONE_OR_MAN
 ReadyField = Annotated[
     Ready,
     PlainValidator(_ready),
-    Shown(str),
+    Shown(Ready.plain),
     WithJsonSchema(
         {
             "anyOf": [
@@ -128,7 +128,7 @@ ReadyField = Annotated[
 AfterField = Annotated[
     After,
     PlainValidator(_after),
-    Shown(str),
+    Shown(After.plain),
     WithJsonSchema(
         {
             "anyOf": [

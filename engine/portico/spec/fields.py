@@ -172,9 +172,12 @@ def kind_of(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How a file would spell the value of a field: for `check --explain` and the schemas."""
+    """How a file would spell the value of a field: for `check --explain` and the schemas.
 
-    text: Callable[[Any], str]
+    text: gives the text, or a mapping or list of texts.
+    """
+
+    text: Callable[[Any], Any]
 
 
 def _parsed(read: Callable[[str], T]) -> BeforeValidator:
