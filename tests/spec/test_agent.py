@@ -84,7 +84,7 @@ def test_a_limit_of_forever_can_be_written_as_json():
         (SEND + "limits: {parts: 0}", "config.value", 5),
         (SEND + "pool: {most: many}", "config.count", 5),
         (SEND + "isolation: total", "config.choice", 5),
-        (SEND + "trust: none", "site.not_yet", 5),
+        (SEND + "trust: nobody", "config.choice", 5),
         (SEND + "model: big", "site.not_yet", 5),
         (SEND + "budget: {tokens: 5}", "site.not_yet", 5),
         (SEND + "capabilities: [x]", "site.not_yet", 5),

@@ -18,7 +18,7 @@ from portico.workers.pool import Pool
 from portico.workers.staff import Proof, Terms
 
 ACTS = '''
-import os, signal, sys, time
+import json, os, signal, stat, sys, tempfile, time
 
 from portico.authoring import Transient
 
@@ -37,9 +37,6 @@ def eat(size): bytearray(int(size))
 def pause(seconds): time.sleep(float(seconds))
 
 
-def orphan(_):
-    os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(3600)
 
 
 def hang(_):
@@ -55,7 +52,7 @@ def flood(size):
 
 
 def swell(size):
-    with open("large", "wb") as file:
+    with tempfile.TemporaryFile() as file:
         file.truncate(int(size))
 
 
@@ -63,31 +60,16 @@ def say(words):
     os.write(3, bytes.fromhex(words))
 
 
-def breed(path):
-    """A grandchild in the worker's group, and one that left it; both never end."""
-    for escapes in (False, True):
-        pid = os.fork()
-        if pid == 0:
-            if escapes:
-                os.setsid()
-            time.sleep(3600)
-        with open(path, "a") as file:
-            file.write(f"{pid}\\n")
-    os._exit(1)
-
-
-def tell(path):
-    """What this process knows of the engine."""
-    with open("/proc/self/environ", "rb") as source, open(path + ".environ", "wb") as file:
-        file.write(source.read())
-    links = []
-    for name in os.listdir("/proc/self/fd"):
+def tell(_):
+    """What this process knows of the engine: its environment, and its open descriptors."""
+    kinds = {}
+    for number in range(256):
         try:
-            links.append(os.readlink("/proc/self/fd/" + name))
+            kinds[number] = stat.S_IFMT(os.fstat(number).st_mode)
         except OSError:
             pass
-    with open(path + ".links", "w") as file:
-        file.write("\\n".join(links))
+    with open(os.path.join(tempfile.gettempdir(), "told"), "w") as file:
+        json.dump([dict(os.environ), kinds], file)
 '''
 
 
@@ -219,6 +201,12 @@ async def own_works(site: Path) -> AsyncIterator[Works]:
     works = await _works(site)
     yield works
     await works.pool.stop(grace=1)
+
+
+@pytest.fixture(scope="session")
+def new_works() -> Callable[[Path], Any]:
+    """Makes a pool on a nursery of its own, which the caller stops."""
+    return _works
 
 
 @pytest.fixture(scope="session")

@@ -213,7 +213,7 @@ def test_an_engine_that_speaks_nonsense_ends_the_worker(nonsense):
         ours.sendall(nonsense or protocol.encode_run(1, [], []))
         ours.shutdown(socket.SHUT_WR)
         with pytest.raises(WorkerError):
-            child.serve(its)
+            child.serve(its, lambda message: None)
 
 
 def test_the_run_message_may_be_empty():

@@ -113,17 +113,6 @@ async def test_a_forged_result_can_only_be_for_the_item_that_is_run(works, words
     assert works.said(WorkerDied)[0].code == "nonsense"
 
 
-async def test_grandchildren_end_with_their_worker(works, alive, tmp_path):
-    """Those in its group, and those that left it for a session of their own."""
-    await works.activate()
-    path = tmp_path / "pids"
-    await works.submit("breed", str(path))
-    pids = [int(line) for line in path.read_text(encoding="ascii").split()]
-
-    assert len(pids) == 2
-    await works.until(lambda: not any(map(alive, pids)))
-
-
 async def test_the_culprit_of_a_frame_is_found_and_the_others_go_on(works):
     """64 items, one deadly: two deaths, one fault, 63 results."""
     await works.activate()
@@ -240,7 +229,12 @@ async def test_an_item_that_ends_the_nursery_again_and_again_is_charged(own_work
     """The third time it is alone and no accident: the engine does not go round for ever."""
     monkeypatch.setattr(nursery, "_FIRST_DELAY", 0.01)
     await own_works.activate()
-    failure = (await own_works.submit("orphan")).result.failure
+    item = own_works.submit("pause", "3600")
+    for _ in range(3):
+        await own_works.until(lambda: own_works.pool.status()["acts"]["busy"])
+        os.kill(own_works.nursery.pid, signal.SIGKILL)
+        await own_works.until(lambda: not own_works.pool.status()["acts"]["busy"])
+    failure = (await item).result.failure
 
     assert failure.code == "step.crashed"
     assert len(own_works.said(NurseryLost)) == 3

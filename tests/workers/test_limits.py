@@ -1,9 +1,11 @@
 """What a worker is told, what it holds, and what ends with the engine."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -75,15 +77,18 @@ async def test_a_worker_knows_no_secret_and_holds_no_descriptor_of_the_engine(
     with (site / "open").open("wb") as mine:
         os.set_inheritable(mine.fileno(), True)
         await own_works.activate()
-        await own_works.submit("tell", str(site / "told"))
+        assert await own_works.run("tell") == ["ok"]
     process = Path(f"/proc/{own_works.pids()[0]}")
-    words = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+    words = b"".join((process / name).read_bytes() for name in ("environ", "cmdline", "maps"))
+    links = [os.readlink(one) for one in (process / "fd").iterdir()]
 
-    links = (site / "told.links").read_text(encoding="utf-8").split()
+    (told,) = Path(tempfile.gettempdir()).glob(f"portico-*/{process.name}/told")
+    environ, kinds = json.loads(told.read_text(encoding="utf-8"))
     assert b"PATH=" in words
-    assert secret not in words + (site / "told.environ").read_bytes()
+    assert secret not in words + repr(environ).encode()
     assert [link for link in links if not link.startswith(("/dev/null", "socket:"))] == []
     assert sum(link.startswith("socket:") for link in links) == 1
+    assert sorted(kinds) == ["0", "1", "2", "3"]
 
 
 async def test_a_worker_is_the_first_to_go_when_memory_ends(works):

@@ -9,6 +9,7 @@ import importlib
 import re
 from collections.abc import Iterator, Mapping
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,27 @@ def call_of(args: Any) -> str:
     return call if isinstance(call, str) else ""
 
 
+def top_level(name: str, root: Path) -> ModuleSpec | None:
+    """A package or module of the root, found without a list of that folder."""
+    package = root / name
+    if (package / "__init__.py").is_file():
+        inside = [str(package)]
+        return spec_from_file_location(
+            name, package / "__init__.py", submodule_search_locations=inside
+        )
+    module = package.with_suffix(".py")
+    return spec_from_file_location(name, module) if module.is_file() else None
+
+
 def _specs(name: str, root: Path) -> Iterator[ModuleSpec]:
     """The packages above a module and the module, from the outside in, as far as they are."""
     importlib.invalidate_caches()
-    path = [str(root)]
+    path: list[str] = []
     whole = ""
     for part in name.split("."):
         whole = f"{whole}.{part}".lstrip(".")
-        spec = PathFinder.find_spec(whole, path)
+        at_top = whole == part
+        spec = top_level(part, root) if at_top else PathFinder.find_spec(whole, path)
         if spec is None:
             return
         yield spec

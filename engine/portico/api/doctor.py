@@ -25,6 +25,7 @@ from portico.journal.search import Search
 from portico.spec.fields import HostPort
 from portico.spec.finding import Finding, Severity
 from portico.spec.secrets import Secret
+from portico.workers import cage
 
 GOOD, WARNING, BAD = "good", "warning", "bad"
 
@@ -35,7 +36,7 @@ _SPACE = 4 << 30
 def examine(root: Path, runs: bool, environ: Mapping[str, str] | None = None) -> Doctor:
     """All looks at the machine and at this site. runs: its engine runs, so ports are taken."""
     given = os.environ if environ is None else environ
-    looks = [_python(), *kernel.looks(), _files()]
+    looks = [_python(), *kernel.looks(), _files(), _cage()]
     try:
         site, findings = sites.examine(root, given)
     except PorticoError as error:
@@ -58,6 +59,17 @@ def _files() -> Look:
         return Look(subject="open files", verdict=GOOD, text=f"at most {hard}")
     text = f"at most {hard}; with LimitNOFILE={_FILES} thousands of peers can connect"
     return Look(subject="open files", verdict=WARNING, text=text)
+
+
+def _cage() -> Look:
+    """What keeps the code of a site in its workers."""
+    walls = cage.features()
+    if all(walls.values()):
+        text = f"{' and '.join(walls)}: workers reach no file, network or process of others"
+        return Look(subject="cage", verdict=GOOD, text=text)
+    missing = ", ".join(name for name, stands in walls.items() if not stands)
+    text = f"no {missing}: a site's code is trusted with what this user may; no trust: none"
+    return Look(subject="cage", verdict=WARNING, text=text)
 
 
 def _findings(findings: tuple[Finding, ...]) -> Iterator[Look]:

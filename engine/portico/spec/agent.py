@@ -95,7 +95,7 @@ class Agent(Options):
     pool: Pool = Pool()
     retry: RetryPolicy = RetryPolicy()
     isolation: Literal["warm", "fresh"] = "warm"
-    trust: Annotated[str, Later("agents without trust", "site")] = "site"
+    trust: Literal["site", "none"] = "site"
     model: Annotated[str | None, Later("models")] = None
     budget: Annotated[str | None, Later("budgets")] = None
     capabilities: Annotated[str | None, Later("capabilities")] = None
@@ -123,6 +123,7 @@ class Agent(Options):
             "beside": [str(place) for place in self.order_by.beside] if self.order_by else [],
             "on_error": plain(self.on_error),
             "limits": {**self.limits.model_dump(), "time": min(self.limits.time, _LONGEST)},
+            **({"trust": self.trust} if self.trust != "site" else {}),
             "steps": plain(self.steps),
         }
 

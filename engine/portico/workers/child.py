@@ -14,13 +14,14 @@ from typing import Protocol
 
 from portico.agents import plan as plans
 from portico.agents import run as runs
+from portico.agents import sources
 from portico.agents.item import Item
 from portico.agents.plan import Plan
 from portico.clock import SystemClock
-from portico.errors import Permanent, WorkerError
+from portico.errors import ConfigError, Permanent, WorkerError
 from portico.model.verdict import Failure, Kind, SessionResult
 from portico.wire.pipe import PipeDecoder
-from portico.workers import limits, protocol
+from portico.workers import cage, limits, protocol
 from portico.workers.protocol import Hello, Load, Loaded, LoadFailed, Ping, Pong, Run
 
 _READ = 256 << 10
@@ -52,16 +53,20 @@ class PlanRunner:
         return runs.run(self._plan, item, SystemClock.monotonic_ns)
 
 
-def load(message: Load) -> Runner:
-    """Compile the plan here: with the site's folder on the import path, within the limits."""
+def load(message: Load, scratch: Path) -> Runner:
+    """Compile the plan here: within the limits, in the cage, with a folder to write to."""
     os.chdir(message.root)
-    sys.path.insert(0, message.root)
     sys.dont_write_bytecode = True  # a file changed within one second would keep its old code
     limits.bound_memory(message.memory)
-    return PlanRunner(plans.compile_plan(message.document, Path(message.root)))
+    root = Path(message.root)
+    missing = cage.shut(root, sources.files(message.document, root), scratch)
+    if missing and message.document.get("trust") == "none":
+        walls = " and ".join(missing)
+        raise ConfigError(f"trust: none needs {walls}, which this machine does not have")
+    return PlanRunner(plans.compile_plan(message.document, root))
 
 
-def serve(connection: socket.socket, loader: Callable[[Load], Runner] = load) -> None:
+def serve(connection: socket.socket, loader: Callable[[Load], Runner]) -> None:
     """Work until the engine ends the stream. Raises WorkerError when it speaks nonsense."""
     child = _Child(connection, loader)
     decoder = PipeDecoder(protocol.HEADER_LIMIT, protocol.BODY_LIMIT)

@@ -12,10 +12,13 @@ import gc
 import importlib
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -72,10 +75,11 @@ _decode = msgspec.json.Decoder(ToZygote).decode
 
 
 class Zygote:
-    """The table of living workers, and the loop that keeps it."""
+    """The table of living workers, and the loop that keeps it. scratch: a folder for theirs."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, scratch: Path) -> None:
         self._control = control
+        self._scratch = scratch
         self._decoder = pipe.PipeDecoder(_HEADER_LIMIT, 0)
         self._sockets: deque[int] = (
             deque()
@@ -129,7 +133,7 @@ class Zygote:
             self._say(Exited(token, 1))
             return
         if pid == 0:
-            _become_worker(parent, descriptor)
+            _become_worker(parent, descriptor, self._scratch)
         os.close(descriptor)
         self._pids[token], self._tokens[pid] = pid, token
         self._say(Spawned(token, pid))
@@ -147,6 +151,7 @@ class Zygote:
             _kill_group(found.si_pid)  # its number is still its own: it is not reaped yet
             del self._pids[token]
         _, status = os.waitpid(found.si_pid, 0)
+        shutil.rmtree(self._scratch / str(found.si_pid), ignore_errors=True)
         if token is not None:
             for orphan in _children() - set(self._tokens):
                 _kill_group(orphan)
@@ -189,7 +194,7 @@ def _kill_group(pid: int) -> None:
         return
 
 
-def _become_worker(parent: int, descriptor: int) -> NoReturn:
+def _become_worker(parent: int, descriptor: int, scratch: Path) -> NoReturn:
     """What a fresh fork does until its end; it never returns into the parent's loop."""
     code = 1
     try:
@@ -200,7 +205,7 @@ def _become_worker(parent: int, descriptor: int) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         with socket.socket(fileno=_only(descriptor)) as connection:
             limits.bound_process()
-            child.serve(connection)
+            child.serve(connection, partial(child.load, scratch=scratch / str(os.getpid())))
         code = 0
     finally:
         os._exit(code)
@@ -235,8 +240,11 @@ def main(descriptor: str, *modules: str) -> None:
     missing = _preload(list(modules))
     gc.collect()
     gc.freeze()
-    with socket.socket(fileno=int(descriptor)) as control:
-        zygote = Zygote(control)
+    with (
+        socket.socket(fileno=int(descriptor)) as control,
+        tempfile.TemporaryDirectory(prefix="portico-") as scratch,
+    ):
+        zygote = Zygote(control, Path(scratch))
         zygote.serve(missing)
         zygote.end_all()
 
