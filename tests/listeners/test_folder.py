@@ -340,3 +340,17 @@ async def test_a_huge_file_is_read_piece_by_piece(polled):
     await until(lambda: len(journal.taken) == 10_000)
 
     assert most <= 1_024 + 64
+
+
+async def test_a_fault_of_ours_is_told_and_the_poller_goes_on(polled):
+    """The fence of one channel: no fault ends a source in silence."""
+    journal = Journal()
+    broken = journal.cut
+    journal.cut = lambda file, size: 1 / 0
+    one = await polled(journal)
+    put(one.folder, "MUSTER.hl7", b"1")
+    await until(lambda: journal.named("SourceLost"))
+    journal.cut = broken
+    (told,) = journal.named("SourceLost")
+
+    assert (told.code, told.text) == ("internal", "ZeroDivisionError")

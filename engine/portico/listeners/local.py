@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from portico.errors import FileLeft, SourceAway
@@ -29,6 +30,7 @@ class LocalFolder:
         self._path, self._after, self._suffix, self._where = path, after, suffix, where
         self._here = self._claims = self._done = -1
         self._claim_name = ""
+        self._closing = Lock()
 
     def open(self, mark: str) -> None:
         """Open the folder, or again when another lies there now. Raises SourceAway."""
@@ -112,14 +114,16 @@ class LocalFolder:
             raise FileLeft("unfinished", found.size, os.strerror(error.errno or 0)) from None
 
     def close(self) -> None:
-        """Close the folders; the one of our claims goes when it is empty."""
-        if self._claims >= 0:
+        """Close the folders, each once; the one of our claims goes when it is empty."""
+        with self._closing:
+            here, claims, done = self._here, self._claims, self._done
+            self._here = self._claims = self._done = -1
+        if claims >= 0:
             with suppress(OSError):
-                os.rmdir(self._claim_name, dir_fd=self._here)
-        for number in (self._here, self._claims, self._done):
+                os.rmdir(self._claim_name, dir_fd=here)
+        for number in (here, claims, done):
             if number >= 0:
                 os.close(number)
-        self._here = self._claims = self._done = -1
 
     def _same(self) -> bool:
         """The path still leads to the folder that is open, and our own lie in it."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from portico.errors import FileLeft, JournalError, ListenFailed, SourceAway
+from portico.errors import FileLeft, JournalError, PorticoError, SourceAway
 from portico.events.fetching import FileKept, SourceBack, SourceLost
 from portico.listeners.contract import Fetching, Known, Surroundings
 from portico.listeners.reading import Reading
@@ -93,12 +93,16 @@ class Poller:
         while not self._stopping:
             try:
                 wait = await self._round()
-            except (SourceAway, ListenFailed) as error:
+            except SourceAway as error:
                 self._lost(error)
                 await self._tray.close()
                 wait, again = again, min(again * 2, _MOST_AGAIN, max(self._source.every, 1.0))
             except JournalError:
                 wait, again = again, min(again * 2, _MOST_AGAIN)
+            except Exception as error:  # noqa: BLE001  the fence of one channel
+                self._lost(error)
+                await self._tray.close()
+                wait = _MOST_AGAIN
             else:
                 again = _AGAIN
             await self._pause(wait)
@@ -220,8 +224,9 @@ class Poller:
 
     def _lost(self, error: Exception) -> None:
         if self._up is not False:
-            code = getattr(error, "code", "wire.source_away")
-            self._emit(SourceLost(self._channel, code, str(error)))
+            code = getattr(error, "code", "internal")
+            text = str(error) if isinstance(error, PorticoError) else type(error).__name__
+            self._emit(SourceLost(self._channel, str(code), text))
         self._up = False
 
     def _back(self) -> None:
