@@ -15,7 +15,7 @@ from portico.model.receipt import Receipt, Told
 from portico.tls.certificates import Certificates
 from portico.wire.mllp import encode
 
-# Twins are imported as `listeners.fetching`; with importmode importlib nothing adds their place.
+# Twins are imported as `listeners.fetching`; importmode importlib adds nobody's place.
 sys.path.append(str(Path(__file__).parents[1]))
 
 
