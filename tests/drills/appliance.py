@@ -7,8 +7,10 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from drills.places import SiteFolder
@@ -17,9 +19,18 @@ _READY = 60.0
 
 
 class Appliance:
-    """One engine on a site. journal: a conninfo, empty for the embedded PostgreSQL."""
+    """One engine on a site. journal: a conninfo, empty for the embedded PostgreSQL.
 
-    def __init__(self, site: SiteFolder, data: Path, journal: str = "") -> None:
+    environ: what else its process finds in its environment.
+    """
+
+    def __init__(
+        self,
+        site: SiteFolder,
+        data: Path,
+        journal: str = "",
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.site, self.data = site, data
         self.log = data.with_suffix(".log")
         self.environ = {
@@ -27,6 +38,7 @@ class Appliance:
         } | {
             "PORTICO_DATA": str(data),
             "PORTICO_METRICS": f"127.0.0.1:{site.metrics}",
+            **environ,
         }
         if journal:
             self.environ["PORTICO_JOURNAL_URL"] = journal
@@ -93,12 +105,14 @@ class Appliance:
         os.kill(self.pid, number)
 
     def zygote(self) -> int:
-        """The workers' parent."""
-        return next(pid for pid in children(self.pid) if "portico.workers" in command(pid))
+        """The workers' parent; 0 while it is being replaced."""
+        found = (pid for pid in children(self.pid) if "portico.workers" in command(pid))
+        return next(found, 0)
 
     def workers(self) -> list[int]:
         """The workers alive now."""
-        return children(self.zygote())
+        parent = self.zygote()
+        return children(parent) if parent else []
 
     def postmaster(self) -> int:
         """The embedded PostgreSQL; 0 while it is down."""

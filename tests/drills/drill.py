@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,8 @@ from portico.journal.folder import Folder
 class Plan:
     """How a drill is set up. more: further lines of every destination's document.
 
-    chained: sinks that a second agent serves. when: of the channel's `acknowledge`.
+    chained: sinks that a second agent serves. when: of the channel's `acknowledge`. patience:
+    seconds that healing may take.
     """
 
     sinks: tuple[str, ...] = ("lab",)
@@ -37,6 +38,7 @@ class Plan:
     pace: float = 0.01
     timeout: str = "2s"
     more: str = ""
+    patience: float = 90.0
 
 
 @dataclass(slots=True)
@@ -45,13 +47,15 @@ class Drill:
 
     kills: monotonic moments at which the engine died; recoveries: seconds from a fault to
     the next answer. second: how many second deliveries the oracle found explained. deck: the
-    kinds of faults that have not had their turn.
+    kinds of faults that have not had their turn. environ: what else the engine's process
+    finds in its environment.
     """
 
     folder: Path
     seed: int
     plan: Plan = field(default_factory=Plan)
     journal: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)
     kills: list[float] = field(default_factory=list)
     recoveries: list[float] = field(default_factory=list)
     second: int = 0
@@ -91,7 +95,7 @@ class Drill:
 
     def engine(self, data: str) -> Appliance:
         """Another engine on the same site."""
-        return Appliance(self.site, self.folder / data, self.journal)
+        return Appliance(self.site, self.folder / data, self.journal, self.environ)
 
     async def __aenter__(self) -> "Drill":
         for sink in self.sinks.values():
@@ -143,15 +147,19 @@ class Drill:
 
     async def fault(self, pids: Sequence[int], number: int = signal.SIGKILL) -> float:
         """Send processes a signal; when."""
-        for pid in pids:
+        for pid in filter(None, pids):  # 0 is nobody here, and all of us for kill(2)
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
         self.faults += 1
         return time.monotonic()
 
-    async def heal(self, within: float = 90.0) -> None:
+    async def heal(self) -> None:
         """End the load; wait until every acknowledged message has been taken."""
-        await self.source.finish(within)
+        within = self.plan.patience
+        try:
+            await self.source.finish(within)
+        except TimeoutError:
+            raise AssertionError(self.told(["senders wait for an answer for ever"])) from None
         wanted = {one.control_id for one in self._owed()}
 
         def settled() -> bool:
