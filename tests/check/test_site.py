@@ -90,11 +90,19 @@ def test_an_unknown_type_is_corrected(site):
     assert (finding.code, finding.hint) == ("config.unknown_type", "did you mean 'mllp'?")
 
 
-def test_a_type_that_comes_later_is_not_called_unknown(site):
-    """`https` is known to the language: the finding says that it is not built yet."""
-    said = site.said(CHANNEL.replace("mllp", "https"))
-
-    assert said == [("site.not_yet", 2, "source.type")]
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{type: mllp}", ("config.missing_key", 2, "source")),
+        (
+            '{type: mllp, listen: "127.0.0.1:2575", address: "127.0.0.1:2576"}',
+            ("config.key", 2, "source"),
+        ),
+    ],
+)
+def test_a_source_listens_or_dials_and_never_neither_or_both(site, source, said):
+    """One way of the two: which one the author meant is not guessed."""
+    assert site.said(f"channel: adt_in\nsource: {source}\n") == [said]
 
 
 def test_a_source_is_looked_at_though_its_channel_is_wrong(site):
