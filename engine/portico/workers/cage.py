@@ -6,9 +6,7 @@ processes, and the kernel's back doors. With those of limits.py these walls stan
 first line of the site's code runs. What a machine lacks is told by `features`.
 """
 
-import ctypes
 import os
-import struct
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -18,14 +16,12 @@ from pathlib import Path
 from types import ModuleType
 
 from portico.agents import sources
-from portico.workers import landlock, seccomp
+from portico.workers import landlock, limits, seccomp
 
 _SYSTEM = (
     "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib", "/usr/share/zoneinfo",
     "/etc/localtime", "/etc/ld.so.cache", "/dev/null", "/dev/urandom", "/dev/random",
 )  # fmt: skip
-_CAPSET = {"x86_64": 126, "aarch64": 91}
-_CAPABILITIES = 0x20080522  # version 3 of the call
 
 
 def features() -> dict[str, bool]:
@@ -51,8 +47,7 @@ def shut(root: Path, files: Iterable[str], scratch: Path) -> tuple[str, ...]:
     walls = features()
     if walls["landlock"]:
         landlock.shut(_readable(root, files), scratch)
-    if sys.platform == "linux":
-        _drop_capabilities()
+    limits.drop_capabilities()
     if walls["seccomp"]:
         seccomp.shut()
     return tuple(name for name, stands in walls.items() if not stands)
@@ -81,13 +76,3 @@ def _readable(root: Path, files: Iterable[str]) -> set[Path]:
     modules = {path.parent for path in root.glob("*/__init__.py")} | set(root.glob("*.py"))
     named = {root / name for name in files}
     return {Path(one) for one in (*interpreter, *_SYSTEM)} | modules | named
-
-
-def _drop_capabilities() -> None:
-    """Root without privileges: what its files allow, and nothing else."""
-    number = _CAPSET.get(os.uname().machine)
-    if number is None:
-        return
-    head = ctypes.create_string_buffer(struct.pack("II", _CAPABILITIES, 0), 8)
-    none = ctypes.create_string_buffer(24)
-    ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), head, none)

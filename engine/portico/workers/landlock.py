@@ -37,14 +37,21 @@ def version() -> int:
         return 0
 
 
-def shut(readable: Iterable[Path], writable: Path) -> None:
+def shut(
+    readable: Iterable[Path],
+    writable: Path,
+    executable: Iterable[Path] = (),
+    *,
+    network: bool = False,
+) -> None:
     """Leave this process these paths for good; what is not there is passed over.
 
-    Raises OSError. Descriptors that are open stay open.
+    executable: programs that it may become. network: TCP stays. Raises OSError. Descriptors
+    that are open stay open.
     """
     has = version()
     files = _FILES_V1 | (has > 1) * _REFER | (has > 2) * _TRUNCATE | (has > 4) * _IOCTL
-    net = (_BIND | _CONNECT) if has > 3 else 0
+    net = (_BIND | _CONNECT) if has > 3 and not network else 0
     scope = (_SOCKETS | _SIGNALS) if has > 5 else 0
     rules = struct.pack("QQQ", files, net, scope)
     size = 24 if has > 5 else 16 if has > 3 else 8
@@ -52,6 +59,8 @@ def shut(readable: Iterable[Path], writable: Path) -> None:
     try:
         for path in readable:
             _add(ruleset, path, _READABLE & files)
+        for path in executable:
+            _add(ruleset, path, (_READ | _EXECUTE) & files)
         _add(ruleset, writable, _WRITABLE & files)
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0)))

@@ -8,8 +8,10 @@ deadline and the engine's own checks stand everywhere.
 
 import ctypes
 import os
+import platform
 import resource
 import signal
+import struct
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ _SHARED = 1 << 30  # what may be mapped beyond private memory
 _OOM_SCORE = 600  # the kernel ends a worker long before the engine or PostgreSQL
 
 _PR_SET_PDEATHSIG = 1
+_CAPSET = {"x86_64": 126, "aarch64": 91}
+_CAPABILITIES = 0x20080522  # version 3 of the call
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -43,12 +47,12 @@ def environment(whole: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def bound_process() -> None:
-    """Bounds that every worker has from its first moment."""
+def bound_process(files: int = _FILES, size: int = _FILE_SIZE) -> None:
+    """Bounds that every worker has from its first moment. size: bytes of a file."""
     os.umask(0o077)
     _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_NOFILE, _FILES)
-    _lower(resource.RLIMIT_FSIZE, _FILE_SIZE)
+    _lower(resource.RLIMIT_NOFILE, files)
+    _lower(resource.RLIMIT_FSIZE, size)
     if sys.platform == "linux":
         _write("/proc/self/oom_score_adj", str(_OOM_SCORE))
 
@@ -71,6 +75,16 @@ def die_with_parent(parent: int) -> None:
 def adopt_orphans() -> None:
     """Become the parent of grandchildren whose parent ended (Linux), to be able to end them."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def drop_capabilities() -> None:
+    """Root without privileges: what its files allow, and nothing else."""
+    number = _CAPSET.get(platform.machine()) if sys.platform == "linux" else None
+    if number is None:
+        return
+    head = ctypes.create_string_buffer(struct.pack("II", _CAPABILITIES, 0), 8)
+    none = ctypes.create_string_buffer(24)
+    ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), head, none)
 
 
 def _prctl(option: int, value: int) -> None:

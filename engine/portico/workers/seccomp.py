@@ -12,6 +12,7 @@ import errno
 import os
 import platform
 import struct
+from collections.abc import Collection
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER = 38, 22, 2
 _CLONE_THREAD = 0x10000
@@ -70,6 +71,12 @@ _DENIED: dict[str, _Pair] = {
     "setresuid": (117, 147), "setresgid": (119, 149), "setgroups": (116, 159),
     "setfsuid": (122, 151), "setfsgid": (123, 152), "capset": (126, 91),
 }  # fmt: skip
+SOCKETS = frozenset(
+    ("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4")
+)  # for who may speak to a network
+PROGRAMS = frozenset(
+    ("execve", "socketpair")
+)  # for who becomes another program; Java's files need a pair, which leads nowhere
 _CLONE: _Pair = (56, 220)
 _CLONE3: _Pair = (435, 435)
 _TO_ITSELF: dict[str, _Pair] = {  # the first argument names the process: only our own
@@ -93,16 +100,16 @@ def available() -> bool:
         return False
 
 
-def shut() -> None:
-    """Take the calls away from this process for good. Raises OSError."""
-    filters = program(platform.machine(), os.getpid())
+def shut(kept: Collection[str] = ()) -> None:
+    """Take the calls away from this process for good, but for those kept. Raises OSError."""
+    filters = program(platform.machine(), os.getpid(), kept)
     buffer = ctypes.create_string_buffer(filters, len(filters))
     head = struct.pack("HxxxxxxP", len(filters) // 8, ctypes.addressof(buffer))
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _prctl(_PR_SET_SECCOMP, _FILTER, ctypes.create_string_buffer(head, len(head)))
 
 
-def program(machine: str, pid: int) -> bytes:
+def program(machine: str, pid: int, kept: Collection[str] = ()) -> bytes:
     """The filter for a process of that number: instructions of 8 bytes."""
     arch, column = _MACHINES[machine]
 
@@ -117,7 +124,8 @@ def program(machine: str, pid: int) -> bytes:
     if machine == "x86_64":
         code += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     refused = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
-    for number in filter(lambda one: one >= 0, map(numbered, _DENIED.values())):
+    denied = [pair for name, pair in _DENIED.items() if name not in kept]
+    for number in filter(lambda one: one >= 0, map(numbered, denied)):
         code += [(_EQUAL, 0, 1, number), refused]
     code += [(_EQUAL, 0, 1, numbered(_CLONE3)), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     allowed, first = (_RETURN, 0, 0, _ALLOW), (_LOAD, 0, 0, _FIRST_ARGUMENT)

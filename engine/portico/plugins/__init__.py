@@ -1,0 +1,1 @@
+"""Plugins: servers of the Model Context Protocol in caged processes; workers' walls, no SQL."""
