@@ -14,6 +14,7 @@ import pytest
 
 from portico.clock import SystemClock
 from portico.errors import ListenFailed
+from portico.ids import SignalId
 from portico.listeners.contract import Surroundings
 from portico.listeners.https import HTTPS, HttpsSource
 from portico.model.receipt import Receipt, Told
@@ -21,7 +22,7 @@ from portico.tls.certificates import Certificates
 
 HL7 = {"Content-Type": "application/hl7-v2"}
 JSON = {"Content-Type": "application/json"}
-STORED = Receipt(Told.ACCEPTED, code="accepted", signal="s1")
+STORED = Receipt(Told.ACCEPTED, code="accepted", signal=SignalId(b"\1" * 16))
 
 
 @pytest.fixture
@@ -92,8 +93,8 @@ async def test_a_message_is_handed_up_and_its_answer_comes_back(serving, desk, c
 
 
 RECEIPTS = [
-    (STORED, False, 202, {"signal": "s1"}),
-    (STORED, True, 200, {"signal": "s1"}),
+    (STORED, False, 202, {"signal": "01010101-0101-0101-0101-010101010101"}),
+    (STORED, True, 200, {"signal": "01010101-0101-0101-0101-010101010101"}),
     (Receipt(Told.REFUSED, code="101", text="no", location="/n"), True, 422, "101"),
     (Receipt(Told.FAILED, code="failed", text="kept"), True, 500, "failed"),
     (Receipt(Told.SILENT, close=True, text="not stored"), False, 503, None),

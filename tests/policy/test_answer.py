@@ -124,7 +124,7 @@ def test_every_answer_names_its_signal(header):
         answer.failed(Answering(on_error="close"), header, ID, "too late"),
     ]
 
-    assert {receipt.signal for receipt in told} == {ids.text(ID)}
+    assert {receipt.named for receipt in told} == {ids.text(ID)}
 
 
 def test_a_bare_answer_is_the_text_alone():

@@ -271,7 +271,7 @@ def is_batch(content: bytes) -> bool:
     A quarter of a microsecond for an ordinary message, so that intake can ask it of each: one
     that begins with its only MSH can have nothing but a trailer behind it.
     """
-    if content.startswith(b"MSH") and content.find(b"MSH", 4) < 0:
+    if content.rfind(b"MSH") == 0:
         whole = content.rstrip()
         last = max(whole.rfind(b"\r"), whole.rfind(b"\n")) + 1
         if whole[last : last + 4].lstrip(b"\x0b")[:3] not in _ENVELOPE:

@@ -71,14 +71,14 @@ def reply_of(receipt: Receipt, ended: bool) -> Reply:
         body = b"".join(receipt.replies)
         return Reply(status, body, b"Content-Type: %s\r\n" % media(body).encode())
     if status in (200, 202):
-        body = b'{"signal":"%s"}' % receipt.signal.encode()
+        body = b'{"signal":"%s"}' % receipt.named.encode()
         return Reply(status, body, _JSON)
     return problem(
         status,
         receipt.code,
         receipt.text,
         location=receipt.location,
-        signal=receipt.signal,
+        signal=receipt.named,
     )
 
 
@@ -91,7 +91,7 @@ def reply_of_many(receipts: list[Receipt], ended: bool) -> Reply:
     parts = [
         {
             "status": status,
-            "signal": receipt.signal,
+            "signal": receipt.named,
             "code": receipt.code,
             "detail": receipt.text,
             "location": receipt.location,

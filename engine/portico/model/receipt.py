@@ -4,6 +4,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from portico import ids
+from portico.ids import SignalId
+
 
 class Told(StrEnum):
     """The kinds of answer; the label of the `acknowledged` metric next to its code."""
@@ -25,7 +28,7 @@ class Receipt(Struct, frozen=True, gc=False):
 
     text: one line for the sender, what was wrong, of all that is not positive; a site's
     template may have put the message's own values into it, so it is nothing for a log.
-    location: the place in the content that a refusal names. signal: the Signal's id as text.
+    location: the place in the content that a refusal names. signal: the Signal's id.
     """
 
     told: Told
@@ -35,4 +38,9 @@ class Receipt(Struct, frozen=True, gc=False):
     more: bool = False
     text: str = ""
     location: str = ""
-    signal: str = ""
+    signal: SignalId | None = None
+
+    @property
+    def named(self) -> str:
+        """The Signal's id as people and programs see it; empty when there is none."""
+        return ids.text(self.signal) if self.signal else ""

@@ -92,7 +92,7 @@ def committed(rules: Answering, header: Header | None, signal: SignalId) -> Rece
         return None
     reply = _reply(header, signal, accept, "", None)
     wanted = any(ack.decide(header, rules.mode, one).application for one in Outcome)
-    return Receipt(Told.ACCEPTED, (reply,), code=accept, more=wanted, signal=ids.text(signal))
+    return Receipt(Told.ACCEPTED, (reply,), code=accept, more=wanted, signal=signal)
 
 
 def accepted(
@@ -104,9 +104,9 @@ def accepted(
     """
     if header is None or rules.bare:
         body = (text.encode(),) if text else ()
-        return Receipt(Told.ACCEPTED, body, code="accepted", signal=ids.text(signal))
+        return Receipt(Told.ACCEPTED, body, code="accepted", signal=signal)
     replies, code = _phases(rules, header, signal, "AA", text, None, late)
-    return Receipt(Told.ACCEPTED, replies, code=code, signal=ids.text(signal))
+    return Receipt(Told.ACCEPTED, replies, code=code, signal=signal)
 
 
 def relayed(
@@ -124,7 +124,7 @@ def relayed(
             replies, code = [], accept or ""
         if accept is not None and not late:
             replies.insert(0, _reply(header, signal, accept, "", None))
-    return Receipt(told, tuple(replies), code=code, signal=ids.text(signal))
+    return Receipt(told, tuple(replies), code=code, signal=signal)
 
 
 def _said(body: bytes) -> str:
@@ -206,7 +206,7 @@ def _unsaid(
         code=code,
         text=error.text,
         location=error.location,
-        signal=ids.text(signal),
+        signal=signal,
     )
 
 

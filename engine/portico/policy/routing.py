@@ -191,7 +191,7 @@ def _check(header: Header, content: bytes, start: int) -> None:
         raise RequiredMissing("MSH-9 (message type) is empty", "MSH-9")
     if not header.control_id:
         raise RequiredMissing("MSH-10 (message control id) is empty", "MSH-10")
-    if content.find(b"MSH", start + 3) >= 0 and _AGAIN.search(content, start):
+    if content.rfind(b"MSH") > start and _AGAIN.search(content, start):
         raise NotHl7("several messages in one frame; send one message a frame")
 
 
