@@ -61,3 +61,14 @@ def record(request: pytest.FixtureRequest) -> object:
         _results.append(f"{request.node.name}: {drill.result()}")
 
     return keep
+
+
+@pytest.fixture
+def verdict(seed: int) -> object:
+    """Call it with a defect, its drill and what the drill found: printed at the end."""
+
+    def keep(name: str, drill: str, found: object) -> None:
+        said = str(found).splitlines()[0] if found else "NOBODY NOTICED"
+        _results.append(f"{name}: {drill}: {said}")
+
+    return keep

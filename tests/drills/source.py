@@ -89,7 +89,7 @@ class Source:
 
     async def _tell(self, patients: list[str]) -> None:
         numbers = dict.fromkeys(patients, 0)
-        line = _Line(self.port)
+        line = Line(self.port)
         try:
             while not self._stopping:
                 patient = self.chance.choice(patients)
@@ -102,7 +102,7 @@ class Source:
         finally:
             line.close()
 
-    async def _deliver(self, line: "_Line", one: Sent) -> None:
+    async def _deliver(self, line: "Line", one: Sent) -> None:
         """Send it until it is acknowledged."""
         self.sent += 1
         while True:
@@ -129,7 +129,7 @@ class Source:
         self.acknowledged.append(Answered(one, began, time.monotonic()))
         return True
 
-    async def _exchange(self, line: "_Line", one: Sent) -> bytes:
+    async def _exchange(self, line: "Line", one: Sent) -> bytes:
         frame = message.START + one.content + message.END
         dice, mischief = self.chance.random(), self.mischief
         await line.open()
@@ -149,7 +149,7 @@ class Source:
         return await line.answer()
 
 
-class _Line:
+class Line:
     """One connection, opened when needed."""
 
     def __init__(self, port: int) -> None:
