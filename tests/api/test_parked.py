@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from portico.errors import NounUnknown, RequestError
-from portico.flow import choosing
-from portico.flow.acting import Outcome
-from portico.flow.choosing import Wanted
-from portico.flow.previewing import Preview
-from portico.flow.releasing import Target
+from portico.flow.acts import choosing
+from portico.flow.acts.acting import Outcome
+from portico.flow.acts.choosing import Wanted
+from portico.flow.acts.previewing import Preview
+from portico.flow.acts.releasing import Target
 from portico.ids import SignalId
 from portico.journal.found import ActFound
 from portico.journal.parked import Filter, Heap, JobFound, ParkedRow

@@ -6,15 +6,15 @@ import itertools
 import pytest
 
 from portico.errors import JournalUnavailable
-from portico.flow import deferring, desk, entries
-from portico.flow.deferring import Deferring
-from portico.flow.desk import Policy
-from portico.flow.dispatch import Dispatcher
-from portico.flow.dispatch import World as DispatchWorld
-from portico.flow.intake import Intake
-from portico.flow.recalling import Recaller
-from portico.flow.running import Running, Terms
-from portico.flow.running import World as RunningWorld
+from portico.flow.arrivals import deferring, desk, entries
+from portico.flow.arrivals.deferring import Deferring
+from portico.flow.arrivals.desk import Policy
+from portico.flow.arrivals.intake import Intake
+from portico.flow.arrivals.recalling import Recaller
+from portico.flow.sessions.dispatch import Dispatcher
+from portico.flow.sessions.dispatch import World as DispatchWorld
+from portico.flow.sessions.running import Running, Terms
+from portico.flow.sessions.running import World as RunningWorld
 from portico.ids import IdMaker
 from portico.journal.contract import Earlier, Recovered
 from portico.model.states import SignalState

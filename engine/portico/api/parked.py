@@ -13,9 +13,9 @@ from portico.api import answers
 from portico.api.shapes import ActItem, Shape
 from portico.api.wanted import nanoseconds
 from portico.api.who import Who
-from portico.flow import editing, releasing
-from portico.flow.acting import Outcome
-from portico.flow.releasing import Target
+from portico.flow.acts import editing, releasing
+from portico.flow.acts.acting import Outcome
+from portico.flow.acts.releasing import Target
 from portico.ids import SignalId
 from portico.journal.found import ActFound
 from portico.journal.parked import Filter, Heap, ParkedRow

@@ -11,8 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from portico.api.shapes import Shape
 from portico.api.wanted import nanoseconds
 from portico.api.who import Who
-from portico.flow import choosing
-from portico.flow.previewing import Preview
+from portico.flow.acts import choosing
+from portico.flow.acts.previewing import Preview
 from portico.journal.parked import JobFound
 from portico.model.states import SignalState
 

@@ -22,7 +22,7 @@ from portico.cli import console, exits, messages, reading, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
 from portico.cli.journal import JSON, PHI, SITE, act_text
-from portico.flow import releasing
+from portico.flow.acts import releasing
 from portico.ids import SignalId
 from portico.journal import parked as rows
 from portico.journal.search import Search

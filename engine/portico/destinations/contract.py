@@ -1,7 +1,7 @@
 """What a destination must do.
 
 It owns its connections and knows nothing of queues, order or retry: that is
-flow/delivering.py's, which never has more than `width` Deliveries out at once.
+flow/deliveries/delivering.py's, which never has more than `width` Deliveries out at once.
 """
 
 from collections.abc import Callable, Mapping

@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from portico import ids
 from portico.clock import moment
-from portico.flow.acting import Acting, Outcome, World
-from portico.flow.amending import Amending
-from portico.flow.choosing import Wanted
-from portico.flow.previewing import Preview, Previewing
-from portico.flow.releasing import Target
-from portico.flow.replaying import Replaying, Sources
+from portico.flow.acts.acting import Acting, Outcome, World
+from portico.flow.acts.amending import Amending
+from portico.flow.acts.choosing import Wanted
+from portico.flow.acts.previewing import Preview, Previewing
+from portico.flow.acts.releasing import Target
+from portico.flow.acts.replaying import Replaying, Sources
 from portico.ids import SignalId
 from portico.journal import held
 from portico.journal import parked as reads

@@ -17,18 +17,20 @@ from portico.destinations.contract import Creditor
 from portico.events.emit import Emit
 from portico.events.intake import AnswerUncredited
 from portico.events.metrics import Metrics
-from portico.flow import crediting, deferring, delivering, desk, running
-from portico.flow.asking import Broker, Doer
-from portico.flow.channels import Channel, Origin
-from portico.flow.deferring import Deferring
-from portico.flow.delivering import Outbox
-from portico.flow.dispatch import Dispatcher
-from portico.flow.dispatch import World as DispatchWorld
-from portico.flow.fetching import Fetch
-from portico.flow.intake import Intake
-from portico.flow.recalling import Recaller
-from portico.flow.running import Running
+from portico.flow.arrivals import deferring, desk
+from portico.flow.arrivals.channels import Channel, Origin
+from portico.flow.arrivals.deferring import Deferring
+from portico.flow.arrivals.fetching import Fetch
+from portico.flow.arrivals.intake import Intake
+from portico.flow.arrivals.recalling import Recaller
+from portico.flow.deliveries import crediting, delivering
+from portico.flow.deliveries.delivering import Outbox
 from portico.flow.runs import Run, Waiter
+from portico.flow.sessions import running
+from portico.flow.sessions.asking import Broker, Doer
+from portico.flow.sessions.dispatch import Dispatcher
+from portico.flow.sessions.dispatch import World as DispatchWorld
+from portico.flow.sessions.running import Running
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Recovered
 from portico.journal.desk import Wish

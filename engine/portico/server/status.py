@@ -9,7 +9,7 @@ from portico import __version__
 from portico.api.shapes import Agent, Alarm, Channel, Destination, Journal, Status
 from portico.clock import moment
 from portico.events.metrics import Metrics
-from portico.flow.channels import Channel as Source
+from portico.flow.arrivals.channels import Channel as Source
 from portico.model.states import DeliveryState, SignalState
 from portico.server.parts import House
 from portico.server.storage import Storage

@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Mapping
 
 from portico import ids
-from portico.flow import delivering, desk, running
-from portico.flow.channels import Origin
+from portico.flow.arrivals import desk
+from portico.flow.arrivals.channels import Origin
+from portico.flow.deliveries import delivering
 from portico.flow.runs import Run
+from portico.flow.sessions import running
 from portico.ids import SignalId
 from portico.language.content import AUTO
 from portico.model.verdict import Output

@@ -1,0 +1,239 @@
+"""Acting: a person releases, discards, edits or resends messages of a running engine.
+
+One person at a time (`World.lock`, which a reload holds too): what is read before an act is
+what the writer finds. Each act is one transaction; memory follows once it is committed, and
+before it is asked for, the lanes and the dispatcher are told that it may come, so that what
+they read of the journal meanwhile brings nothing twice.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from portico.clock import Clock
+from portico.errors import JournalError, JournalRefused
+from portico.events.acting import MessagesActed
+from portico.events.emit import Emit
+from portico.flow import rows
+from portico.flow.acts import releasing
+from portico.flow.acts.releasing import Keeper, Target, Word
+from portico.flow.arrivals.recalling import Recaller
+from portico.flow.deliveries.delivering import Outbox
+from portico.flow.sessions.dispatch import Dispatcher
+from portico.flow.sessions.running import Running
+from portico.ids import SignalId
+from portico.journal import held
+from portico.journal.contract import Act, Recovered, Writer
+from portico.journal.held import Held
+from portico.journal.reader import Reader
+from portico.model.delivery import Delivery
+
+
+class Outcome(Struct, frozen=True):
+    """What became of one target. made: the Signal or Delivery that came of it."""
+
+    target: str
+    done: bool
+    text: str = ""
+    made: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What acting needs of the engine. outbox: of a destination, None when the site has none;
+    lane, queue: as flow/sessions/running.py's.
+    """
+
+    writer: Writer
+    reader: Reader
+    clock: Clock
+    emit: Emit
+    recaller: Recaller
+    dispatcher: Dispatcher
+    running: Running
+    outbox: Callable[[str], Outbox | None]
+    destinations: Callable[[], Iterable[str]]
+    lane: rows.Lane
+    queue: Callable[[Delivery], None]
+    lock: asyncio.Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the journal says of the targets of one call."""
+
+    rows: list[Held]
+    signals: dict[SignalId, Recovered]
+    deliveries: dict[tuple[SignalId, int], Delivery]
+    keeper: Keeper
+
+    def take(self, target: Target) -> list[Held]:
+        """The rows that a target means; each is taken once."""
+        taken = [row for row in self.rows if target.covers(row)]
+        self.rows[:] = [row for row in self.rows if row not in taken]
+        return taken
+
+    def deliveries_of(self, taken: Sequence[Held]) -> list[Delivery]:
+        """The Deliveries among these rows."""
+        keyed = (self.deliveries.get((row.signal, row.number)) for row in _sent(taken))
+        return [one for one in keyed if one is not None]
+
+    def whole(self, taken: Sequence[Held]) -> bool:
+        """The journal still has the bytes of all of them."""
+        if len(self.deliveries_of(taken)) < len(_sent(taken)):
+            return False
+        return all(row.signal in self.signals for row in taken if row.kind == "signal")
+
+
+class Acting:
+    """The verbs. Each raises JournalError when nobody knows what was stored."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def release(self, targets: Sequence[Target], who: str) -> list[Outcome]:
+        """Parked Deliveries go back to their places, parked Signals to their agents."""
+        async with self._world.lock:
+            found = await find(self._world, targets)
+            word = Word(who, self._world.clock.time_ns())
+            done = [self._release(target, found, word) for target in targets]
+            return await told(self._world, "release", who, done)
+
+    async def discard(self, targets: Sequence[Target], who: str, reason: str) -> list[Outcome]:
+        """They are given up for good, with the reason."""
+        async with self._world.lock:
+            found = await find(self._world, targets)
+            word = Word(who, self._world.clock.time_ns(), reason)
+            done = [self._discard(target, found, word) for target in targets]
+            return await told(self._world, "discard", who, done)
+
+    def _release(self, target: Target, found: Found, word: Word) -> "asyncio.Future[Outcome]":
+        world, taken = self._world, found.take(target)
+        if why := releasing.obstacle(taken, world.destinations(), True):
+            return _refused(target, why)
+        if not found.whole(taken):
+            return _refused(target, "its bytes are not in the journal any more")
+        back, waits = found.deliveries_of(taken), releasing.waits(taken)
+        boxes = [(one, expect(world, one)) for one in back]
+        for seq, _, _ in waits:
+            world.dispatcher.expect(seq)
+
+        def stored(seq: int) -> None:
+            for delivery, box in boxes:
+                put_back(world, delivery, box)
+            for _, signal, _ in waits:
+                run = world.recaller.recall(found.signals[signal], None)
+                if run is not None:
+                    world.dispatcher.resume(run)
+            free(world, found.keeper, taken)
+
+        act = Act(
+            releasing.act_rows(taken, "release", word),
+            stored,
+            nobody,
+            freed=releasing.keys(taken),
+            waits=waits,
+            queued=releasing.requeued(back),
+            books=releasing.books(taken, True),
+        )
+        return commit(world, target.text, act)
+
+    def _discard(self, target: Target, found: Found, word: Word) -> "asyncio.Future[Outcome]":
+        world, taken = self._world, found.take(target)
+        if why := releasing.obstacle(taken, world.destinations(), False):
+            return _refused(target, why)
+        act = Act(
+            releasing.act_rows(taken, "discard", word),
+            lambda seq: free(world, found.keeper, taken),
+            nobody,
+            freed=releasing.keys(taken),
+            books=releasing.books(taken, False),
+        )
+        return commit(world, target.text, act)
+
+
+async def find(world: World, targets: Sequence[Target]) -> Found:
+    """What the journal says of these."""
+    reader = world.reader
+    signals = [target.signal for target in targets]
+    return Found(
+        await held.rows_of(reader, signals),
+        await held.signals_of(reader, signals),
+        await held.deliveries_of(reader, signals),
+        Keeper(await held.holds(reader)),
+    )
+
+
+async def told(
+    world: World, what: str, who: str, done: Sequence["asyncio.Future[Outcome]"]
+) -> list[Outcome]:
+    """What became of each, once it is known; the event of it."""
+    outcomes = await asyncio.gather(*done)
+    if count := sum(one.done for one in outcomes):
+        world.emit(MessagesActed(what, who, count))
+    return outcomes
+
+
+def free(
+    world: World, keeper: Keeper, taken: list[Held], first: SignalId | None = None
+) -> None:
+    """What nothing keeps any more goes on. first: a Signal that runs before what waited."""
+    for hold in keeper.let_go(taken):
+        if hold.kind == "signal":
+            world.running.free(hold.name, hold.agent, hold.lane, first)
+        elif box := world.outbox(hold.name):
+            box.free(hold.lane)
+
+
+def expect(world: World, delivery: Delivery) -> Outbox | None:
+    """The outbox that will have it back; its own reading passes it by from now on."""
+    box = world.outbox(delivery.destination)
+    if box is not None:
+        box.expect(delivery)
+    return box
+
+
+def put_back(world: World, delivery: Delivery, box: Outbox | None) -> None:
+    """It is committed. An outbox that has come since has read it from the journal."""
+    if box is not None and box is world.outbox(delivery.destination):
+        box.put_back(delivery)
+
+
+def commit(world: World, target: str, act: Act, made: str = "") -> "asyncio.Future[Outcome]":
+    """Its outcome, once it is known."""
+    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    def stored(seq: int) -> None:
+        try:
+            act.stored(seq)
+        finally:
+            if not future.done():
+                future.set_result(Outcome(target, True, "", made))
+
+    def failed(error: JournalError) -> None:
+        if future.done():
+            return
+        if isinstance(error, JournalRefused):
+            future.set_result(Outcome(target, False, "it has changed meanwhile"))
+        else:
+            future.set_exception(error)
+
+    world.writer.act(replace(act, stored=stored, failed=failed))
+    return future
+
+
+def _refused(target: Target, why: str) -> "asyncio.Future[Outcome]":
+    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    future.set_result(Outcome(target.text, False, why))
+    return future
+
+
+def nobody(error: JournalError) -> None:
+    """`commit` hears of it."""
+
+
+def _sent(taken: Sequence[Held]) -> list[Held]:
+    return [row for row in taken if row.kind == "delivery"]

@@ -1,0 +1,1 @@
+"""What comes in: sources opened and read, messages journaled, their senders answered."""

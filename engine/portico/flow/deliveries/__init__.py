@@ -1,0 +1,1 @@
+"""What is owed to destinations: lanes in order, one message in flight in each, retries."""

@@ -1,0 +1,156 @@
+"""Lanes and barriers of one destination, whatever comes, fails and dies (P2, P3, P4)."""
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from portico.flow.deliveries import lanes, refill
+from portico.flow.deliveries.delivering import Outbox, Terms, World
+from portico.ids import SignalId
+from portico.model import lane as names
+from portico.model.delivery import Answered, Attempt, Delivery
+
+AA, AE = Attempt(Answered.ANSWERED, "AA"), Attempt(Answered.ANSWERED, "AE")
+DOWN = Attempt(Answered.NO_CONNECTION, "no_connection")
+LATE = Attempt(Answered.UNCLEAR, "timeout")
+KEYS = "abcde"
+
+
+def delivery(seq, *keys):
+    """One that belongs to these lanes."""
+    return Delivery(SignalId(bytes(16)), 1, seq, "his", names.joined(keys), b"", received=seq)
+
+
+class Queue:
+    """The journal's queue: marks are durable when it says so."""
+
+    def __init__(self):
+        self.rows, self.marks = {}, []
+
+    def mark(self, mark, urgent):
+        """Queue."""
+        self.marks.append(mark)
+
+    def commit(self):
+        """Store all marks, and tell."""
+        marks, self.marks = self.marks, []
+        for mark in marks:
+            row = self.rows.pop(mark.seq)
+            if mark.outcome == "retry":
+                self.rows[mark.seq] = replace(row, tries=mark.tries)
+            mark.stored()
+
+    async def queued(self, destination, after, limit):
+        """A page."""
+        await asyncio.sleep(0)
+        return [one for seq, one in sorted(self.rows.items()) if seq > after][:limit]
+
+    async def queued_in_lane(self, destination, lane, first, last, limit):
+        """A page of one lane."""
+        await asyncio.sleep(0)
+        rows = sorted(self.rows.items())
+        fits = [d for seq, d in rows if first <= seq <= last and lane in names.keys(d.lane)]
+        return fits[:limit]
+
+
+class Life:
+    """One life of an outbox on a queue; the peer answers when told to."""
+
+    width = 4
+
+    def __init__(self, queue, time):
+        self.queue, self.out, self.wrong = queue, [], []
+        world = World(
+            queue, queue, time, time.later, lambda: 0.5, lambda event: None,
+            type("Nothing", (), {"delivered": lambda *labels: None})(),
+            lambda delivery, outcome, attempt: None,
+        )  # fmt: skip
+        terms = Terms(answers={"AA": "done", "AE": "retry"}, most=4.0)
+        self.outbox = Outbox("his", self, terms, world)
+
+    def deliver(self, one, done):
+        """To the peer: nothing older of any of its lanes may still be queued."""
+        mine = set(names.keys(one.lane))
+        older = [d for seq, d in self.queue.rows.items() if seq < one.seq]
+        if any(mine & set(names.keys(d.lane)) for d in older):
+            self.wrong.append(f"{one.seq} overtakes")
+        if one.seq in [sent.seq for sent, _ in self.out]:
+            self.wrong.append(f"{one.seq} is out twice")
+        row = self.queue.rows.get(one.seq)
+        if row is None or row.tries != one.tries:
+            self.wrong.append(f"{one.seq} is not as queued")
+        self.out.append((one, done))
+
+    def answer(self, chance, attempt):
+        """The peer says so to one of those that are out."""
+        if self.out:
+            _, done = self.out.pop(chance.randrange(len(self.out)))
+            done(attempt)
+
+
+async def settle():
+    """Until nothing is read any more."""
+    for _ in range(30):
+        await asyncio.sleep(0)
+
+
+async def live(time, chance, most):
+    """Deliveries come, are answered in any order, fail; the engine dies now and then."""
+    queue = Queue()
+    life, seq = Life(queue, time), 0
+    life.outbox.start()
+    while seq < most or queue.rows:
+        assert not life.wrong, life.wrong
+        act = chance.choice("ooaaaaaaccttef dk" if seq < most else "aaaaaccctt")
+        if act == "o" and seq < most:
+            seq += 1
+            count = chance.choice((1, 1, 1, 1, 2, 3))
+            made = delivery(seq, *chance.sample(KEYS, count))
+            queue.rows[seq] = made
+            if chance.random() < 0.8:
+                await asyncio.sleep(0)
+            life.outbox.enqueue(made)
+        elif act in "aefd":
+            life.answer(chance, {"a": AA, "e": AE, "f": LATE, "d": DOWN}[act])
+        elif act == "c":
+            queue.commit()
+        elif act == "t":
+            time.pass_(1.0)
+            await settle()
+        elif act == "k" and chance.random() < 0.2:
+            await settle()
+            life.outbox._paused = True
+            life.outbox._refill.stop()
+            queue.marks.clear()
+            life = Life(queue, time)
+            life.outbox.start()
+    await settle()
+    assert not life.wrong, life.wrong
+    assert life.outbox._lanes.count == 0
+    assert not life.outbox._lanes._lanes
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 2**32), window=st.sampled_from((6, 10, 4096)))
+def test_order_holds_for_each_key_and_everything_is_delivered(time, seed, window):
+    """Barriers among lanes, in a window that holds few of them, with failures and restarts:
+    none overtakes another of any of its keys, none is sent twice in one life, none starves."""
+    loop = asyncio.new_event_loop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lanes, "WINDOW", window)
+        patch.setattr(lanes, "PAGE", 2)
+        patch.setattr(refill, "PAGE", 2)
+        patch.setattr(refill, "_LANE_PAGE", 2)
+        chance = random.Random(seed)
+        try:
+            loop.run_until_complete(asyncio.wait_for(live(type(time)(), chance, 60), 20))
+        finally:
+            loop.close()

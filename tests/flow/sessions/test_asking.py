@@ -1,0 +1,124 @@
+"""portico.flow.sessions.asking: each call is done once, journaled, then answered."""
+
+import asyncio
+
+import pytest
+
+from portico.errors import JournalUnavailable, Permanent
+from portico.flow.runs import Run
+from portico.flow.sessions.asking import Broker
+from portico.ids import SignalId
+from portico.journal.calls import Called
+from portico.model.call import Call, Reply
+from portico.model.signal import Signal
+
+CALL = Call("llm", "triage", 1, b"{}")
+GOOD = Reply(CALL.digest, b'{"code":"X1"}')
+
+
+class RecordTwin:
+    """The journal's calls, in memory; `away` times it cannot be reached."""
+
+    def __init__(self, stored=None, away=0):
+        self.stored, self.kept, self.away = stored, [], away
+
+    async def find(self, signal, agent, call):
+        """As journal.calls."""
+        if self.away:
+            self.away -= 1
+            raise JournalUnavailable("not now")
+        return self.stored
+
+    async def keep(self, signal, agent, call, called):
+        """As journal.calls."""
+        self.kept.append((agent, called))
+
+
+def a_run():
+    return Run(Signal(SignalId(b"\1" * 16), "in", 0, b"", b""), 1, {"a"}, {})
+
+
+async def asked(record, doer, events=None):
+    """The reply to CALL."""
+    replied = asyncio.get_running_loop().create_future()
+    events = [] if events is None else events
+    broker = Broker(record, {"llm": doer}, events.append)
+    broker.ask("a", a_run(), CALL, replied.set_result)
+    return await asyncio.wait_for(replied, 5)
+
+
+async def test_what_was_done_is_stored_before_the_run_goes_on():
+    """A kill after it pays no second time."""
+    record = RecordTwin()
+
+    async def doer(one):
+        assert one.call is CALL
+        return Called(GOOD, "sim", sent=b"asked")
+
+    assert await asked(record, doer) == GOOD
+    assert [(agent, called.sent) for agent, called in record.kept] == [("a", b"asked")]
+
+
+async def test_a_stored_reply_is_given_without_doing_it_again():
+    """After a restart, and in a replay."""
+
+    async def doer(one):
+        raise AssertionError("it was done before")
+
+    assert await asked(RecordTwin(GOOD), doer) == GOOD
+
+
+async def test_what_may_work_later_is_not_stored():
+    """The next run asks again."""
+    record = RecordTwin()
+    later = Reply(CALL.digest, error="llm.busy", text="busy", transient=True)
+
+    async def doer(one):
+        return Called(later)
+
+    assert await asked(record, doer) == later
+    assert record.kept == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "text"),
+    [(Permanent("no such tool"), "step.permanent", "no such tool"),
+     (ValueError("MUSTER"), "step.permanent", "ValueError")],
+)  # fmt: skip
+async def test_what_a_doer_raises_is_an_error_of_the_step(fault, code, text):
+    """Our own words are told, a stranger's may quote a patient."""
+    events = []
+
+    async def doer(one):
+        raise fault
+
+    reply = await asked(RecordTwin(), doer, events)
+
+    assert (reply.error, reply.text, reply.transient) == (code, text, False)
+    assert [event.error for event in events] == [type(fault).__name__]
+
+
+async def test_a_journal_that_is_away_is_waited_for(monkeypatch):
+    """Nothing is done before it can be known whether it was done."""
+    monkeypatch.setattr("portico.flow.sessions.asking._AGAIN", 0.01)
+    record = RecordTwin(away=2)
+
+    async def doer(one):
+        assert record.away == 0
+        return Called(GOOD)
+
+    assert await asked(record, doer) == GOOD
+
+
+async def test_a_broker_that_stops_answers_nobody():
+    """The next engine asks again."""
+    replies = []
+    broker = Broker(RecordTwin(), {"llm": lambda one: asyncio.Event().wait()}, print)
+    broker.ask("a", a_run(), CALL, replies.append)
+    await asyncio.sleep(0)
+
+    broker.stop()
+    while broker.open:
+        await asyncio.sleep(0)
+
+    assert replies == []
