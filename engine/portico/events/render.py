@@ -9,7 +9,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from enum import Enum, StrEnum
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from structlog.dev import ConsoleRenderer
 from structlog.processors import JSONRenderer, LogfmtRenderer
@@ -20,6 +20,18 @@ from portico.events.emit import Emit, Event
 
 LEVELS: dict[str, int] = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 LONGEST = 1_000  # characters of one value
+
+
+class Lines(Protocol):
+    """Where lines go: a text stream, or a Scribe."""
+
+    def write(self, text: str, /) -> int:
+        """Take one line."""
+        ...
+
+    def flush(self) -> None:
+        """Pass it on now."""
+        ...
 
 
 class Mode(StrEnum):
@@ -57,7 +69,7 @@ def line(event: Event, mode: Mode, at_ns: int) -> str:
     return _text(mode, event.level, {"timestamp": time, "level": event.level, **values})
 
 
-def sink(mode: Mode, stream: TextIO, clock: Clock, least: str = "info") -> Emit:
+def sink(mode: Mode, stream: Lines, clock: Clock, least: str = "info") -> Emit:
     """An Emit that prints each event of level `least` and above as one line, at once.
 
     A stream that has gone (a closed pipe, a full disk) loses lines and nothing else.

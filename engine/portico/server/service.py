@@ -19,6 +19,7 @@ from portico.errors import PorticoError
 from portico.events import render
 from portico.events.emit import Emit, Event
 from portico.events.metrics import Metrics
+from portico.events.scribe import Scribe
 from portico.events.site import EngineDraining, EngineStarting, EngineStopped
 from portico.events.stall import StallMeter
 from portico.server import metrics as port
@@ -65,8 +66,10 @@ class _Service:
     ) -> None:
         self._clock, self._loop, self._nursery = clock, loop, nursery
         self._metrics = Metrics()
+        self._scribe = Scribe(sys.stderr)
         self._emit = _both(
-            render.sink(render.mode_for(sys.stderr, environ), sys.stderr, clock), self._metrics
+            render.sink(render.mode_for(sys.stderr, environ), self._scribe, clock),
+            self._metrics,
         )
         self._reactor = _reactor(loop)
         self._certificates = Certificates(site.root, environ, self._emit)
@@ -126,6 +129,7 @@ class _Service:
             await self._nursery.stop()
             if self._reactor.threadpool is not None:  # made by the first name looked up
                 self._reactor.threadpool.stop()
+            self._scribe.close()
 
     def _serve(self) -> None:
         """The control socket, the metrics port, the watchdog: beside the engine, not in it."""
