@@ -70,6 +70,14 @@ DELIVERY_SECONDS = Family(
     "portico_delivery_seconds", "From send to answer", ("destination",), _SECONDS
 )
 STALL = Family("portico_reactor_stall_seconds", "Lateness of a due call", (), _SECONDS)
+PLUGIN_CALLS = Family(
+    "portico_plugin_calls_total", "Calls of plugins by outcome", ("plugin", "outcome")
+)
+PLUGIN_SECONDS = Family(
+    "portico_plugin_seconds", "One call, with its wait", ("plugin",), _SECONDS
+)
+PLUGIN_STARTS = Family("portico_plugin_starts_total", "Processes started", ("plugin",))
+PLUGIN_EXITS = Family("portico_plugin_exits_total", "Processes that ended", ("plugin", "code"))
 EVENTS = Family(
     "portico_events_total",
     "Events by name and level; labels that an event has not are empty",
@@ -77,8 +85,16 @@ EVENTS = Family(
 )
 UNREAD = Family("portico_gauge_failures_total", "Gauges that could not be read", ("gauge",))
 
-COUNTERS = (RECEIVED, ACKNOWLEDGED, SESSIONS, DELIVERIES, EVENTS, UNREAD)
-HISTOGRAMS = (FLUSH_SECONDS, FLUSH_ROWS, SESSION_SECONDS, DELIVERY_SECONDS, STALL)
+PLUGIN_COUNTERS = (PLUGIN_CALLS, PLUGIN_STARTS, PLUGIN_EXITS)
+COUNTERS = (RECEIVED, ACKNOWLEDGED, SESSIONS, DELIVERIES, EVENTS, UNREAD, *PLUGIN_COUNTERS)
+HISTOGRAMS = (
+    FLUSH_SECONDS,
+    FLUSH_ROWS,
+    SESSION_SECONDS,
+    DELIVERY_SECONDS,
+    STALL,
+    PLUGIN_SECONDS,
+)
 GAUGES = (
     Family("portico_info", "Always 1; the version of the engine", ("version",)),
     Family("portico_connections", "Peers connected now", ("channel",)),
@@ -87,6 +103,10 @@ GAUGES = (
     Family("portico_queue_oldest_seconds", "Age of the oldest of them", ("destination",)),
     Family("portico_parked", "Signals or Deliveries that wait for a person", ("kind", "name")),
     Family("portico_workers", "Worker processes by state", ("state",)),
+    Family("portico_plugin_processes", "Processes by state", ("plugin", "state")),
+    Family("portico_plugin_queue", "Calls that wait for a process", ("plugin",)),
+    Family("portico_plugin_memory_bytes", "Resident memory of its processes", ("plugin",)),
+    Family("portico_plugin_cpu", "Seconds of CPU of its processes, ended too", ("plugin",)),
     Family("portico_alarm_open", "1 for each alarm that is open", ("kind", "scope", "name")),
     Family(
         "portico_wish",
@@ -192,6 +212,19 @@ class Metrics(Collector):
         """An attempt ended. outcome: `delivered retried parked`; micros: send to answer."""
         self._deliveries.add((destination, outcome), 1)
         self._delivery_seconds[(destination,)].add(micros / 1e6)
+
+    def plugin_called(self, plugin: str, outcome: str, seconds: float) -> None:
+        """A call ended. outcome: `done`, or the last word of an error's code."""
+        self._counts[PLUGIN_CALLS].add((plugin, outcome), 1)
+        self._spreads[PLUGIN_SECONDS][(plugin,)].add(seconds)
+
+    def plugin_started(self, plugin: str) -> None:
+        """A process answers."""
+        self._counts[PLUGIN_STARTS].add((plugin,), 1)
+
+    def plugin_exited(self, plugin: str, code: str) -> None:
+        """A process ended. code: of PluginEnded and PluginDied."""
+        self._counts[PLUGIN_EXITS].add((plugin, code), 1)
 
     def stalled(self, seconds: float) -> None:
         """A due call of the loop ran that late."""

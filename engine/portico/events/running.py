@@ -117,3 +117,56 @@ class NurseryLost(Event):
 
     pid: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PluginStarted(Event):
+    """A plugin's process answers. seconds: since it was started."""
+
+    level: ClassVar[str] = "debug"
+
+    plugin: str
+    pid: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PluginEnded(Event):
+    """A plugin's process ended as it should. code: `recycled idle retired stopped`."""
+
+    level: ClassVar[str] = "debug"
+    labels: ClassVar[tuple[str, ...]] = ("code",)
+
+    plugin: str
+    pid: int
+    code: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class PluginDied(Event):
+    """A plugin's process ended as it should not, and is replaced.
+
+    code: `crashed` (by itself), `timeout` (deaf after a call's limit), `nonsense` (it broke the
+    protocol), `memory` or `unready` (it did not start). how: never its own words.
+    """
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("code",)
+
+    plugin: str
+    pid: int
+    code: str
+    how: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class PluginQuarantined(Event):
+    """A plugin's processes die too often: no new one for some seconds; its calls fail."""
+
+    level: ClassVar[str] = "error"
+
+    plugin: str
+    deaths: int
+    seconds: float
