@@ -76,7 +76,8 @@ class ReplayWanted(BaseModel):
 
 
 class AgentCount(Shape):
-    """What one agent decides. verdict: `deliver drop refuse fault`."""
+    """What one agent decides. verdict: `deliver drop refuse fault`; `call`: a step asks a model
+    or a plugin, which a preview does not."""
 
     agent: str
     verdict: str

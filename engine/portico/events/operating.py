@@ -135,8 +135,9 @@ class AlarmsUnkept(Event):
 
 @dataclass(frozen=True, slots=True)
 class WatcherFailed(Event):
-    """A fault of ours in what looks after alarms, the disk, wishes or retention; it looks again
-    in a few seconds. code: the exception's type; at: where it was raised.
+    """A fault of ours beside the messages: in what looks after alarms, the disk, wishes or
+    retention, which looks again in a few seconds; in a reload, or a port of the engine's own.
+    code: the exception's type; at: where it was raised.
     """
 
     level: ClassVar[str] = "error"

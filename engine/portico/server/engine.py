@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from portico.api.shapes import Finding, Reloaded, Status
 from portico.check.site import Site, examine
@@ -90,6 +91,8 @@ class Engine:
         self.state = "draining"
         house = self.house
         await self.watchers.stop()
+        with suppress(TimeoutError):  # a reload or an act that has begun ends; no other begins
+            await asyncio.wait_for(self._lock.acquire(), DRAIN / 4)
         await self.messages.stop()
         await asyncio.gather(*(one.stop(DRAIN / 2) for one in house.channels.values()))
         for channel in house.channels.values():

@@ -257,7 +257,7 @@ class House:
         channel = self.channels.get(taken.name)
         if channel is None:
             return
-        if taken.owed >= _HIGH and not channel.holds:
+        if taken.owed >= _HIGH:
             channel.hold("answers")
         elif taken.owed <= _LOW and channel.holds:
             channel.release("answers")

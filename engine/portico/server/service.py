@@ -19,11 +19,12 @@ from portico.errors import PorticoError
 from portico.events import render
 from portico.events.emit import Emit, Event
 from portico.events.metrics import Metrics
+from portico.events.operating import WatcherFailed
 from portico.events.scribe import Scribe
 from portico.events.site import EngineDraining, EngineStarting, EngineStopped
 from portico.events.stall import StallMeter
+from portico.server import faults, network
 from portico.server import metrics as port
-from portico.server import network
 from portico.server.doors import Door
 from portico.server.engine import Engine
 from portico.server.notify import Notifier
@@ -188,7 +189,13 @@ class _Service:
     def _task(self, work: Coroutine[Any, Any, Any]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        """The fence of what runs beside the engine: a fault of it is said."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._emit(WatcherFailed(type(fault).__name__, faults.place(fault)))
 
     async def _cancel(self) -> None:
         for task in self._tasks:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from portico import __version__
@@ -126,7 +125,7 @@ def _destination(house: House, name: str) -> Destination:
     return Destination(
         **counts,
         **_wish(house, "destination", name),
-        oldest=_moment(outbox.oldest),
+        oldest=moment(outbox.oldest) if outbox.oldest else None,
         state=wanted if wanted != "running" else "down" if outbox.down else "up",
         type=spec.type,
         where=str(where),
@@ -138,15 +137,11 @@ def _agents(house: House) -> dict[str, Agent]:
     return {
         name: Agent(
             version=house.versions.get(name, ""),
-            state="ready",
+            state="quarantined" if crews.get(name, {}).get("quarantined") else "ready",
             workers=int(crews.get(name, {}).get("workers", 0)),
         )
         for name in house.site.agents
     }
-
-
-def _moment(ns: int) -> datetime | None:
-    return datetime.fromtimestamp(ns / 1e9, UTC) if ns else None
 
 
 def register(engine: Running, metrics: Metrics) -> None:

@@ -2,12 +2,11 @@
 
 import asyncio
 import secrets
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from portico.check.site import Site
-from portico.errors import JournalError
+from portico.errors import JournalError, JournalUnavailable, SecretMissing
 from portico.events.writing import (
     CallbackFailed,
     JournalBack,
@@ -23,6 +22,7 @@ from portico.journal.embedded import Embedded
 from portico.journal.folder import Folder, write_durably
 from portico.journal.postgres import Journal, Told
 from portico.journal.writer import Hooks
+from portico.server import faults
 from portico.server.parts import Base, House
 
 IDENTITY = "identity"
@@ -59,21 +59,30 @@ class Storage:
         return self._embedded.version if self._embedded else ""
 
     def conninfo(self) -> str:
-        """How this process connects now. Holds a password: never print it."""
+        """How this process connects now. Holds a password: never print it.
+
+        Raises JournalUnavailable while a password is just being exchanged.
+        """
         url = self._site.config.journal.url
         if url is not None:
-            return url.reveal(self._site.root, self._environ)
+            try:
+                return url.reveal(self._site.root, self._environ)
+            except SecretMissing as error:
+                raise JournalUnavailable(str(error)) from error
         assert self._embedded is not None
         return self._embedded.conninfo
 
     async def open(self, lost: Callable[[], None]) -> Journal:
         """Lock the folder, start PostgreSQL where it is ours, hold the lease.
 
-        lost: called when another engine has taken the lease: this one must end.
+        lost: called when another engine has taken the lease: this one must end. Raises
+        SecretMissing.
         """
         folder = self._folder = Folder(self.data)
         config = self._site.config.journal
-        if config.url is None:
+        if config.url is not None:
+            config.url.reveal(self._site.root, self._environ)  # missing now: do not start
+        else:
             chosen = self._site.root / config.binaries if config.binaries else None
             found = await asyncio.to_thread(binaries.find, chosen)
             base = self._base
@@ -139,9 +148,7 @@ class Storage:
         self.up = True
 
     def _broken(self, fault: Exception) -> None:
-        frame = traceback.extract_tb(fault.__traceback__)[-1]
-        at = f"{Path(frame.filename).name}:{frame.lineno}"
-        self._base.emit(CallbackFailed(type(fault).__name__, at))
+        self._base.emit(CallbackFailed(type(fault).__name__, faults.place(fault)))
 
     def _rejected(self, sqlstate: str) -> None:
         self._base.emit(RowRejected(sqlstate))

@@ -129,8 +129,9 @@ class Teller:
     async def _serve(self, name: str, queue: deque[Notice]) -> None:
         try:
             while queue:
-                await self._insist(name, queue[0])
-                self._settled(queue.popleft())
+                notice = queue.popleft()  # a queue that is full gives up none that is under way
+                await self._insist(name, notice)
+                self._settled(notice)
         finally:
             del self._tasks[name]
 

@@ -2,10 +2,8 @@
 
 import asyncio
 import random
-import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from portico.check.site import Site
@@ -13,7 +11,7 @@ from portico.errors import RequestError
 from portico.events.operating import WatcherFailed
 from portico.journal.retention import Retention
 from portico.policy.alarms import Key
-from portico.server import disk, outboxes
+from portico.server import disk, faults, outboxes
 from portico.server.alarming import Alarms
 from portico.server.disk import Disk
 from portico.server.keeping import Keeping
@@ -110,7 +108,6 @@ class Watchers:
             try:
                 await work()
             except Exception as fault:  # noqa: BLE001
-                frame = traceback.extract_tb(fault.__traceback__)[-1]
-                at = f"{Path(frame.filename).name}:{frame.lineno}"
-                self._house.base.emit(WatcherFailed(type(fault).__name__, at))
+                failed = WatcherFailed(type(fault).__name__, faults.place(fault))
+                self._house.base.emit(failed)
             await asyncio.sleep(_AGAIN)

@@ -19,6 +19,8 @@ class ListenerTwin:
     async def start(self):
         """Open."""
         await asyncio.sleep(0)
+        if self.origin.where == "broken":
+            raise KeyError("a word that nobody prints")
         if self.origin.where in self.taken:
             raise ListenFailed(f"{self.origin.where}: another program listens there")
         self.running = True
@@ -71,11 +73,11 @@ async def test_a_port_in_use_is_said_once_and_opened_when_free(built):
     assert built.channel.fault.startswith("here")
     for _ in range(3):
         built.time.pass_(5)
-        await built.channel._task
+        await built.channel._retrying
     assert told(built.events) == ["ChannelFailed"]
     built.taken.clear()
     built.time.pass_(5)
-    await built.channel._task
+    await built.channel._retrying
 
     assert built.channel.open
     assert not built.channel.fault
@@ -137,3 +139,39 @@ async def test_a_swap_of_a_failed_channel_tries_the_new_place_at_once(built):
 
     assert built.channel.open
     assert built.channel.connections == 2
+
+
+async def test_one_source_is_opened_however_many_ask(built):
+    """The disk or an operator opens it while a try is under way; no fault is left behind."""
+    built.taken.add("here")
+    await built.channel.start()
+    built.taken.clear()
+    built.time.pass_(5)
+    await asyncio.gather(built.channel.reopen("disk"), built.channel._retrying)
+
+    assert [listener.running for listener in built.made] == [False, True]
+    assert built.channel.open and not built.channel.fault
+    built.time.pass_(20)
+    assert len(built.made) == 2
+
+
+async def test_a_fault_of_ours_is_said_and_the_source_tried_again(built):
+    """Without its words; the channel can still be closed, and others are not touched."""
+    built.channel.origin = Origin("mllp", "broken", "a")
+    await built.channel.start()
+    built.time.pass_(5)
+    await built.channel._retrying
+
+    assert told(built.events) == ["ChannelFailed"]
+    assert (built.events[0].code, built.channel.fault) == ("internal", "KeyError")
+    await built.channel.swap(Origin("mllp", "here", "a"), 0)
+    assert built.channel.open and not built.channel.fault
+
+
+async def test_a_channel_that_has_left_is_not_opened_again(built):
+    """Whoever asks for it later."""
+    await built.channel.start()
+    await built.channel.stop(0)
+    await built.channel.reopen("wish")
+
+    assert not built.channel.open

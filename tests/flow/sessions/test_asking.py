@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from portico.errors import JournalUnavailable, Permanent
+from portico.errors import JournalRefused, JournalUnavailable, Permanent
 from portico.flow.runs import Run
 from portico.flow.sessions.asking import Broker
 from portico.ids import SignalId
@@ -122,3 +122,24 @@ async def test_a_broker_that_stops_answers_nobody():
         await asyncio.sleep(0)
 
     assert replies == []
+
+
+async def test_a_record_that_cannot_be_stored_fails_the_step():
+    """It would be refused for ever; the Signal is parked and its lane can be told why."""
+    record, events = RecordTwin(), []
+
+    async def refused(*_):
+        raise JournalRefused("the database refused the statement, SQLSTATE 22P05", "22P05")
+
+    async def doer(one):
+        return Called(GOOD)
+
+    record.keep = refused
+    reply = await asked(record, doer, events)
+
+    assert (reply.digest, reply.error, reply.transient) == (
+        CALL.digest,
+        "journal.refused",
+        False,
+    )
+    assert [event.error for event in events] == ["JournalRefused"]

@@ -1,7 +1,9 @@
 """Previewing: what a replay would do, found by running today's agents and storing nothing.
 
 The agents run for real, in their workers, outside any order: what their code does besides
-(a table, a plugin) happens. What they emit runs on in the agents that answer it.
+happens. What they emit runs on in the agents that answer it. What a step asks of the engine (a
+model, a plugin) is not done, since it would leave this machine unrecorded: the verdict is
+`call`, and what would follow is not known.
 """
 
 import asyncio
@@ -14,11 +16,12 @@ from portico.flow.acts.remaking import Remade
 from portico.flow.arrivals.recalling import Emitted, Recaller
 from portico.flow.sessions.running import Submitter
 from portico.model.signal import Signal
-from portico.model.verdict import Kind, SessionResult
+from portico.model.verdict import Failure, Kind, SessionResult
 from portico.workers.backlog import Outcome
 
 _ABREAST = 8  # Signals that run at the same time, so that live traffic keeps its workers
 _DEEPEST = 5  # agents behind each other; a Signal may go round for ever
+_GONE = Failure("step.transient", "the agent has left the site, or the engine stops")
 
 
 @dataclass(slots=True)
@@ -81,9 +84,12 @@ class Previewing:
     ) -> SessionResult:
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         item = Item(signal.id, signal.content, envelope, signal.order_key)
-        self._pool.submit(agent, item, "", _teller(done))
+        try:
+            self._pool.submit(agent, item, "", _teller(done))
+        except KeyError:  # a reload has just taken it away
+            return SessionResult(Kind.FAULT, failure=_GONE)
         result = (await done).result
-        return result if result is not None else SessionResult(Kind.FAULT, step="not run")
+        return result if result is not None else SessionResult(Kind.FAULT, failure=_GONE)
 
 
 def _teller(done: "asyncio.Future[Outcome]") -> Callable[[Outcome], None]:

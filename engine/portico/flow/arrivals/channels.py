@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from portico.errors import ListenFailed, RequestError
+from portico.errors import PorticoError, RequestError
 from portico.events.emit import Emit
 from portico.events.site import ChannelClosed, ChannelFailed, ChannelOpened
 from portico.flow.arrivals.intake import Intake
@@ -47,8 +47,9 @@ class Channel:
         self._later = later
         self._listener: Listener | None = None
         self._again: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
-        self.shut: set[str] = set()  # `wish`, `disk`
+        self._retrying: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()  # opening and closing take turns
+        self.shut: set[str] = set()  # `wish`, `disk`, `end`
         self.holds: set[str] = set()  # `answers`, `queue`
         self.fault = ""
 
@@ -75,23 +76,33 @@ class Channel:
     async def start(self) -> None:
         """Open the source, unless it is to be shut; when that fails, say so and try again
         every few seconds."""
-        if self.shut or self.open:
-            return
-        listener = self._build(self.origin)
-        if self.held:
-            listener.hold()
+        async with self._turn:
+            if not self.shut and not self.open:
+                await self._open()
+
+    async def _open(self) -> None:
+        self._try_no_more()
         try:
+            listener = self._build(self.origin)
+            if self.held:
+                listener.hold()
             await listener.start()
-        except ListenFailed as error:
-            if self.fault != str(error):
-                self._emit(ChannelFailed(self.intake.name, error.code, str(error)))
-            self.fault = str(error)
-            self._again = self._later(_OPEN_AGAIN, self._retry)
+        except PorticoError as error:
+            self._failed(error.code, str(error))
+            return
+        except Exception as error:  # noqa: BLE001  the fence of one channel
+            self._failed("internal", type(error).__name__)
             return
         self._listener, self.fault = listener, ""
         if self.held:  # somebody may have said so meanwhile
             listener.hold()
         self._emit(ChannelOpened(self.intake.name, self.origin.type, self.origin.where))
+
+    def _failed(self, code: str, text: str) -> None:
+        if self.fault != text:
+            self._emit(ChannelFailed(self.intake.name, code, text))
+        self.fault = text
+        self._again = self._later(_OPEN_AGAIN, self._retry)
 
     async def swap(self, origin: Origin, grace: float) -> None:
         """Take another source: without closing anything where the listener can."""
@@ -99,7 +110,7 @@ class Channel:
         if self._listener is not None and before.type == origin.type:
             if before.source == origin.source or self._listener.adopt(origin.source):
                 return
-        await self.stop(grace)
+        await self._close(grace)
         await self.start()
 
     async def fire(self) -> bool:
@@ -112,22 +123,24 @@ class Channel:
         return bool(await fire())
 
     async def stop(self, grace: float) -> None:
-        """Close the source; answers that are owed may still leave for `grace` seconds."""
-        if self._task is not None:
-            await self._task  # a try that is under way may just succeed
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            await listener.stop(grace)
-            self._emit(ChannelClosed(self.intake.name))
+        """Close the source for good; answers that are owed may still leave for `grace`
+        seconds."""
+        self.shut.add("end")
+        await self._close(grace)
+
+    async def _close(self, grace: float) -> None:
+        async with self._turn:
+            self._try_no_more()
+            listener, self._listener = self._listener, None
+            if listener is not None:
+                await listener.stop(grace)
+                self._emit(ChannelClosed(self.intake.name))
 
     async def close(self, why: str, grace: float) -> None:
         """Close the source until `reopen`: its peers are refused, nothing is fetched."""
         self.shut.add(why)
+        await self._close(grace)
         self.fault = ""
-        await self.stop(grace)
 
     async def reopen(self, why: str) -> None:
         """This reason is gone; open the source when it was the last."""
@@ -148,6 +161,11 @@ class Channel:
         if not self.holds and self._listener is not None:
             self._listener.release()
 
+    def _try_no_more(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+
     def _retry(self) -> None:
         self._again = None
-        self._task = asyncio.ensure_future(self.start())
+        self._retrying = asyncio.ensure_future(self.start())

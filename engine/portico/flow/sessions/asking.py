@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from portico.errors import JournalError, PorticoError
+from portico.errors import JournalError, JournalRefused, PorticoError
 from portico.events.emit import Emit
 from portico.events.running import CallFailed
 from portico.flow.runs import Run
@@ -75,16 +75,24 @@ class Broker:
         return len(self._tasks)
 
     async def _ask(self, asked: Asked, replied: Replied) -> None:
+        try:
+            reply = await self._reply(asked)
+        except JournalRefused as error:  # for good: the step fails, and the rest goes on
+            call = asked.call
+            self._emit(CallFailed(asked.agent, call.step, call.verb, type(error).__name__))
+            reply = Reply(call.digest, error=error.code, text=str(error))
+        replied(reply)
+
+    async def _reply(self, asked: Asked) -> Reply:
+        """As stored, else as done now. Raises JournalRefused when it cannot be stored."""
         run, agent, call = asked.run, asked.agent, asked.call
         reply = await self._patiently(lambda: self._record.find(run.signal.id, agent, call))
-        if reply is None:
-            called = await self._done(asked)
-            reply = called.reply
-            if not reply.transient:
-                await self._patiently(
-                    lambda: self._record.keep(run.signal.id, agent, call, called)
-                )
-        replied(reply)
+        if reply is not None:
+            return reply
+        called = await self._done(asked)
+        if not called.reply.transient:
+            await self._patiently(lambda: self._record.keep(run.signal.id, agent, call, called))
+        return called.reply
 
     async def _done(self, asked: Asked) -> Called:
         call = asked.call
@@ -103,5 +111,7 @@ class Broker:
         while True:
             try:
                 return await work()
+            except JournalRefused:
+                raise
             except JournalError:
                 await asyncio.sleep(_AGAIN)

@@ -1,0 +1,32 @@
+"""server/parts.py: back-pressure of a channel's answers."""
+
+from types import SimpleNamespace
+
+from portico.server import parts
+from portico.server.parts import House
+
+
+class ChannelTwin:
+    """A channel that keeps why it is held."""
+
+    def __init__(self, *holds):
+        self.holds = set(holds)
+        self.hold, self.release = self.holds.add, self.holds.discard
+
+
+def pressed(channel, owed):
+    """A channel's debt of answers has become this."""
+    house = object.__new__(House)
+    house.channels = {"adt": channel}
+    house._pressed(SimpleNamespace(name="adt", owed=owed))
+
+
+def test_a_channel_that_a_full_queue_holds_is_held_for_its_answers_too():
+    """When the queue is eased, reading does not go on before the journal has caught up."""
+    channel = ChannelTwin("queue")
+    pressed(channel, parts._HIGH)
+    channel.release("queue")
+    assert channel.holds == {"answers"}
+
+    pressed(channel, parts._LOW)
+    assert channel.holds == set()
