@@ -120,7 +120,10 @@ class Drill:
 
     async def recover(self, since: float) -> None:
         """Wait for the next answer."""
-        self.recoveries.append(await self.source.acknowledges(since) - since)
+        try:
+            self.recoveries.append(await self.source.acknowledges(since) - since)
+        except TimeoutError:
+            raise AssertionError(self.told(["no answer for a minute"])) from None
 
     async def kill_engine(self, look: bool = True) -> None:
         """SIGKILL; look into the journal while it is dead; start it again."""
@@ -191,7 +194,7 @@ class Drill:
                 oracle.no_strangers(self.source, got),
             ):
                 found += [f"{sink.name}: {text}" for text in faults]
-        found += await self._books()
+        found = found or await self._books()
         assert not found, self.told(found)
 
     async def _books(self) -> list[str]:
@@ -199,7 +202,8 @@ class Drill:
         sent = (one.sent.control_id for one in self.source.acknowledged)
         parked = sum(map(self.refused, sent))
         found: list[str] = []
-        for _ in range(40):
+        until = time.monotonic() + min(20.0, self.plan.patience)
+        while not found or time.monotonic() < until:
             found = oracle.books(await self.appliance.status(), parked)
             if not found:
                 break
