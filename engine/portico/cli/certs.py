@@ -1,6 +1,7 @@
 """`certs`: certificates for trials, and what a site uses."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +18,8 @@ from portico.spec.tls import SYSTEM, Tls
 from portico.tls import authority, contexts
 from portico.tls.authority import Issued
 
-_CA = "ca"
+_CA, DAYS = "ca", authority.DAYS
+HOSTS = ("localhost", "127.0.0.1", "::1")
 _SOON = 30  # days before its end at which a certificate is pointed out
 
 
@@ -32,7 +34,7 @@ def new(
     purpose: Annotated[
         Literal["server", "client"], Option(help="What it may be used for.")
     ] = "server",
-    days: Annotated[int, Option(help="How long it is good for.", min=1, max=397)] = 397,
+    days: Annotated[int, Option(help="How long it is good for.", min=1, max=DAYS)] = DAYS,
     folder: Annotated[Path, Option(help="Where the files go.")] = Path("certs"),
 ) -> int:
     """Make certificates of a private CA, for trials; the CA itself the first time."""
@@ -42,20 +44,26 @@ def new(
     made = [folder / f"{name}.{kind}" for name in names for kind in ("pem", "key")]
     if there := [path for path in made if path.exists()]:
         raise Ended(exits.FAILED, f"{there[0]} exists; nothing was made")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ca, now = _authority(folder), when.now()
-    hosts = host or ["localhost", "127.0.0.1", "::1"]
-    for name in names:
-        issued = authority.issue(ca, name, hosts, now, days, purpose)
-        _write(folder, name, issued)
-        pin = contexts.pin_of(issued.certificate)
-        console.line(f"{folder / name}.pem and .key, until {_day(issued.certificate)}, {pin}")
+    make(folder, names, host or HOSTS, days, purpose)
     first = folder / names[0]
     console.note(
         f"in config/portico.yaml: tls: {{trial: {{certificate: {first}.pem, "
         f'key: "${{file:{first}.key}}", trust: {folder / _CA}.pem}}}}'
     )
     return exits.OK
+
+
+def make(
+    folder: Path, names: Sequence[str], hosts: Sequence[str], days: int, purpose: str
+) -> None:
+    """NAME.pem and NAME.key of the folder's CA, which is made if there is none."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ca, now = _authority(folder), when.now()
+    for name in names:
+        issued = authority.issue(ca, name, hosts, now, days, purpose)
+        _write(folder, name, issued)
+        pin = contexts.pin_of(issued.certificate)
+        console.line(f"{folder / name}.pem and .key, until {_day(issued.certificate)}, {pin}")
 
 
 def show(
