@@ -5,6 +5,7 @@ import base64
 import json
 import socket
 import ssl
+import threading
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
@@ -306,3 +307,25 @@ def test_options_that_cannot_work_are_refused(options):
     """A place in the host would let a message choose where it goes."""
     with pytest.raises(ValueError):
         HttpsTarget.model_validate(options)
+
+
+async def test_changed_options_do_not_cut_off_what_is_under_way(server, target):
+    """Neither does a new certificate: what is cut off would be sent once more."""
+    going, seen = threading.Event(), threading.Event()
+
+    def slow(handler: Any) -> None:
+        seen.set()
+        going.wait(10)
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    server.script = [slow, (200, {}, b"new")]
+    destination = target(address=server.url)
+    first = asyncio.ensure_future(send(destination))
+    await asyncio.to_thread(seen.wait, 10)
+    assert destination.adopt(destination._spec)
+    second = await send(destination)
+    going.set()
+
+    assert (second.code, second.answer) == ("200", b"new")
+    assert ((await first).code, (await first).answer) == ("200", b"ok")
+    assert not destination._retired

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from twisted.internet import inotify
 
 from listeners.fetching import NOT_STORED, STORED, Journal, until
 from portico.clock import SystemClock
@@ -354,3 +355,30 @@ async def test_a_fault_of_ours_is_told_and_the_poller_goes_on(polled):
     (told,) = journal.named("SourceLost")
 
     assert (told.code, told.text) == ("internal", "ZeroDivisionError")
+
+
+async def test_a_system_that_gives_no_more_watches_is_no_fault(polled, monkeypatch):
+    """It bounds them by user; then `every` finds the files, and nothing is left open."""
+    closed = []
+
+    def refuse(notifier, *_, **__):
+        raise inotify.INotifyError("Failed to add watch")
+
+    monkeypatch.setattr(inotify.INotify, "watch", refuse)
+    monkeypatch.setattr(inotify.INotify, "connectionLost", lambda *_: closed.append(1))
+    one = await polled()
+    put(one.folder, "a.hl7", b"1")
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert closed and not one.journal.named("SourceLost")
+
+
+async def test_a_file_that_a_person_has_taken_away_is_forgotten(polled):
+    """Whatever is told of files is held no longer than they lie there; another is told anew."""
+    one = await polled(limit="10B")
+    put(one.folder, "a.hl7", b"x" * 11)
+    await until(lambda: one.journal.named("FileKept"))
+    (one.folder / "a.hl7").unlink()
+    await until(lambda: not one.poller._told)
+    put(one.folder, "a.hl7", b"x" * 11)
+    await until(lambda: len(one.journal.named("FileKept")) == 2)

@@ -15,6 +15,7 @@ import pytest
 from portico.clock import SystemClock
 from portico.errors import ListenFailed
 from portico.ids import SignalId
+from portico.listeners import http_body
 from portico.listeners.contract import Surroundings
 from portico.listeners.https import HTTPS, HttpsSource
 from portico.model.receipt import Receipt, Told
@@ -452,3 +453,19 @@ async def test_tls_shows_the_certificate_and_knows_the_client(serving, desk, pap
     plain = await raw(listener, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
     assert b"HTTP/1.1" not in plain
     assert len(desk.arrivals) == 1
+
+
+async def test_a_fault_of_ours_in_a_thread_is_an_answer(serving, desk, client, monkeypatch):
+    """No sender waits for one that never comes."""
+
+    def broken(*_):
+        raise KeyError("a word that nobody prints")
+
+    monkeypatch.setattr(http_body, "contents", broken)
+    listener = await serving()
+    packed = {**JSON, "Content-Encoding": "gzip"}
+    told = await client.post(url(listener), content=gzip.compress(b"{}"), headers=packed)
+
+    assert (told.status_code, told.json()["code"]) == (500, "internal")
+    assert "word" not in told.text
+    assert listener.owed == 0

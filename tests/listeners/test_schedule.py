@@ -9,6 +9,7 @@ import pytest
 
 from listeners.fetching import NOT_STORED, STORED, Journal, until
 from portico.clock import SystemClock
+from portico.listeners import schedule as schedules
 from portico.listeners.contract import Firing, Surroundings
 from portico.listeners.schedule import SCHEDULE
 
@@ -152,3 +153,24 @@ def test_a_plan_that_never_comes_is_found_by_check(option, value, says):
     given = {"cron": "5 0 * * *", "timezone": "Europe/Berlin", option: value}
     with pytest.raises(ValueError, match=says):
         SCHEDULE.options.model_validate(given)
+
+
+async def test_a_fault_of_ours_is_told_and_the_schedule_goes_on(planned, monkeypatch):
+    """It fires later, and can still be stopped."""
+    monkeypatch.setattr(schedules, "_AFTER_FAULT", 0.01)
+    journal, faults = Journal(), iter([KeyError("a word that nobody prints")])
+    await journal.memory.fired(Firing(before(1), "fired"))
+    asked = journal.memory.firing
+
+    async def firing():
+        for fault in faults:
+            raise fault
+        return await asked()
+
+    journal.memory.firing = firing
+    await planned(journal)
+    await until(lambda: journal.taken)
+
+    assert [(told.code, told.text) for told in journal.named("SourceLost")] == [
+        ("internal", "KeyError")
+    ]

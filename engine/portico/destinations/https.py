@@ -110,6 +110,8 @@ class HttpsDestination:
         self._flying: dict[asyncio.Task[Attempt], Done] = {}
         self._client: Any = None
         self._context: Any = None
+        self._retired: list[tuple[Any, set[asyncio.Task[Attempt]]]] = []  # and who uses them
+        self._closing: set[asyncio.Task[None]] = set()
         self._take(spec)
 
     def _take(self, spec: Any) -> None:
@@ -147,9 +149,11 @@ class HttpsDestination:
             await asyncio.wait(tuple(self._flying), timeout=1.0)
         if self._client is not None:
             await self._client.aclose()
+        await asyncio.gather(*self._closing)
 
     def _tried(self, trying: "asyncio.Task[Attempt]") -> None:
         done = self._flying.pop(trying)
+        self._release(trying)
         if trying.cancelled():
             text = "the engine stopped before the answer"
             done(Attempt(Answered.UNCLEAR, "closed", detail=text))
@@ -179,7 +183,7 @@ class HttpsDestination:
 
     async def _request(self, delivery: Delivery) -> Any:
         """The request to send. Raises what it cannot be made for."""
-        options, client = self._options, await self._connected()
+        options, client = self._options, self._connected()
         content = delivery.content
         context = context_of(delivery)
         fields = {
@@ -197,11 +201,13 @@ class HttpsDestination:
         except (httpx2.InvalidURL, UnicodeEncodeError) as error:
             raise MessageError("the address or a header cannot be sent") from error
 
-    async def _connected(self) -> Any:
+    def _connected(self) -> Any:
         """The client; a new one when options or certificates changed."""
         secured = self._around.certificates.client(self._options.tls or _SYSTEM)
         if self._client is None or self._stale or secured.context is not self._context:
-            before, spec = self._client, self._spec
+            if self._client is not None:
+                self._retired.append((self._client, set(self._flying)))
+            spec = self._spec
             self._stale, self._secured, self._context = False, secured, secured.context
             self._client = httpx2.AsyncClient(
                 verify=secured.context,
@@ -212,9 +218,19 @@ class HttpsDestination:
                     max_connections=spec.connections + 1, keepalive_expiry=min(spec.idle, 3600)
                 ),
             )
-            if before is not None:
-                await before.aclose()
         return self._client
+
+    def _release(self, trying: "asyncio.Task[Attempt]") -> None:
+        """A client that was replaced is closed when its last request has ended: one that is
+        cut off would be sent again."""
+        for retired in tuple(self._retired):
+            client, users = retired
+            users.discard(trying)
+            if not users:
+                self._retired.remove(retired)
+                closing = asyncio.ensure_future(client.aclose())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
 
     async def _sent(self, request: Any, delivery: Delivery, began: float) -> Attempt:
         """What became of it. The whole exchange has one deadline."""

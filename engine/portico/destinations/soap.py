@@ -113,7 +113,7 @@ class SoapDestination(HttpsDestination):
         return found
 
     async def _request(self, delivery: Delivery) -> Any:
-        options, client = self._options, await self._connected()
+        options, client = self._options, self._connected()
         known = self._service
         assert known is not None
         operation = self._operation(known)

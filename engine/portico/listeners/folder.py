@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, BinaryIO, TypeVar
 
+from twisted.python.filepath import FilePath
+
 from portico.listeners.contract import ListenerType, Receive, Surroundings
 from portico.listeners.local import LocalFolder
 from portico.listeners.poller import DEFAULTS, Poller
@@ -93,23 +95,27 @@ class FolderTray:
 
 
 def _watch(path: Any, reactor: Any, woken: Callable[[], None]) -> Any:
-    """Inotify on the folder, or None where there is none: then `every` must do."""
+    """Inotify on the folder, or None where there is none, or no more of it (the system bounds
+    watches and instances): then `every` must do."""
     if reactor is None:
         return None
     try:
         from twisted.internet import inotify  # fails to import elsewhere than on Linux
-        from twisted.python.filepath import FilePath
-
-        notifier: Any = inotify.INotify
-        notifier = notifier(reactor)
-        notifier.startReading()
+    except ImportError:
+        return None
+    notifier: Any = None
+    try:
+        notifier = inotify.INotify(reactor)  # type: ignore[no-untyped-call]
         notifier.watch(
             FilePath(str(path)),
             inotify.IN_CLOSE_WRITE | inotify.IN_MOVED_TO,
             callbacks=[lambda *_: woken()],
         )
-    except (ImportError, OSError):
+    except (inotify.INotifyError, OSError):
+        if notifier is not None:
+            notifier.connectionLost(None)
         return None
+    notifier.startReading()
     return notifier
 
 

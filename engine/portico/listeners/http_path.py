@@ -7,6 +7,7 @@ The server at the address is shared too (listeners/http_server.py); it lives in
 import asyncio
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
 from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -94,6 +95,7 @@ class HttpPath(ABC):
         self.channel, self.around = channel, around
         self.held = self.stopped = False
         self.owed = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._settled: asyncio.Event | None = None  # while we stop
         self._server: HttpServer | None = None
         self.take_source(source, auth)
@@ -191,6 +193,20 @@ class HttpPath(ABC):
         self.owed -= 1
         if not self.owed and self._settled is not None:
             self._settled.set()
+
+    def aside(self, request: Request, work: Coroutine[Any, Any, None]) -> None:
+        """Answer a request by work that takes time."""
+        task = asyncio.ensure_future(self._fenced(request, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _fenced(self, request: Request, work: Coroutine[Any, Any, None]) -> None:
+        """A fault of ours is told, so that no sender waits for an answer that never comes."""
+        try:
+            await work
+        except Exception as fault:  # noqa: BLE001  the fence of one request
+            text = f"{type(fault).__name__} in the engine"
+            self.refuse(request, problem(500, "internal", text, close=True))
 
     def refused(self, peer: str, status: int) -> None:
         """A request was refused."""

@@ -131,7 +131,6 @@ class HttpsListener(HttpPath):
     ) -> None:
         super().__init__(channel, source, source.auth, around)
         self._receive = receive
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def adopt(self, source: object) -> bool:
         """Take changed options; False when the address or the path changed."""
@@ -166,9 +165,7 @@ class HttpsListener(HttpPath):
         elif len(request.body) < _LARGE and "content-encoding" not in request.head.fields:
             self._apart(request)
         else:
-            task = asyncio.ensure_future(self._apart_in_thread(request))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self.aside(request, self._apart_in_thread(request))
 
     def _apart(self, request: Request) -> None:
         try:

@@ -122,7 +122,9 @@ class Poller:
             self._back()
         await self._finish_late()
         stored = await self._take_all(await self._tray.left()) if fresh else True
-        found = [one for one in await self._look() if not self._waits(one)]
+        there = await self._look()
+        self._forget(there)
+        found = [one for one in there if not self._waits(one)]
         ready, soonest = self._watch.settled(found, self._seconds())
         if not (stored and await self._take_all(ready)):
             return _AGAIN
@@ -221,6 +223,12 @@ class Poller:
         if self._told.get(one.name) != state:
             self._told[one.name] = state
             self._emit(FileKept(self._channel, fault.why, one.size, str(fault)))
+
+    def _forget(self, there: list[Found]) -> None:
+        """What a person has taken away is no matter any more."""
+        if self._told:
+            names = {one.name for one in there} | self._unfinished.keys()
+            self._told = {name: state for name, state in self._told.items() if name in names}
 
     def _lost(self, error: Exception) -> None:
         if self._up is not False:

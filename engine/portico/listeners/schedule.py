@@ -19,7 +19,7 @@ from pydantic import AfterValidator
 
 from portico.clock import SystemClock, moment
 from portico.errors import JournalError
-from portico.events.fetching import ScheduleMissed, ScheduleOverlapped
+from portico.events.fetching import ScheduleMissed, ScheduleOverlapped, SourceLost
 from portico.listeners import plan
 from portico.listeners.contract import Fetching, Firing, ListenerType, Receive, Surroundings
 from portico.model.receipt import Receipt, Told
@@ -27,6 +27,7 @@ from portico.spec.fields import Options, Text, nearest, wrong
 
 _LOOK = 60  # seconds after which the clock on the wall is looked at again
 _AGAIN = 1.0  # seconds until a journal that is away is asked again
+_AFTER_FAULT = 30.0
 _MACHINE = SystemClock()  # by which the scheduler ticks
 _NO_WORDS: Mapping[str, Any] = {}
 
@@ -147,6 +148,9 @@ class Schedule:
                 await self._until_next(last)
             except JournalError:
                 await asyncio.sleep(_AGAIN)
+            except Exception as error:  # noqa: BLE001  the fence of one channel
+                self._emit(SourceLost(self._channel, "internal", type(error).__name__))
+                await asyncio.sleep(_AFTER_FAULT)
 
     async def _begun(self) -> int:
         """The last time that was dealt with; a plan that is new begins now."""

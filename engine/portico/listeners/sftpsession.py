@@ -209,8 +209,8 @@ class Session(asyncssh.SFTPServer):
         reading = Reading(tray, found, self._house.fetching, self._house.now)
         await reading.open()
         await reading.hand_up(self._house.going)
-        stored = await reading.settled()
-        if not stored or reading.fault is not None:
+        await reading.settled()
+        if not reading.whole:
             self._inbox.forget(path)
             fault = reading.fault or "not stored; send it again"
             raise asyncssh.SFTPFailure(str(fault))

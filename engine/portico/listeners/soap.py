@@ -71,7 +71,6 @@ class SoapListener(HttpPath):
     ) -> None:
         super().__init__(channel, source, _at_head(source), around)
         self._receive = receive
-        self._tasks: set[asyncio.Task[None]] = set()
         self._tokens = Tokens()
         self._desk: Desk | None = None
 
@@ -139,9 +138,7 @@ class SoapListener(HttpPath):
         elif len(request.body) < _LARGE:
             self._decide(request, self._read(request))
         else:
-            task = asyncio.ensure_future(self._read_in_thread(request))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self.aside(request, self._read_in_thread(request))
 
     async def _read_in_thread(self, request: Request) -> None:
         self._decide(request, await asyncio.to_thread(self._read, request))
