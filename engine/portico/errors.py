@@ -30,16 +30,10 @@ PorticoError
 │   ├── RuleBroken         the content breaks a rule of `validate`, or a lookup finds nothing
 │   ├── StepTimeout
 │   └── StepCrashed        the worker process died while it ran
+├── ModelFailed            a provider of language models gave no answer: the step fails
 ├── RequestError           an operator asked for what cannot be done: nothing has changed
 │   └── NounUnknown        no channel, destination or sink of that name
 ├── WorkerError            a worker said what the protocol forbids: it is killed and replaced
-├── PluginError            a plugin did not do what a step asked: the step fails
-│   ├── PluginFailed       its tool says so
-│   ├── PluginMisfit       what goes in or came out does not fit the tool's schema
-│   ├── PluginTimeout
-│   ├── PluginDied         its process ended, or was ended, while it worked
-│   ├── PluginNonsense     it said what the protocol forbids: it is killed and replaced
-│   └── PluginAway         it does not start, is in quarantine, or too much waits for it
 └── JournalError           we cannot remember: stop accepting, answer nothing, close
     ├── JournalUnavailable
     ├── JournalUnclear     the connection was lost during COMMIT: stored or not, unknown
@@ -282,6 +276,23 @@ class StepCrashed(StepError):
     code = "step.crashed"
 
 
+class ModelFailed(PorticoError):
+    """A provider of language models gave no answer. transient: asking again may work. sent,
+    received: the bodies, as far as they got; the text holds no word of either.
+    """
+
+    code = "llm.failed"
+
+    def __init__(
+        self, code: str, text: str, transient: bool, sent: bytes = b"", received: bytes = b""
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        self.transient = transient
+        self.sent = sent
+        self.received = received
+
+
 class RequestError(PorticoError):
     """An operator asked for what cannot be done; nothing has changed."""
 
@@ -302,55 +313,6 @@ class WorkerError(PorticoError):
     """A worker said what the protocol forbids."""
 
     code = "worker"
-
-
-class PluginError(PorticoError):
-    """A plugin did not do what a step asked. transient: a later try may work."""
-
-    code = "plugin"
-
-    def __init__(self, text: str = "", *, transient: bool = False) -> None:
-        super().__init__(text)
-        self.transient = transient
-
-
-class PluginFailed(PluginError):
-    """A tool says that it failed; the text holds a code that the registry knows, or none."""
-
-    code = "plugin.failed"
-
-
-class PluginMisfit(PluginError):
-    """Arguments or a result that do not fit the tool's schema; the text names the place."""
-
-    code = "plugin.misfit"
-
-
-class PluginTimeout(PluginError):
-    """A call passed its time limit."""
-
-    code = "plugin.timeout"
-
-
-class PluginDied(PluginError):
-    """The process ended while it worked on the call."""
-
-    code = "plugin.died"
-
-
-class PluginNonsense(PluginError):
-    """A plugin's server said what the protocol forbids."""
-
-    code = "plugin.nonsense"
-
-
-class PluginAway(PluginError):
-    """No process of the plugin can take the call now."""
-
-    code = "plugin.away"
-
-    def __init__(self, text: str = "", *, transient: bool = True) -> None:
-        super().__init__(text, transient=transient)
 
 
 class JournalError(PorticoError):

@@ -9,7 +9,6 @@ from portico.model.verdict import Kind, Refusal
 
 PAGE = (Path(__file__).parent / "interfaces.yaml").read_text()
 LATER = {
-    "census": "plugin",  # 7
     "rad_triage": "llm",  # 9
 }
 TABLES = {
@@ -25,6 +24,9 @@ def interfaces(site):
         site.write(f"transforms/tables/{name}.csv", text)
     site.write("transforms/patient.schema.json", '{"type": "object", "required": ["mrn"]}')
     site.read(PAGE)
+    site.documents["census"]["tools"] = {
+        "bedboard.census": {"input": '{"properties": {"at": {"type": "string"}}}', "output": ""}
+    }
     return site
 
 
@@ -133,10 +135,13 @@ def test_5_an_order_that_the_lab_can_do_is_translated(interfaces):
     ("old", "new", "refusal"),
     [
         ("ORC|NW", "ORC|ZZ",
-         Refusal("AR", "103", "Order control ZZ is not supported", "ORC-1")),
+         Refusal("AR", "103", "Order control ZZ is not supported", "ORC-1",
+                 "Order control {ORC-1} is not supported")),
         ("77^DOCTOR", "",
          Refusal("AE", "101", "Patient, placer number and orderer are needed", "ORC-12")),
-        ("|CRP^", "|QQQ^", Refusal("AE", "103", "Test QQQ is not in the catalogue", "OBR-4.1")),
+        ("|CRP^", "|QQQ^",
+         Refusal("AE", "103", "Test QQQ is not in the catalogue", "OBR-4.1",
+                 "Test {OBR-4.1} is not in the catalogue")),
     ],
 )  # fmt: skip
 def test_5_what_it_cannot_do_is_refused_with_reason(interfaces, old, new, refusal):

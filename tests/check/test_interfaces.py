@@ -1,5 +1,7 @@
 """The ten worked interfaces of the SITE reference: what is built fits, what is not is named."""
 
+import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -46,9 +48,25 @@ def hospital(site, papers):
         "transforms/patient.schema.json": '{"required": ["mrn"]}',
         "transforms/tables/facilities.csv": "facility,region\nSTVITUS,north\n",
     }
-    site.write({**secrets, **tables})
+    site.write({**secrets, **tables, **_bedboard()})
     site.environ = {"CREDENTIALS_DIRECTORY": str(site.root / "credentials")}
     return site
+
+
+def _bedboard():
+    """A plugin as interface 7 names it: nothing of it is run."""
+    tool = {
+        "name": "census",
+        "inputSchema": {"type": "object", "properties": {"at": {"type": "string"}}},
+        "outputSchema": {"type": "object", "properties": {"wards": {"type": "array"}}},
+    }
+    files = {"bedboard.py": "", "bedboard.tools.json": json.dumps({"tools": [tool]})}
+    pins = {name: sha256(text.encode()).hexdigest() for name, text in files.items()}
+    registry = (
+        "plugin: bedboard\nversion: 1\nlanguage: python\nrun: bedboard.py\n"
+        f"tools: bedboard.tools.json\nfiles: {json.dumps(pins)}\n"
+    )
+    return {**files, "transforms/plugins.yaml": registry}
 
 
 @pytest.mark.parametrize("name", INTERFACES)

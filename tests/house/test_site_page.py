@@ -14,6 +14,7 @@ from portico.spec.agent import Agent
 from portico.spec.channel import Channel
 from portico.spec.destination import Destination
 from portico.spec.fields import Later, Options
+from portico.spec.plugin import Plugin
 from portico.spec.site import Config
 from portico.steps import table as steps
 
@@ -23,6 +24,7 @@ NOUNS = {
     "agent": Agent,
     "destination": Destination,
     "config/portico.yaml": Config,
+    "plugin": Plugin,
 }
 TYPES = {
     **{f"source: {name}": where for name, where in listeners.LISTENERS.items()},

@@ -51,7 +51,7 @@ def test_the_embedded_journal_may_be_named():
         ("api: {tls: hospital}", "site.not_yet", "api.tls"),
         ("workers: {most: 0}", "config.value", "workers.most"),
         ("providers: {sim: {type: sim}}", "site.not_yet", "providers"),
-        ("plugins: transforms/plugins.yaml", "site.not_yet", "plugins"),
+        ("plugins: [a]", "config.type", "plugins"),
         (
             "hours: {day: {days: funday, from: 07:00, to: 08:00}}",
             "config.choice",

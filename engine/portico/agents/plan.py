@@ -61,7 +61,8 @@ def compile_plan(document: Mapping[str, Any], root: Path) -> Plan:
     Raises ConfigError, with the step's file and line and what would be right.
     """
     tables = sources.tables(root)
-    compiler = _Compiler(root, tables, document.get("charsets") or {})
+    extras = document.get("charsets") or {}, document.get("tools") or {}
+    compiler = _Compiler(root, tables, *extras)
     content, contents = _contents(document)
     fallback = compiler.fallback(document.get("on_error") or "park")
     keys = document.get("order_by") or ()
@@ -115,9 +116,16 @@ def step_type(verb: str) -> StepType:
 
 
 class _Compiler:
-    def __init__(self, root: Path, tables: Tables, charsets: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        tables: Tables,
+        charsets: Mapping[str, str],
+        tools: Mapping[str, Mapping[str, str]],
+    ) -> None:
         self._root = root
         self._charsets = charsets
+        self._tools = tools
         self._tables = tables
         self._told: ConfigError | None = None
 
@@ -159,7 +167,8 @@ class _Compiler:
         kind = step_type(verb)
         options = kind.options.model_validate(args)
         where = name, at, self._root
-        return kind.build(options, Build(*where, self._tables, inner, self._charsets))
+        extras = self._charsets, self._tools
+        return kind.build(options, Build(*where, self._tables, inner, *extras))
 
 
 def _said(error: Exception) -> str:

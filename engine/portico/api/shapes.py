@@ -88,7 +88,7 @@ class Destination(DestinationBook):
 
 
 class Alarm(Shape):
-    """An alarm that is open. scope: `channel destination agent tls engine`."""
+    """An alarm that is open. scope: `channel destination agent plugin tls engine`."""
 
     kind: str
     scope: str
@@ -108,11 +108,29 @@ class Wished(Shape):
 
 
 class Agent(Shape):
-    """An agent in force. version: the content hash of its plan; state: `ready` or why not."""
+    """An agent in force. version: the content hash of its plan; state: `ready` or why not;
+    waiting: Signals for which no worker has been free yet.
+    """
 
     version: str = ""
     state: str = ""
     workers: int = 0
+    busy: int = 0
+    waiting: int = 0
+
+
+class Plugin(Shape):
+    """A plugin. state: `ready` or `quarantined`; queue: calls that wait; memory: resident
+    bytes; cpu: seconds, of processes that ended too.
+    """
+
+    version: str = ""
+    state: str = ""
+    processes: int = 0
+    busy: int = 0
+    queue: int = 0
+    memory: int = 0
+    cpu: float = 0.0
 
 
 class Journal(Shape):
@@ -141,6 +159,7 @@ class Status(Shape):
     channels: dict[str, Channel] = Field(default_factory=dict)
     destinations: dict[str, Destination] = Field(default_factory=dict)
     agents: dict[str, Agent] = Field(default_factory=dict)
+    plugins: dict[str, Plugin] = Field(default_factory=dict)
     alarms: tuple[Alarm, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator]  # pydantic's way to publish a property

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from pydantic_core import PydanticCustomError
 
 from portico import catalog
+from portico.check import plugins
 from portico.check.pipeline import Pipeline
+from portico.check.plugins import Registered
 from portico.destinations.contract import DestinationType
 from portico.errors import TypeUnknown
 from portico.listeners.contract import ListenerType
@@ -41,7 +43,7 @@ class Draft:
     """What fits so far, and the findings.
 
     named: (noun, name) to its document, also of those that do not fit. documents: all that
-    could be read, configuration too.
+    could be read, configuration too. plugins: of the registry.
     """
 
     root: Path
@@ -50,6 +52,7 @@ class Draft:
     channels: dict[str, Channel] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
     destinations: dict[str, Destination] = field(default_factory=dict)
+    plugins: dict[str, Registered] = field(default_factory=dict)
     pipelines: list[Pipeline] = field(default_factory=list)
     named: dict[tuple[str, str], Document] = field(default_factory=dict)
     documents: list[Document] = field(default_factory=list)
@@ -60,6 +63,8 @@ def read_site(root: Path, environ: Mapping[str, str]) -> Draft:
     """Everything under `config/` and `channels/`, each document by itself."""
     draft = Draft(root, environ)
     _read_config(draft)
+    draft.plugins, findings = plugins.read_registry(root, draft.config)
+    draft.findings += findings
     for path in _files(draft):
         documents, findings = read(path, path.relative_to(root).as_posix())
         draft.findings += findings

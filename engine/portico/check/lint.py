@@ -4,7 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from portico.agents import sources
-from portico.check import addresses, answering, contents, keeping, operating, references, wsdls
+from portico.check import (
+    addresses,
+    answering,
+    contents,
+    keeping,
+    operating,
+    plugins,
+    references,
+    renaming,
+    wsdls,
+)
 from portico.check.codes import UNREAD
 from portico.check.draft import Draft
 from portico.check.pipeline import Pipeline, Stage
@@ -31,6 +41,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
         *_code(draft),
         *operating.findings(draft),
         *contents.misfits(draft),
+        *renaming.findings(draft),
         *wsdls.misfits(draft),
         *contents.unframed(draft),
     ]
@@ -96,6 +107,9 @@ def _of_stage(
         if complaint := transforms.call(options.call, options.with_):
             yield _about(pipeline.document, stage.at, complaint)
         return
+    if stage.kind.verb == "plugin" and (wrong := plugins.unknown(draft.plugins, options.call)):
+        yield pipeline.document.finding(pipeline.find(stage.at, options.call), *wrong)
+        return
     if stage.kind.verb == "lookup":
         table = transforms.table(options.table)
         if isinstance(table, Complaint):
@@ -110,7 +124,8 @@ def _built(draft: Draft, pipeline: Pipeline, stage: Stage, kind: StepType) -> It
     """What a verb itself finds wrong with options that fit their shape."""
 
     where = stage.form["name"], stage.form["at"], draft.root
-    build = Build(*where, sources.tables(draft.root), _nothing)
+    tools = plugins.known_tools(draft.plugins)
+    build = Build(*where, sources.tables(draft.root), _nothing, tools=tools)
     try:
         kind.build(stage.options, build)
     except (ConfigError, PathInvalid, ValueError) as error:

@@ -4,11 +4,12 @@ Site code is never imported here; transforms are looked at as text.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from portico.check import lint, references
 from portico.check.draft import Draft, read_site
+from portico.check.plugins import Registered, schemas_of
 from portico.errors import SiteInvalid
 from portico.hl7 import transcode
 from portico.language.content import AUTO
@@ -32,6 +33,7 @@ class Site:
     channels: Mapping[str, Channel]
     agents: Mapping[str, Agent]
     destinations: Mapping[str, Destination]
+    plugins: Mapping[str, Registered] = field(default_factory=dict)
 
 
 def load_site(root: Path, environ: Mapping[str, str]) -> Site:
@@ -49,7 +51,8 @@ def examine(root: Path, environ: Mapping[str, str]) -> tuple[Site | None, tuple[
     if errors(findings):
         return None, findings
     agents = {name: _reading(agent, draft) for name, agent in draft.agents.items()}
-    return Site(root, draft.config, draft.channels, agents, draft.destinations), findings
+    nouns = draft.channels, agents, draft.destinations, draft.plugins
+    return Site(root, draft.config, *nouns), findings
 
 
 def _reading(agent: Agent, draft: Draft) -> Agent:
@@ -57,7 +60,8 @@ def _reading(agent: Agent, draft: Draft) -> Agent:
 
     What an emitted Signal holds is told by its first bytes.
     """
-    agent = agent.model_copy(update={"charsets": _charsets(agent, draft)})
+    tools = _tools(agent, draft)
+    agent = agent.model_copy(update={"charsets": _charsets(agent, draft), "tools": tools})
     heard = [draft.channels[name] for name in sorted(references.heard(agent, draft))]
     if not heard:
         return agent
@@ -69,6 +73,13 @@ def _reading(agent: Agent, draft: Draft) -> Agent:
         "charset": heard[0].charset,
     }
     return agent.model_copy(update=update)
+
+
+def _tools(agent: Agent, draft: Draft) -> dict[str, dict[str, str]]:
+    """The schemas of the plugins' tools that the agent calls."""
+    pipeline = next(one for one in draft.pipelines if one.document.name == agent.name)
+    called = sorted({one.name for one in pipeline.wanted("plugin", "call")})
+    return {name: schemas_of(draft.plugins, name) for name in called}
 
 
 def _charsets(agent: Agent, draft: Draft) -> dict[str, str]:

@@ -63,11 +63,21 @@ def _show(found: Status) -> None:
     for name, agent in found.agents.items():
         console.line(
             f"agent {name}  {agent.version[:12]}  {agent.state}  {agent.workers} workers"
+            f"{_queued(agent.waiting)}"
+        )
+    for name, plugin in found.plugins.items():
+        console.line(
+            f"plugin {name}  {plugin.version[:12]}  {plugin.state}  "
+            f"{plugin.processes} processes{_queued(plugin.queue)}"
         )
     if found.alarms:
         console.out().print(operate.alarm_table(found))
     if not found.balanced:
         console.line("a book does not add up: please report this", style="bold red")
+
+
+def _queued(count: int) -> str:
+    return f", {count} wait for one" if count else ""
 
 
 def _headline(found: Status) -> str:

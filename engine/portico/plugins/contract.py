@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from mcp_types import CallToolResult, TextContent
 
-from portico.errors import PluginAway, PluginFailed, PluginMisfit
 from portico.plugins import runtime
+from portico.plugins.faults import PluginAway, PluginFailed, PluginMisfit
 from portico.plugins.process import Process
 from portico.spec.plugin import Plugin, Tool
 from portico.steps.jsonrules import JsonRules

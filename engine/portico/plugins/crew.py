@@ -15,18 +15,18 @@ from typing import Any
 from mcp_types import CallToolResult
 
 from portico.clock import Clock
-from portico.errors import (
+from portico.events.emit import Emit
+from portico.events.metrics import Metrics
+from portico.events.running import PluginDied as Died
+from portico.events.running import PluginEnded, PluginQuarantined, PluginStarted
+from portico.plugins import contract, usage
+from portico.plugins.faults import (
     PluginAway,
     PluginDied,
     PluginError,
     PluginNonsense,
     PluginTimeout,
 )
-from portico.events.emit import Emit
-from portico.events.metrics import Metrics
-from portico.events.running import PluginDied as Died
-from portico.events.running import PluginEnded, PluginQuarantined, PluginStarted
-from portico.plugins import contract, usage
 from portico.plugins.process import Process
 from portico.spec.plugin import Plugin, Tool
 from portico.workers.intensity import Intensity

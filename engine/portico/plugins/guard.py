@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from portico.errors import PluginNonsense
+from portico.plugins.faults import PluginNonsense
 
 MOST_WORDS = 10_000  # that are no answers, between two answers
 MOST_GIVEN_UP = 1_000

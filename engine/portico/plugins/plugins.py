@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from portico.clock import Clock
-from portico.errors import PluginAway, PluginError
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.plugins import contract
 from portico.plugins.crew import Crew, Live, World
+from portico.plugins.faults import PluginAway, PluginError
 from portico.spec.plugin import Plugin, Tool
 
 _TICK = 1.0

@@ -35,7 +35,7 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from portico import __version__
-from portico.errors import (
+from portico.plugins.faults import (
     PluginAway,
     PluginDied,
     PluginError,

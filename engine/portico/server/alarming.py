@@ -155,6 +155,9 @@ class Alarms:
         for agent, crew in house.pool.status().items():
             text = "its workers die too often; it gets no new one for a while"
             yield alarms.state("quarantined", "agent", agent, bool(crew["quarantined"]), text)
+        for plugin, one in house.plugging.status().items():
+            text = "its processes die too often; it gets no new one for a while"
+            yield alarms.state("quarantined", "plugin", plugin, bool(one["quarantined"]), text)
         limit = house.site.config.alarms.certificates
         for name, ends in self._expiries():
             yield alarms.certificate(name, (ends - moment(now)).total_seconds(), limit)

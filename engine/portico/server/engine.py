@@ -12,7 +12,7 @@ from portico.ids import SignalId
 from portico.journal.desk import Wish
 from portico.journal.found import Page, Query, Record, Row
 from portico.journal.search import Search
-from portico.server import outboxes, status, terms
+from portico.server import outboxes, renaming, status, terms
 from portico.server.handling import Handling
 from portico.server.keeping import Keeping
 from portico.server.parts import Base, House
@@ -23,6 +23,7 @@ from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
 from portico.workers.staff import Proof
 
+_WARM = 10.0  # seconds that plugins have to answer before sources open
 DRAIN = 20.0  # seconds that a stop may take for what is under way
 
 
@@ -39,6 +40,7 @@ class Engine:
         self._site = site
         self._lock = asyncio.Lock()
         self._search: Search | None = None
+        self._known: renaming.Known = frozenset()
         self.storage = Storage(site, environ, base)
         self.state = "starting"
         self.started = base.clock.time_ns()
@@ -64,6 +66,7 @@ class Engine:
         await pool.start()
         house = self.house = House(base, self._site, journal, pool)
         self.storage.attach(house)
+        self._known = await renaming.follow(house, self._site)
         await self._activate(self._site)
         house.follow(self._site)
         await self.storage.read_books(house)
@@ -74,6 +77,7 @@ class Engine:
             house.running.hold(origin, agent, key)
         for name in self._site.destinations:
             await outboxes.open_outbox(house, name)
+        await house.plugging.warm(_WARM)
         house.dispatcher.start()
         for name in self._site.channels:
             await house.new_channel(name).start()
@@ -101,6 +105,8 @@ class Engine:
         house.dispatcher.pause()
         house.running.stop()
         house.broker.stop()
+        await house.plugging.stop(DRAIN / 8)
+        await house.modelling.stop()
         await house.pool.stop(DRAIN / 4)
         await asyncio.gather(*(one.pause(DRAIN / 4) for one in house.outboxes.values()))
         await asyncio.gather(*(one.adapter.stop(1.0) for one in house.outboxes.values()))
@@ -130,6 +136,10 @@ class Engine:
                 wrong = errors(found)
                 self._base.emit(SiteRefused(len(wrong), str(wrong[0])))
                 return Reloaded(swapped=False, findings=told)
+            if unknown := tuple(renaming.pending(site, self._known)):
+                self._base.emit(SiteRefused(len(unknown), unknown[0]))
+                wanted = tuple(Finding(severity="error", text=one) for one in unknown)
+                return Reloaded(swapped=False, findings=(*told, *wanted))
             try:
                 await self._activate(site)
             except ConfigError as error:

@@ -39,6 +39,8 @@ from portico.listeners import contract as inbound
 from portico.listeners.contract import Listener
 from portico.model.delivery import Attempt, Delivery
 from portico.server import terms
+from portico.server.modelling import Modelling
+from portico.server.plugging import Plugging
 from portico.tls.certificates import Certificates
 from portico.workers.pool import Pool
 
@@ -64,7 +66,8 @@ class House:
 
     books: (scope, name, state) to how many, as committed. wishes: the operator's, by (scope,
     name). orphans: destinations that the site does not name and that are owed something.
-    shut: why every source is to be closed.
+    shut: why every source is to be closed. firsts: channels that were renamed, and what they
+    were called at first.
     """
 
     base: Base
@@ -78,8 +81,11 @@ class House:
     shared: dict[str, Any] = field(default_factory=dict)
     wishes: dict[tuple[str, str], Wish] = field(default_factory=dict)
     orphans: set[str] = field(default_factory=set)
+    firsts: dict[str, str] = field(default_factory=dict)
     shut: set[str] = field(default_factory=set)
     doers: dict[str, Doer] = field(default_factory=dict)
+    plugging: Plugging = field(init=False)
+    modelling: Modelling = field(init=False)
     broker: Broker = field(init=False)
     running: Running = field(init=False)
     dispatcher: Dispatcher = field(init=False)
@@ -123,6 +129,11 @@ class House:
             base.clock,
             self.deferring,
         )
+        ways = base.environ, base.clock, base.emit, base.metrics
+        self.plugging = Plugging(self.site.root, *ways)
+        self.doers["plugin"] = self.plugging.do
+        self.modelling = Modelling(self.site, base.environ, journal.calls, *ways[1:])
+        self.doers |= self.modelling.doers
         self.broker = Broker(journal.calls, self.doers, base.emit)
         self.running = Running(
             running.World(
@@ -145,10 +156,13 @@ class House:
     def follow(self, site: Site) -> None:
         """Decide by this site from now on: matching, policies, terms."""
         self.site = site
+        self.plugging.follow(site)
+        self.modelling.follow(site)
         self.policies.clear()
         answered = terms.answered(site.destinations)
         self.policies |= {
-            name: terms.policy_of(one, answered) for name, one in site.channels.items()
+            name: terms.policy_of(one, answered, self.firsts.get(name, ""))
+            for name, one in site.channels.items()
         }
         windows = [policy.duplicates.window for policy in self.policies.values()]
         self.journal.writer.window = max(windows, default=0.0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from portico import __version__
-from portico.api.shapes import Agent, Alarm, Channel, Destination, Journal, Status
+from portico.api.shapes import Agent, Alarm, Channel, Destination, Journal, Plugin, Status
 from portico.clock import moment
 from portico.events.metrics import Metrics
 from portico.flow.arrivals.channels import Channel as Source
@@ -14,6 +14,7 @@ from portico.server.parts import House
 from portico.server.storage import Storage
 from portico.server.watchers import Watchers
 
+_STATES = ("busy", "idle")
 _SIGNAL_STATES = tuple(SignalState)
 _DELIVERY_STATES = tuple(DeliveryState)
 
@@ -56,6 +57,7 @@ def of(engine: Running) -> Status:
             name: _destination(house, name) for name in sorted(queues | house.outboxes.keys())
         },
         agents=_agents(house),
+        plugins=_plugins(house),
     )
 
 
@@ -139,8 +141,19 @@ def _agents(house: House) -> dict[str, Agent]:
             version=house.versions.get(name, ""),
             state="quarantined" if crews.get(name, {}).get("quarantined") else "ready",
             workers=int(crews.get(name, {}).get("workers", 0)),
+            busy=int(crews.get(name, {}).get("busy", 0)),
+            waiting=int(crews.get(name, {}).get("backlog", 0)),
         )
         for name in house.site.agents
+    }
+
+
+def _plugins(house: House) -> dict[str, Plugin]:
+    return {
+        name: Plugin.model_validate(
+            {**one, "state": "quarantined" if one["quarantined"] else "ready"}
+        )
+        for name, one in house.plugging.status().items()
     }
 
 
@@ -166,6 +179,7 @@ def register(engine: Running, metrics: Metrics) -> None:
     metrics.gauges("queue_oldest_seconds", outboxes(age))
     metrics.gauges("parked", lambda: _parked(house))
     metrics.gauges("workers", lambda: _workers(house))
+    _register_plugins(house, metrics)
     metrics.gauges("alarm_open", engine.watchers.alarms.gauge)
     metrics.gauges("disk_free_bytes", lambda: _disk(engine))
     metrics.gauges("wish", lambda: _wishes(house))
@@ -174,6 +188,20 @@ def register(engine: Running, metrics: Metrics) -> None:
         "certificate_expiry_timestamp_seconds",
         lambda: {(name,): at.timestamp() for name, at in house.base.certificates.expiries()},
     )
+
+
+def _register_plugins(house: House, metrics: Metrics) -> None:
+    def read(key: str) -> Callable[[], Mapping[tuple[str, ...], float]]:
+        return lambda: {(n,): float(one[key]) for n, one in house.plugging.status().items()}
+
+    def states() -> dict[tuple[str, ...], float]:
+        found = house.plugging.status().items()
+        return {(name, state): float(one[state]) for name, one in found for state in _STATES}
+
+    metrics.gauges("plugin_processes", states)
+    metrics.gauges("plugin_queue", read("queue"))
+    metrics.gauges("plugin_memory_bytes", read("memory"))
+    metrics.gauges("plugin_cpu", read("cpu"))
 
 
 def _parked(house: House) -> dict[tuple[str, ...], float]:
@@ -199,6 +227,6 @@ def _wishes(house: House) -> dict[tuple[str, ...], float]:
 def _workers(house: House) -> dict[tuple[str, ...], float]:
     counts: dict[tuple[str, ...], float] = {}
     for crew in house.pool.status().values():
-        for state in ("busy", "idle"):
+        for state in _STATES:
             counts[(state,)] = counts.get((state,), 0.0) + float(crew.get(state, 0))
     return counts

@@ -22,6 +22,7 @@ from portico.spec.fields import (
     wrong,
 )
 from portico.spec.finding import Finding
+from portico.spec.models import Budget, ModelField
 from portico.spec.order import OrderBy
 from portico.spec.retry import RetryPolicy
 from portico.spec.rules import GROUP, ConditionField, Spot, StepReader
@@ -79,12 +80,13 @@ class Agent(Options):
 
     content, charset: those of the channels it answers. contents: by channel, where they differ.
     charsets: MSH-18 by destination, of those that it sends to and that have one of their own.
+    tools: the schemas of plugins' tools that it calls, by `plugin.tool`.
     """
 
     agent: Name
     summary: Text = ""
     owner: Text = ""
-    was: Annotated[str | None, Later("renaming with `was`")] = None
+    was: Name | None = None
     start: Annotated[str, Later("starting paused", "running")] = "running"
     goal: Text
     on: ConditionField
@@ -96,13 +98,14 @@ class Agent(Options):
     retry: RetryPolicy = RetryPolicy()
     isolation: Literal["warm", "fresh"] = "warm"
     trust: Literal["site", "none"] = "site"
-    model: Annotated[str | None, Later("models")] = None
-    budget: Annotated[str | None, Later("budgets")] = None
+    model: ModelField | None = None
+    budget: Budget | None = None
     capabilities: Annotated[str | None, Later("capabilities")] = None
     content: Inner = Field(AUTO, exclude=True)
     contents: Inner = Field({}, exclude=True)
     charset: Inner = Field(Charset(), exclude=True)
     charsets: Inner = Field({}, exclude=True)
+    tools: Inner = Field({}, exclude=True)
 
     @property
     def name(self) -> str:
@@ -118,6 +121,7 @@ class Agent(Options):
             "content": self.content.plain(),
             **({"contents": _plain(self.contents)} if self.contents else {}),
             **({"charsets": dict(self.charsets)} if self.charsets else {}),
+            **({"tools": self.tools} if self.tools else {}),
             "charset": {"name": self.charset.name, "on_error": self.charset.on_error},
             "order_by": [str(place) for place in self.order_by.keys] if self.order_by else [],
             "beside": [str(place) for place in self.order_by.beside] if self.order_by else [],

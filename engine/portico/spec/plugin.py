@@ -19,7 +19,7 @@ from portico.spec.fields import ONE_OR_MANY, Count, Duration, Name, Options, Siz
 from portico.spec.fields import wrong as _wrong
 
 PLUGINS = "transforms/plugins.yaml"
-ENTRY = {"python": ".py", "node": (".js", ".mjs", ".cjs"), "java": ".java"}  # of `run`
+ENTRY = {"python": (".py",), "node": (".js", ".mjs", ".cjs"), "java": (".java",)}  # of `run`
 MOST_TOOLS = 200
 
 _TOOL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -60,7 +60,7 @@ class PluginLimits(Options):
 
     timeout: Duration = 30.0
     memory: Size = 512 << 20
-    answer: Size = 4 << 20
+    answer: Annotated[Size, Field(le=8 << 20)] = 4 << 20
 
 
 class PluginPool(Options):

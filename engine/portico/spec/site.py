@@ -24,6 +24,8 @@ from portico.spec.fields import (
     wrong,
 )
 from portico.spec.finding import Finding
+from portico.spec.models import Provider
+from portico.spec.plugin import PLUGINS
 from portico.spec.secrets import Secret, secret
 from portico.spec.tls import Tls
 
@@ -100,7 +102,8 @@ class SiteRetention(Retention):
 
 
 class Config(Options):
-    """Settings. data: absolute or below the site; timezone empty: the machine's."""
+    """Settings. data: absolute or below the site; timezone empty: the machine's; plugins: the
+    file of their registry, below the site."""
 
     data: Annotated[Path, WithJsonSchema({"type": "string"})] = Path("var")
     timezone: Annotated[Text, AfterValidator(_zone)] = ""
@@ -108,9 +111,9 @@ class Config(Options):
     journal: Journal = Journal()
     api: Api = Api()
     metrics: Metrics = Metrics()
-    plugins: Annotated[str | None, Later("plugins")] = None
+    plugins: Text = PLUGINS
     workers: Workers = Workers()
-    providers: Annotated[str | None, Later("LLM providers")] = None
+    providers: dict[Name, Provider] = Field(default_factory=dict)
     tls: Annotated[dict[Name, Tls], AfterValidator(_called)] = Field(default_factory=dict)
     retention: SiteRetention = SiteRetention()
     alarms: SiteAlarms = SiteAlarms()

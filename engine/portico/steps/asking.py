@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from portico.errors import Permanent, Transient
+from portico.errors import Permanent, StepTimeout, Transient
 from portico.model.call import Call, Reply
 
 
@@ -24,8 +24,8 @@ class Asking:
         self._asked = 0
 
     def ask(self, verb: str, step: str, request: bytes) -> bytes:
-        """The outcome. Raises Suspended when there is no reply yet; Transient and Permanent
-        for what went wrong, or when the run asks something else than it did before."""
+        """The outcome. Raises Suspended when there is no reply yet; a StepError for what
+        went wrong, or when the run asks something else than it did before."""
         self._asked += 1
         call = Call(verb, step, self._asked, request)
         if self._asked > len(self._replies):
@@ -37,6 +37,7 @@ class Asking:
                 "the steps before it must do the same each time"
             )
         if reply.error:
-            kind = Transient if reply.transient else Permanent
+            late = StepTimeout if reply.error.endswith(".timeout") else Permanent
+            kind = Transient if reply.transient else late
             raise kind(f"{reply.text} [{reply.error}]")
         return reply.outcome

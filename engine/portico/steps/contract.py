@@ -47,7 +47,8 @@ class Build:
 
     name: the step's. at: `file:line` where it stands. root: the site's folder. tables: read
     when first asked for. program: compiles inner steps in normal form (spec/rules.py) into one.
-    charsets: MSH-18 by destination, of those that want a character set of their own.
+    charsets: MSH-18 by destination, of those that want a character set of their own. tools:
+    `input` and `output` schemas as JSON texts, by `plugin.tool`.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Build:
     tables: Tables
     program: Callable[[Sequence[Mapping[str, Any]]], Step]
     charsets: Mapping[str, str] = field(default_factory=dict)
+    tools: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
