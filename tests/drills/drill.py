@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+
 from drills import oracle
 from drills.appliance import Appliance, until
 from drills.message import Sent
@@ -17,6 +19,7 @@ from drills.places import SiteFolder, Target, free_port
 from drills.sink import Sink
 from drills.source import Source
 from portico.clock import SystemClock
+from portico.errors import JournalError
 from portico.journal import binaries
 from portico.journal.embedded import Embedded
 from portico.journal.folder import Folder
@@ -143,6 +146,8 @@ class Drill:
         try:
             await server.start()
             found = await oracle.journaled(server.conninfo, acknowledged)
+        except (JournalError, psycopg.Error) as error:
+            found = [f"the journal of the dead engine cannot be read: {type(error).__name__}"]
         finally:
             await server.stop()
             folder.close()
@@ -194,7 +199,7 @@ class Drill:
                 oracle.no_strangers(self.source, got),
             ):
                 found += [f"{sink.name}: {text}" for text in faults]
-        found = found or await self._books()
+        found = found or await self._books() or oracle.quiet(self.appliance.log.read_text())
         assert not found, self.told(found)
 
     async def _books(self) -> list[str]:

@@ -123,3 +123,8 @@ def books(status: dict[str, Any], parked: int = 0) -> list[str]:
         if any(left.values()) or book["parked"] != parked:
             faults.append(f"destination {name}: {left} parked {book['parked']}")
     return faults
+
+
+def quiet(log: str) -> list[str]:
+    """Nothing happened for which the engine has no word of its own."""
+    return [f"{count} tracebacks in the log"] if (count := log.count("Traceback (")) else []

@@ -43,9 +43,11 @@ async def test_a_defect_is_noticed(ground, seed, verdict, mutant):
     code = mutant.put(ground / "mutant")
     short = SHORT[mutant.drill]
     drill = Drill(ground, seed, short.plan, environ={"PYTHONPATH": str(code)})
+    told = None
     try:
         async with drill:
             with pytest.raises(AssertionError) as found:
                 await short.work(drill)
+        told = found.value
     finally:
-        verdict(mutant.name, mutant.drill, found.value if "found" in vars() else None)
+        verdict(mutant.name, mutant.drill, told)

@@ -161,8 +161,10 @@ async def test_a_power_cut_finds_what_is_not_on_the_disk(ground, seed, verdict, 
         "lies": lambda: mains(ground, seed, lies=True),
     }.get(how, lambda: mains(ground, seed, mutant=how))()
     one.power.always = True
+    told = None
     try:
         with pytest.raises(AssertionError) as found:
             await cuts(one, 3)
+        told = found.value
     finally:
-        verdict(titled(how), "power", found.value if "found" in vars() else None)
+        verdict(titled(how), "power", told)
