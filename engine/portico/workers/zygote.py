@@ -114,7 +114,10 @@ class Zygote:
             self._bury(os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT))
 
     def _listen(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self._control, _READ, _MOST_DESCRIPTORS)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, _READ, _MOST_DESCRIPTORS)
+        except ConnectionResetError:  # the engine died with words of ours unread
+            return False
         self._sockets.extend(descriptors)
         for frame in self._decoder.feed(data):
             message = _decode(frame.header)
