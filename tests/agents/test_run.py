@@ -70,7 +70,8 @@ def test_on_error_decides_what_becomes_of_the_signal(
         )  # fmt: skip
     if kind is Kind.REFUSE:
         text = "No LAB" if "No" in on_error else "the value of PID-3 is not in table none"
-        assert result.refusal == Refusal("AE", "103", text, "PID-3")
+        shown = "No {MSH-5}" if "No" in on_error else ""  # where patient data are hidden
+        assert result.refusal == Refusal("AE", "103", text, "PID-3", shown)
 
 
 def test_a_drop_by_error_is_counted_under_the_steps_name(site):

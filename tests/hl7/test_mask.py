@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,25 @@ def test_what_is_no_message_or_no_segment_is_veiled_whole():
     assert mask.mask(b"MUSTER,ERIKA,1970") == "xxxxxx,xxxxx,9999"
     assert mask.mask(b"MSH|^~\\&|A\rwrapped MUSTER|1").splitlines()[1] == "xxxxxxx xxxxxx|9"
     assert mask.mask(b"MSH|^~\\&|A\rpid|1|x").splitlines()[1] == "xxx|9|x"
+
+
+@pytest.mark.parametrize(
+    "end", ["\x0c", "\x1c", "\x85", "\u2028", "\\r", "\\n", "<CR>", "|", " "]
+)
+def test_a_message_whose_segments_are_parted_wrongly_shows_no_name(end):
+    """It is one long header, whose open fields would be the patient's."""
+    parts = ("MSH|^~\\&|A|B|C|D|||ADT|1|P|2.5", "EVN|A01", "PID|||7^^^H||MUSTER|||F|||STREET")
+    shown = mask.mask(end.join(parts).encode())
+
+    assert not re.search("MUSTER|STREET|7", shown), shown
+
+
+@pytest.mark.parametrize("end", ["\x0c", "\x1c", "\\r"])
+def test_no_segment_takes_another_one_into_its_open_fields(end):
+    """OBX-3 is a code, unless it is the next segment's name."""
+    shown = mask.mask(f"MSH|^~\\&|A\rOBX|1{end}NK1|1|MUSTER\r".encode())
+
+    assert "MUSTER" not in shown
 
 
 def test_the_security_field_is_veiled():

@@ -60,7 +60,8 @@ class Fallback:
         else:
             code = _TYPE if isinstance(fault, MessageError) and location else _INTERNAL
         text = _rendered(self.text, state.context) or said(fault)
-        return Refusal(self.ack or "AE", self.code or code, text, location)
+        shown = self.text.source if self.text is not None and self.text.places else ""
+        return Refusal(self.ack or "AE", self.code or code, text, location, shown)
 
 
 class BoundStep:

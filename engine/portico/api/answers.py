@@ -46,7 +46,7 @@ def row(found: Row, phi: bool) -> shapes.SignalRow:
         sender=found.sender,
         patient=shown(found.patient, phi),
         order_key=key if key == found.sender else shown(lane.told(key), phi),
-        peer=found.peer,
+        peer=found.peer if phi else _place(found.peer),
         size=found.size,
         flags=tuple(found.flags.split()),
         state=found.state,
@@ -62,7 +62,7 @@ def detail(found: Record, phi: bool) -> shapes.SignalDetail:
         sha256=found.sha256.hex(),
         parent=ids.text(found.parent) if found.parent else None,
         message=message(found.content, phi),
-        sessions=tuple(_session(s) for s in found.sessions),
+        sessions=tuple(_session(s, phi) for s in found.sessions),
         deliveries=tuple(_delivery(d, sender, phi) for d in found.deliveries),
         parked=tuple(
             shapes.Parked.model_validate(p, from_attributes=True) for p in found.parked
@@ -138,9 +138,20 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line for line in _ENDS.split(text) if line)
 
 
-def _session(found: SessionFound) -> shapes.Session:
+def _place(peer: str) -> str:
+    """Where it came from, without the name of a file."""
+    folder, slash, name = peer.rpartition("/")
+    return f"{folder}/{mask.veil(name)}" if slash else peer
+
+
+def _session(found: SessionFound, phi: bool) -> shapes.Session:
     rest = dict(found.detail)
     runs = rest.pop("runs", None) or ()
+    if isinstance(refusal := rest.get("refusal"), dict):
+        told = {key: value for key, value in refusal.items() if key != "shown"}
+        if not phi and refusal.get("shown"):
+            told["text"] = refusal["shown"]
+        rest["refusal"] = told
     return shapes.Session(
         number=found.number,
         agent=found.agent,

@@ -33,6 +33,11 @@ OPEN = {
     "TXA": frozenset({1, 2, 17}),
 }
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}", re.ASCII)
+# Segments that are parted by something else than line ends look like one, and a name may
+# stand where a code would: such a segment is veiled whole.
+_PARTED = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]|\\[rn](?!\w*\\)|<CR>", re.I)
+_VERSION = re.compile(r"(?:2(?:\.\d){0,3}(?:\^[^|]*)?)?", re.ASCII)
+_HEADER = 27  # fields of MSH in version 2.9, but for the separator
 _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -53,8 +58,17 @@ def segment(text: str, separator: str = "|") -> str:
     if not _NAME.fullmatch(name):
         return veil(text)
     first = 2 if name in ("MSH", "FHS", "BHS") else 1
+    if _PARTED.search(text[4:]) or (name == "MSH" and not _header(values)):
+        return separator.join((name, *map(veil, values)))
     shown = (field(name, number, value) for number, value in enumerate(values, first))
     return separator.join((name, *shown))
+
+
+def _header(values: list[str]) -> bool:
+    """Whether these can be MSH-2 and on, not a whole message in one line."""
+    version = values[10] if len(values) > 10 else ""
+    alone = len(values) <= _HEADER and OPEN.keys().isdisjoint(values[11:])
+    return alone and bool(_VERSION.fullmatch(version))
 
 
 def field(name: str, number: int, text: str) -> str:

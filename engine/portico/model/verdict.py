@@ -39,12 +39,21 @@ class Emission(Struct, frozen=True, gc=False):
 
 
 class Refusal(Struct, frozen=True, gc=False):
-    """What the sender is told: ack AE or AR, code of HL7 table 0357, location an HL7 path."""
+    """What the sender is told: ack AE or AR, code of HL7 table 0357, location an HL7 path.
+
+    shown: the text for people, where `text` holds values of the message.
+    """
 
     ack: str = "AE"
     code: str = "207"
     text: str = ""
     location: str = ""
+    shown: str = ""
+
+    @property
+    def seen(self) -> str:
+        """The text without values of the message."""
+        return self.shown or self.text
 
 
 class Failure(Struct, frozen=True, gc=False):
