@@ -323,7 +323,7 @@ class Running:
     def _parked(self, attempt: Try, result: SessionResult, now: int) -> ParkedRow:
         run = attempt.run
         refusal = result.refusal or run.refusal or Refusal(text="refused, too late to say")
-        why = result.failure or Failure("step.refused", refusal.text, result.step)
+        why = result.failure or Failure("step.refused", refusal.seen, result.step)
         run.failure = why
         self._world.emit(
             SessionFaulted(attempt.agent, why.code, why.step, why.at, ids.text(run.signal.id))
