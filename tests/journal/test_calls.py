@@ -113,3 +113,14 @@ async def test_an_engine_without_the_lease_keeps_nothing(journal, journal_url):
     with pytest.raises(JournalFenced):
         await journal.calls.keep(signal, "a", CALL, GOOD)
     assert await journal.calls.find(signal, "a", CALL) is None
+
+
+async def test_what_a_peer_said_is_stored_whatever_it_said(journal, journal_url):
+    """NUL and lone surrogates have no place in a text of PostgreSQL, and stop no Signal."""
+    signal = await a_signal(journal)
+    odd = Reply(CALL.digest, error="llm.refused", text="no\0 \ud800")
+    await journal.calls.keep(signal, "a", CALL, Called(odd))
+
+    async with await psycopg.AsyncConnection.connect(journal_url) as connection:
+        rows = await (await connection.execute("select text from call")).fetchall()
+    assert rows == [("no\ufffd ?",)]

@@ -6,17 +6,15 @@ which policy, of calls that failed too; those are made again when the Signal is 
 """
 
 from collections.abc import Callable
-from typing import Any, LiteralString
 from uuid import UUID
 
 from msgspec import Struct
-from psycopg.rows import TupleRow
 
 from portico.clock import Clock, moment
 from portico.errors import JournalFenced
 from portico.ids import SignalId
-from portico.journal import connect
 from portico.journal.lease import Lease
+from portico.journal.link import Link
 from portico.model.call import Call, Reply
 
 _DEADLINE = 10.0
@@ -64,7 +62,7 @@ class Calls:
     def __init__(
         self, conninfo: Callable[[], str], lease: Callable[[], Lease | None], clock: Clock
     ) -> None:
-        self._conninfo = conninfo
+        self._link = Link(conninfo, deadline=_DEADLINE, name="portico calls")
         self._lease = lease
         self._clock = clock
 
@@ -72,7 +70,7 @@ class Calls:
         """The reply that is stored for this call, or for the same one of the Signal that this
         one repeats; None when none went well."""
         asked = (UUID(bytes=signal), agent, call.digest)
-        rows = await self._run(_REPLY, asked) or await self._run(_EARLIER, asked)
+        rows = await self._link.run(_REPLY, asked) or await self._link.run(_EARLIER, asked)
         return Reply(*rows[0]) if rows else None
 
     async def keep(self, signal: SignalId, agent: str, call: Call, called: Called) -> None:
@@ -96,16 +94,18 @@ class Calls:
             "received": called.received,
             "outcome": reply.outcome,
             "error": reply.error,
-            "text": reply.text,
+            "text": _storable(reply.text),
             "lease": held.name,
             "epoch": held.epoch,
         }
-        if not await self._run(_KEEP, row):
+        if not await self._link.run(_KEEP, row):
             raise JournalFenced("another engine has taken this journal's lease")
 
-    async def _run(self, statement: LiteralString, given: Any) -> list[TupleRow]:
-        connection = await connect.connect(self._conninfo())
-        try:
-            return await connect.run(connection, statement, given, deadline=_DEADLINE)
-        finally:
-            await connection.close()
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._link.close()
+
+
+def _storable(text: str) -> str:
+    """What a peer said, without what PostgreSQL cannot hold (NUL, lone surrogates)."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -1,22 +1,15 @@
 """What sources remember: files that were read and stay, planned times, the mark of claims.
 
 Rows of their own beside the stream of messages, written after the commit of what they are
-about: a crash between the two is mended by the messages' repeat keys. One connection, made
-when needed and again after it was lost.
+about: a crash between the two is mended by the messages' repeat keys.
 """
 
-import asyncio
 import os
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any
-
-from psycopg.rows import TupleRow
 
 from portico.clock import Clock, moment
-from portico.errors import JournalError
-from portico.journal import connect
-from portico.journal.connect import Connection
+from portico.journal.link import Link
 
 _DEADLINE = 10.0
 
@@ -54,28 +47,26 @@ class Memories:
     """The memory of every channel of a journal. Every verb may raise JournalError."""
 
     def __init__(self, conninfo: Callable[[], str], clock: Clock) -> None:
-        self._conninfo = conninfo
+        self._link = Link(conninfo, deadline=_DEADLINE)
         self._clock = clock
-        self._connection: Connection | None = None
-        self._lock = asyncio.Lock()
 
     async def mark(self, channel: str) -> str:
         """8 letters that this channel's claims bear."""
-        rows = await self._run(_MARK, (channel,))
+        rows = await self._link.run(_MARK, (channel,))
         if not rows:
-            await self._run(_MAKE_MARK, (channel, secrets.token_hex(4)))
-            rows = await self._run(_MARK, (channel,))
+            await self._link.run(_MAKE_MARK, (channel, secrets.token_hex(4)))
+            rows = await self._link.run(_MARK, (channel,))
         return str(rows[0][0])
 
     async def known(self, channel: str, names: Sequence[str]) -> list[tuple[str, int, int]]:
         """(name, size, changed) of those that were remembered."""
-        rows = await self._run(_KNOWN, (channel, [os.fsencode(name) for name in names]))
+        rows = await self._link.run(_KNOWN, (channel, [os.fsencode(name) for name in names]))
         return [(os.fsdecode(bytes(name)), size, changed) for name, size, changed in rows]
 
     async def remember(self, channel: str, files: Sequence[tuple[str, int, int]]) -> None:
         """They were read as they are now."""
         last = {name: (size, changed) for name, size, changed in files}
-        await self._run(
+        await self._link.run(
             _REMEMBER,
             (
                 channel,
@@ -88,29 +79,15 @@ class Memories:
 
     async def firing(self, channel: str) -> tuple[int, str] | None:
         """(planned, outcome) of the last; planned in seconds since 1970 UTC."""
-        rows = await self._run(_FIRING, (channel,))
+        rows = await self._link.run(_FIRING, (channel,))
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def fired(self, channel: str, planned: int, outcome: str) -> None:
         """That time has been dealt with."""
         at = moment(self._clock.time_ns())
         row = {"channel": channel, "planned": planned, "outcome": outcome, "at": at}
-        await self._run(_FIRED, row)
+        await self._link.run(_FIRED, row)
 
     async def close(self) -> None:
         """Close the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
-
-    async def _run(self, statement: str, parameters: Any) -> list[TupleRow]:
-        async with self._lock:
-            if self._connection is None or self._connection.closed:
-                self._connection = await connect.connect(self._conninfo())
-            try:
-                return await connect.run(
-                    self._connection, statement, parameters, deadline=_DEADLINE
-                )
-            except JournalError:
-                await self.close()
-                raise
+        await self._link.close()

@@ -20,6 +20,7 @@ from portico.journal.connect import Connection
 from portico.journal.contract import Earlier
 from portico.journal.desk import Desk
 from portico.journal.lease import Lease
+from portico.journal.link import Link
 from portico.journal.memory import Memories
 from portico.journal.migrate import Migrated
 from portico.journal.pipeline import Pipeline
@@ -116,8 +117,8 @@ class Journal:
             if self._lease is not None:
                 await lease.leave(connection, self._lease)
             await connection.close()
-        await self.reader.close()
-        await self.memories.close()
+        for one in (self.reader, self.memories, self.calls):
+            await one.close()
         return stored
 
     def _lose(self) -> None:
@@ -195,20 +196,19 @@ class Journal:
 
     async def _beat(self) -> None:
         """Say that we live, also when there is nothing to store."""
-        connection: Connection | None = None
-        while True:
-            await asyncio.sleep(lease.BEAT)
-            held = self._lease
-            assert held is not None
-            try:
-                if connection is None or connection.closed:
-                    connection = await connect.connect(self._conninfo())
-                if not await lease.beat(connection, held) and held is self._lease:
-                    self._lose()
-                    return
-            except JournalError:
-                if connection is not None:
-                    await connection.close()
+        link = Link(self._conninfo, deadline=lease.BEAT, name="portico beat")
+        try:
+            while True:
+                await asyncio.sleep(lease.BEAT)
+                held = self._lease
+                assert held is not None
+                with suppress(JournalError):
+                    async with link.held() as connection:
+                        if not await lease.beat(connection, held) and held is self._lease:
+                            self._lose()
+                            return
+        finally:
+            await link.close()
 
     async def _days_ahead(self) -> None:
         while True:

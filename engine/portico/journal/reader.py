@@ -4,7 +4,6 @@ One connection of its own, made when needed and again after it was lost, so that
 waits for a flush and a slow read never delays one. Raises JournalUnavailable.
 """
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -12,11 +11,10 @@ from uuid import UUID
 
 from psycopg.rows import TupleRow
 
-from portico.errors import JournalError
 from portico.ids import SignalId, floor_at
-from portico.journal import connect, statements
-from portico.journal.connect import Connection
+from portico.journal import statements
 from portico.journal.contract import Earlier, Recovered
+from portico.journal.link import Link
 from portico.model.delivery import Delivery
 from portico.model.signal import Signal
 from portico.model.states import SignalState
@@ -34,16 +32,16 @@ class Reader:
     """Reads the journal for the engine. conninfo: where it is now."""
 
     def __init__(self, conninfo: Callable[[], str]) -> None:
-        self._conninfo = conninfo
-        self._connection: Connection | None = None
-        self._lock = asyncio.Lock()
+        self._link = Link(
+            conninfo, deadline=_DEADLINE, settings=statements.READING, reads=True
+        )
 
     async def waiting(self, after: int, limit: int, window_ms: int) -> list[Recovered]:
         """Signals that wait, after this place of the journal, with what they have had.
 
         window_ms: repeats count from this time on, milliseconds since 1970 UTC.
         """
-        rows = await self._rows("waiting", (after, limit))
+        rows = await self.rows("waiting", (after, limit))
         keyed = [row[1] for row in rows if row[12] and not row[19]]
         earlier = await self.earlier(keyed, window_ms) if keyed else {}
         return [recovered(row, earlier.get(row[1].bytes, ())) for row in rows]
@@ -54,14 +52,14 @@ class Reader:
         """For journaled Signals, those before them with the same repeat key; newest first."""
         floor = UUID(bytes=floor_at(max(0, window_ms)))
         found: dict[bytes, tuple[Earlier, ...]] = {}
-        for mine, other, digest in await self._rows("earlier", (signals, floor)):
+        for mine, other, digest in await self.rows("earlier", (signals, floor)):
             one = Earlier(SignalId(other.bytes), digest)
             found[mine.bytes] = (*found.get(mine.bytes, ()), one)
         return found
 
     async def queued(self, destination: str, after: int, limit: int) -> list[Delivery]:
         """A destination's queue after this place, in order, with its bytes."""
-        rows = await self._rows("queued", (destination, after, limit))
+        rows = await self.rows("queued", (destination, after, limit))
         return [delivery_of(destination, row) for row in rows]
 
     async def queued_in_lane(
@@ -69,23 +67,23 @@ class Reader:
     ) -> list[Delivery]:
         """The same for one lane, barriers across it too, both places included."""
         asked = (destination, first, last, lane, lane, limit)
-        rows = await self._rows("queued_in_lane", asked)
+        rows = await self.rows("queued_in_lane", asked)
         return [delivery_of(destination, row) for row in rows]
 
     async def held_lanes(self, destination: str) -> frozenset[str]:
         """Lanes that wait for a person."""
-        return frozenset(row[0] for row in await self._rows("held_lanes", (destination,)))
+        return frozenset(row[0] for row in await self.rows("held_lanes", (destination,)))
 
     async def held_keys(self) -> list[tuple[str, str, str]]:
         """(origin, agent, order key) that wait for a person."""
-        return [tuple(row) for row in await self._rows("held_keys", ())]
+        return [tuple(row) for row in await self.rows("held_keys", ())]
 
     async def state_of(self, signal: SignalId, delivered: bool = False) -> SignalState:
         """What became of a Signal; WAITING while nobody knows yet.
 
         delivered: it waits, too, while a Delivery of it is queued, and is parked with one.
         """
-        rows = await self._rows("state", (UUID(bytes=signal), delivered))
+        rows = await self.rows("state", (UUID(bytes=signal), delivered))
         if not rows:
             return SignalState.DISCARDED
         waits, parked, verdicts, ended, owes, given_up = rows[0]
@@ -104,62 +102,46 @@ class Reader:
 
     async def last_of(self, origin: str) -> SignalId | None:
         """A channel's newest Signal."""
-        rows = await self._rows("last_of", (origin,))
+        rows = await self.rows("last_of", (origin,))
         return SignalId(rows[0][0].bytes) if rows else None
 
     async def first_waiting(self, origin: str) -> SignalId | None:
         """A channel's oldest Signal that waits. Walks past those of other channels."""
-        rows = await self._rows("first_waiting", (origin,))
+        rows = await self.rows("first_waiting", (origin,))
         return SignalId(rows[0][0].bytes) if rows else None
 
     async def owing(self, signals: list[SignalId]) -> dict[SignalId, tuple[bool, bool]]:
         """Of each Signal, whether a Delivery is queued and whether one is parked."""
-        rows = await self._rows("owing", ([UUID(bytes=one) for one in signals],))
+        rows = await self.rows("owing", ([UUID(bytes=one) for one in signals],))
         return {SignalId(row[0].bytes): (row[1], row[2]) for row in rows}
 
     async def answer_of(self, signal: SignalId, asked: str) -> bytes | None:
         """What its sender was told: an agent's `result`, or that destination's answer."""
         one = UUID(bytes=signal)
         if asked == "result":
-            rows = await self._rows("value", (one,))
+            rows = await self.rows("value", (one,))
         else:
-            rows = await self._rows("answered", (one, asked))
+            rows = await self.rows("answered", (one, asked))
         return rows[0][0] if rows else None
 
     async def tally(self) -> list[tuple[str, str, str, int]]:
         """The books: (scope, name, state, how many)."""
-        return [tuple(row) for row in await self._rows("tally", ())]
+        return [tuple(row) for row in await self.rows("tally", ())]
 
     async def depth(self) -> list[tuple[str, int, SignalId | None]]:
         """(destination, queued, its oldest Signal) of each queue that is not empty."""
         return [
             (name, n, SignalId(oldest.bytes) if oldest else None)
-            for name, n, oldest in await self._rows("depth", ())
+            for name, n, oldest in await self.rows("depth", ())
         ]
 
     async def close(self) -> None:
         """Close the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        await self._link.close()
 
     async def rows(self, name: str, params: tuple[Any, ...]) -> list[TupleRow]:
         """What a statement of `statements.READ` gives."""
-        return await self._rows(name, params)
-
-    async def _rows(self, name: str, params: tuple[Any, ...]) -> list[TupleRow]:
-        async with self._lock:
-            if self._connection is None or self._connection.closed:
-                self._connection = await connect.connect(self._conninfo())
-                for setting in statements.READING:
-                    await connect.run(self._connection, setting)
-            try:
-                return await connect.run(
-                    self._connection, statements.READ[name], params, deadline=_DEADLINE
-                )
-            except JournalError:
-                await self.close()
-                raise
+        return await self._link.run(statements.READ[name], params)
 
 
 def recovered(row: TupleRow, earlier: tuple[Earlier, ...]) -> Recovered:

@@ -4,7 +4,6 @@ A day goes whole: its partition of bodies first, those with what is known about 
 day stays while anything of it is unfinished (waiting, queued, parked) or under a legal hold.
 """
 
-import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,12 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from psycopg.rows import TupleRow
-
-from portico.errors import JournalError, JournalRefused
 from portico.ids import SignalId
-from portico.journal import connect, partitions
-from portico.journal.connect import Connection, Parameters
+from portico.journal import partitions
+from portico.journal.link import Link
 
 Part = Literal["bodies", "headers"]
 Kept = Literal["", "unfinished", "held"]
@@ -141,14 +137,17 @@ class Retention:
     """Looks at days and drops them. conninfo: where the journal is now. Raises JournalError."""
 
     def __init__(self, conninfo: Callable[[], str]) -> None:
-        self._conninfo = conninfo
-        self._connection: Connection | None = None
-        self._lock = asyncio.Lock()
+        self._link = Link(
+            conninfo,
+            deadline=_DEADLINE,
+            name="portico retention",
+            settings=(f"set lock_timeout = '{_LOCKS}'",),
+        )
 
     async def due(self, terms: Terms, through: date) -> list[Due]:
         """What goes up to that day, and what would but must stay."""
         found = plan(await self._stored(), terms, through)
-        rows = await self._run(_DAYS)
+        rows = await self._link.run(_DAYS)
         kept: dict[date, Kept] = {_EPOCH + timedelta(days=row[0]): "unfinished" for row in rows}
         for one in found:
             if one.day not in kept:
@@ -171,7 +170,7 @@ class Retention:
 
     async def holds(self) -> list[Hold]:
         """Every legal hold, oldest first."""
-        rows = await self._run("select * from hold order by number")
+        rows = await self._link.run("select * from hold order by number")
         return [
             Hold(row[0], SignalId(row[1].bytes) if row[1] else None, *row[2:]) for row in rows
         ]
@@ -180,7 +179,7 @@ class Retention:
         self, signal: SignalId | None, patient: str, reason: str, since: datetime, by: str
     ) -> int:
         """Keep a Signal, or all of a patient, now and to come; the number of the hold."""
-        rows = await self._run(
+        rows = await self._link.run(
             "insert into hold (signal, patient, reason, since, by) values (%s, %s, %s, %s, %s) "
             "returning number",
             (UUID(bytes=signal) if signal else None, patient, reason, since, by),
@@ -190,18 +189,16 @@ class Retention:
     async def unhold(self, number: int) -> bool:
         """End a hold; False when there is none of that number."""
         asked = "delete from hold where number = %s returning number"
-        return bool(await self._run(asked, (number,)))
+        return bool(await self._link.run(asked, (number,)))
 
     async def close(self) -> None:
         """Close the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        await self._link.close()
 
     async def _stored(self) -> list[Stored]:
         return [
             Stored(match[1], _day(match[2]), size, attached, pending)
-            for name, attached, pending, size in await self._run(_PARTITIONS)
+            for name, attached, pending, size in await self._link.run(_PARTITIONS)
             if (match := _NAME.fullmatch(name))
         ]
 
@@ -210,40 +207,20 @@ class Retention:
         first, end = partitions.bounds(day)
         for table in _UNFINISHED:
             asked = f"select exists (select from {table} where signal >= %s and signal < %s)"  # noqa: S608 - a constant
-            if (await self._run(asked, (first, end)))[0][0]:
+            if (await self._link.run(asked, (first, end)))[0][0]:
                 return "unfinished"
         return "held" if await self._held(day) else ""
 
     async def _held(self, day: date) -> bool:
         first, end = partitions.bounds(day)
-        return bool((await self._run(_HELD, {"first": first, "end": end}))[0][0])
+        return bool((await self._link.run(_HELD, {"first": first, "end": end}))[0][0])
 
     async def _drop(self, one: Stored) -> None:
         name = partitions.name(one.table, one.day)
         if one.attached:
             how = "finalize" if one.pending else "concurrently"
-            await self._run(f"alter table {one.table} detach partition {name} {how}")
-        await self._run(f"drop table {name}")
-
-    async def _run(self, statement: str, parameters: Parameters = None) -> list[TupleRow]:
-        async with self._lock:
-            if self._connection is None or self._connection.closed:
-                self._connection = await connect.connect(
-                    self._conninfo(), application_name="portico retention"
-                )
-                await connect.run(self._connection, f"set lock_timeout = '{_LOCKS}'")
-            try:
-                return await connect.run(
-                    self._connection,
-                    statement,
-                    parameters,
-                    deadline=_DEADLINE,
-                )
-            except JournalRefused:
-                raise
-            except JournalError:
-                await self.close()
-                raise
+            await self._link.run(f"alter table {one.table} detach partition {name} {how}")
+        await self._link.run(f"drop table {name}")
 
 
 def _day(digits: str) -> date:

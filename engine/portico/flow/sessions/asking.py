@@ -77,10 +77,8 @@ class Broker:
     async def _ask(self, asked: Asked, replied: Replied) -> None:
         try:
             reply = await self._reply(asked)
-        except JournalRefused as error:  # for good: the step fails, and the rest goes on
-            call = asked.call
-            self._emit(CallFailed(asked.agent, call.step, call.verb, type(error).__name__))
-            reply = Reply(call.digest, error=error.code, text=str(error))
+        except Exception as error:  # noqa: BLE001  the record of it cannot be stored
+            reply = self._failed(asked, error)
         replied(reply)
 
     async def _reply(self, asked: Asked) -> Reply:
@@ -102,10 +100,15 @@ class Broker:
                 raise PorticoError(f"nobody does {call.verb!r} here")
             return await doer(asked)
         except Exception as error:  # noqa: BLE001  the fence of one call
-            self._emit(CallFailed(asked.agent, call.step, call.verb, type(error).__name__))
-            text = str(error) if isinstance(error, PorticoError) else type(error).__name__
-            code = error.code if isinstance(error, PorticoError) else "step.permanent"
-            return Called(Reply(call.digest, error=code, text=text))
+            return Called(self._failed(asked, error))
+
+    def _failed(self, asked: Asked, error: Exception) -> Reply:
+        """The step fails for good, and whoever waits for its Signal goes on."""
+        call, ours = asked.call, isinstance(error, PorticoError)
+        self._emit(CallFailed(asked.agent, call.step, call.verb, type(error).__name__))
+        text = str(error) if ours else type(error).__name__
+        code = error.code if isinstance(error, PorticoError) else "step.permanent"
+        return Reply(call.digest, error=code, text=text)
 
     async def _patiently(self, work: Callable[[], Awaitable[Found]]) -> Found:
         while True:
