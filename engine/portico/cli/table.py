@@ -35,6 +35,11 @@ COMMANDS: dict[str, Command] = {
         SITE,
         "Show when the schedules of a site fire next, or fire one now.",
     ),
+    "plugins": Command(
+        "portico.cli.plugins:PLUGINS",
+        SITE,
+        "List a site's plugins, check that they work here, call a tool by hand.",
+    ),
     "certs": Command(
         "portico.cli.certs:CERTS", SITE, "Make certificates for trials, show those of a site."
     ),
