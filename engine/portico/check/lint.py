@@ -10,7 +10,6 @@ from portico.check import (
     contents,
     keeping,
     operating,
-    plugins,
     references,
     renaming,
     wsdls,
@@ -107,9 +106,6 @@ def _of_stage(
         if complaint := transforms.call(options.call, options.with_):
             yield _about(pipeline.document, stage.at, complaint)
         return
-    if stage.kind.verb == "plugin" and (wrong := plugins.unknown(draft.plugins, options.call)):
-        yield pipeline.document.finding(pipeline.find(stage.at, options.call), *wrong)
-        return
     if stage.kind.verb == "lookup":
         table = transforms.table(options.table)
         if isinstance(table, Complaint):
@@ -124,8 +120,7 @@ def _built(draft: Draft, pipeline: Pipeline, stage: Stage, kind: StepType) -> It
     """What a verb itself finds wrong with options that fit their shape."""
 
     where = stage.form["name"], stage.form["at"], draft.root
-    tools = plugins.known_tools(draft.plugins)
-    build = Build(*where, sources.tables(draft.root), _nothing, tools=tools)
+    build = Build(*where, sources.tables(draft.root), _nothing)
     try:
         kind.build(stage.options, build)
     except (ConfigError, PathInvalid, ValueError) as error:

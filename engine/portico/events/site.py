@@ -70,6 +70,17 @@ class ChannelOpened(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NounRenamed(Event):
+    """The journal has followed a new name; history and queue are the noun's. was: the name
+    that it had.
+    """
+
+    scope: str
+    name: str
+    was: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelFailed(Event):
     """A channel's source cannot be opened; the other channels go on and it is tried again."""
 

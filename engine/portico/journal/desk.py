@@ -14,8 +14,9 @@ from psycopg.rows import TupleRow
 
 from portico.errors import JournalFenced
 from portico.ids import SignalId
-from portico.journal import connect
+from portico.journal import connect, renaming
 from portico.journal.lease import Lease
+from portico.journal.renaming import Renamed
 
 _DEADLINE = 10.0
 _HOLD = "select 1 from lease where name = %s and epoch = %s for update"
@@ -123,6 +124,27 @@ class Desk:
 
         (rows, *_) = await self._act([(_PARK, {**given, "since": since})], books)
         return [SignalId(row[0].bytes) for row in rows]
+
+    async def renamed(self, scope: str, names: Sequence[str]) -> list[Renamed]:
+        """All renames that count, oldest first. names: the nouns of that scope, which are
+        nobody's old names any more."""
+        given = {"scope": scope, "names": list(names)}
+        back = [(text, given) for text in renaming.TAKEN_BACK]
+        *_, rows = await self._act([*back, (renaming.RENAMED, ())])
+        return [Renamed(*row) for row in rows if row[0] == scope]
+
+    async def rename(self, scope: str, old: str, new: str) -> int:
+        """Move what is in motion to the new name; how many messages that were looked at."""
+        given = {"scope": scope, "old": old, "new": new, "limit": renaming.PAGE}
+        await self._act([(text, given) for text in renaming.ONCE[scope]])
+        seen = 0
+        for page in renaming.PAGES[scope]:
+            after, full = -1, True
+            while full:
+                (rows,) = await self._act([(page, {**given, "after": after})])
+                after = max((row[0] for row in rows), default=after)
+                seen, full = seen + len(rows), len(rows) >= renaming.PAGE
+        return seen
 
     async def _act(
         self,

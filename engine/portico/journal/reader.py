@@ -121,7 +121,7 @@ class Reader:
         if asked == "result":
             rows = await self.rows("value", (one,))
         else:
-            rows = await self.rows("answered", (one, asked))
+            rows = await self.rows("answered", (one, asked, asked))
         return rows[0][0] if rows else None
 
     async def tally(self) -> list[tuple[str, str, str, int]]:

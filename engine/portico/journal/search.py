@@ -6,7 +6,7 @@ threads, two connections at most, ten seconds each.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from portico.journal.tables import (
     delivery,
     parked,
     queued,
+    renamed,
     session,
     signal,
     tally,
@@ -45,6 +46,7 @@ _CANCELED = "57014"
 
 # Of several sessions the first of these says what became of the Signal.
 _VERDICTS = ("duplicate", "refuse", "deliver", "drop", "fault")
+_OF_CHANNELS = (renamed.c.scope == "channel",)
 _ENDS = ("duplicate", "refused", "done", "filtered", "discarded")
 
 
@@ -123,28 +125,42 @@ def _error_of(error: Exception) -> JournalUnavailable | JournalRefused:
     return JournalRefused(f"a search failed with SQLSTATE {state}", state)
 
 
-def select_signals(query: Query, page: Page) -> sa.Select[Any]:
+def select_signals(query: Query, page: Page, names: Sequence[str] = ()) -> sa.Select[Any]:
     """The statement behind `signals`; what is not asked for leaves no trace in it.
+    names: what the channel has been called, where that is more than its name.
 
     The page is cut first, so that a state is looked up for its rows alone.
     """
-    wanted = sa.select(signal).where(*_clauses(query, page))
+    wanted = sa.select(signal).where(*_clauses(query, page, names))
     if query.state:
         wanted = wanted.where(_in_state(query.state))
     cut = wanted.order_by(signal.c.id.desc()).limit(page.limit).subquery("page")
     return sa.select(cut, _state(cut).label("state")).order_by(cut.c.id.desc())
 
 
-def filtered(query: Query) -> list[sa.ColumnElement[bool]]:
-    """What a Signal must fulfil to be found."""
-    clauses = _clauses(query, Page())
+def filtered(query: Query, names: Sequence[str] = ()) -> list[sa.ColumnElement[bool]]:
+    """What a Signal must fulfil to be found. names: as of `select_signals`."""
+    clauses = _clauses(query, Page(), names)
     return [*clauses, _in_state(query.state)] if query.state else clauses
 
 
-def _clauses(query: Query, page: Page) -> list[sa.ColumnElement[bool]]:
+def names_of(db: sa.Connection, channel: str) -> tuple[str, ...]:
+    """A channel's name and those that it had; empty when it had no other."""
+    now = sa.select(renamed.c.new).where(renamed.c.old == channel, *_OF_CHANNELS)
+    new = db.execute(now).scalar_one_or_none() or channel
+    had = sa.select(renamed.c.old).where(renamed.c.new == new, *_OF_CHANNELS)
+    old = db.execute(had).scalars().all()
+    return (new, *old) if old else ()
+
+
+def _clauses(
+    query: Query, page: Page, names: Sequence[str] = ()
+) -> list[sa.ColumnElement[bool]]:
     clauses: list[sa.ColumnElement[bool]] = []
+    if names:
+        clauses.append(signal.c.origin.in_(names))
     for column, value in (
-        (signal.c.origin, query.channel),
+        (signal.c.origin, "" if names else query.channel),
         (signal.c.control_id, query.control_id),
         (signal.c.patient, query.patient),
     ):
@@ -217,7 +233,8 @@ def _in_state(name: str) -> sa.ColumnElement[bool]:
 
 
 def _signals(db: sa.Connection, query: Query, page: Page) -> list[Row]:
-    return [found.row(r._mapping) for r in db.execute(select_signals(query, page))]
+    names = names_of(db, query.channel) if query.channel else ()
+    return [found.row(r._mapping) for r in db.execute(select_signals(query, page, names))]
 
 
 def _record(db: sa.Connection, wanted: SignalId) -> Record | None:

@@ -132,6 +132,12 @@ _WAITING = """w.seq, s.id, s.origin, s.received, b.content, s.sha256, s.peer, s.
                     and x.kind = 'signal'
             ),
             (select a.content from body a where a.signal = s.id and a.part = -32768)"""
+# Of history the channel's name as it is now.
+_RENAMED = _WAITING.replace(
+    "s.origin,",
+    """coalesce((select r.new from renamed r
+                where r.scope = 'channel' and r.old = s.origin), s.origin),""",
+)
 # The tries of a Delivery before a person released it for the last time, and when it failed
 # first after that: asked only of what has failed.
 _FAILING = """
@@ -198,8 +204,10 @@ _READ: dict[str, str] = {
         """,
     # Signals of any state with their bytes, in the form of "waiting"; then who decided them.
     "originals": """
-        select {waiting}, (select json_agg(json_build_array(e.agent, e.version)) from session e
-            where e.signal = s.id and e.agent <> '')
+        select {renamed}, (select json_agg(json_build_array(coalesce(
+                (select r.new from renamed r where r.scope = 'agent' and r.old = e.agent),
+                e.agent), e.version))
+            from session e where e.signal = s.id and e.agent <> '')
         from (
             select seq, id as signal, false as released from signal where id = any(%s)
         ) w
@@ -303,7 +311,9 @@ _READ: dict[str, str] = {
     "answered": """
         select a.answer from delivery d
         join attempt a on a.signal = d.signal and a.number = d.number
-        where d.signal = %s and d.destination = %s and a.outcome = 'delivered'
+        where d.signal = %s and a.outcome = 'delivered' and (d.destination = %s or exists (
+            select from renamed r
+            where r.scope = 'destination' and r.old = d.destination and r.new = %s))
         order by d.number desc limit 1
         """,
     # The value of a Signal's last session that has one.
@@ -321,6 +331,7 @@ _READ: dict[str, str] = {
 
 READ: dict[str, str] = {
     name: text.replace("{waiting}", _WAITING)
+    .replace("{renamed}", _RENAMED)
     .replace("{counts}", _COUNTS)
     .replace("{failing}", _FAILING)
     for name, text in _READ.items()

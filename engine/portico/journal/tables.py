@@ -228,11 +228,11 @@ tally = Table(
     Column("n", BigInteger, nullable=False),
 )
 
-# What an operator wants of a channel or destination, until somebody wants something else.
+# What an operator wants of a noun, until somebody wants something else.
 wish = Table(
     "wish",
     metadata,
-    Column("scope", Text, primary_key=True),  # channel, destination
+    Column("scope", Text, primary_key=True),  # channel, agent, destination
     Column("name", Text, primary_key=True),
     Column("wish", Text, nullable=False),  # running paused draining stopped
     _moment("since"),
@@ -289,6 +289,17 @@ mark = Table(
     metadata,
     Column("channel", Text, primary_key=True),
     Column("mark", Text, nullable=False),
+)
+
+# Names that nouns had: old history is found under them. first: the earliest name of `new`.
+renamed = Table(
+    "renamed",
+    metadata,
+    Column("scope", Text, primary_key=True),  # channel, agent, destination
+    Column("old", Text, primary_key=True),
+    Column("new", Text, nullable=False),
+    Column("first", Text, nullable=False),
+    Column("number", Integer, Identity(), nullable=False),
 )
 
 # Legal holds: a day that holds such a Signal, or one of such a patient, is not dropped.

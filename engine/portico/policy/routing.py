@@ -39,7 +39,8 @@ class Rules(Struct, frozen=True):
     standard_repeat: they are MSH-3, MSH-4 and MSH-10, which are read without a path.
     on_charset_error: `refuse`, `replace` or the character set to fall back to. idempotency:
     the header, in lower case, whose value names a request instead.
-    wide: whether the source's frames carry UTF-16; else it is refused as no HL7.
+    wide: whether the source's frames carry UTF-16; else it is refused as no HL7. first: what
+    the channel was called at first, when it has been renamed.
     """
 
     origin: str
@@ -52,6 +53,12 @@ class Rules(Struct, frozen=True):
     beside: Beside | None = None
     idempotency: str = ""
     wide: bool = False
+    first: str = ""
+
+    @property
+    def identity(self) -> str:
+        """The name that repeats are reckoned by."""
+        return self.first or self.origin
 
 
 class Routed(Struct, frozen=True):
@@ -234,7 +241,7 @@ def _repeat_key(
     if rules.repeat_by is None:
         return 0
     if about and (said := about.get("header", NOTHING).get(rules.idempotency)):
-        return repeat_key_of(rules.origin, f"{rules.idempotency}\x1f{said}")
+        return repeat_key_of(rules.identity, f"{rules.idempotency}\x1f{said}")
     if rules.standard_repeat:
         if header is None or not header.control_id:
             return 0
@@ -246,7 +253,7 @@ def _repeat_key(
         if not any(isinstance(value, str) for value in values):
             return 0
         named = "\x1f".join(str(value or "") for value in values).encode()
-    return _hashed(rules.origin.encode() + b"\x1e" + named)
+    return _hashed(rules.identity.encode() + b"\x1e" + named)
 
 
 def repeat_key_of(origin: str, identity: str) -> int:

@@ -7,8 +7,8 @@ from portico.spec.channel import Channel, Duplicates
 from portico.spec.content import carries_any
 
 
-def rules_of(channel: Channel) -> Rules:
-    """What is read of a content before it is journaled."""
+def rules_of(channel: Channel, first: str = "") -> Rules:
+    """What is read of a content before it is journaled. first: its name at first."""
     repeats = channel.duplicates
     wanted = repeats.same == "answer" or repeats.changed != "process"
     return Rules(
@@ -22,6 +22,7 @@ def rules_of(channel: Channel) -> Rules:
         order.beside(channel.order_by),
         getattr(channel.source.options, "idempotency", None) or "",
         carries_any(channel.source.type, channel.source.options),
+        first,
     )
 
 

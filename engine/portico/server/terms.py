@@ -44,11 +44,14 @@ def _where(options: object) -> str:
     return " ".join(str(found) for key in keys if (found := getattr(options, key, None)))
 
 
-def policy_of(channel: Channel, answered: frozenset[str] = frozenset()) -> desk.Policy:
-    """What its intake decides by. answered: channels to which answers for destinations come."""
+def policy_of(
+    channel: Channel, answered: frozenset[str] = frozenset(), first: str = ""
+) -> desk.Policy:
+    """What its intake decides by. answered: channels to which answers for destinations come;
+    first: the channel's first name, when it has been renamed."""
     known = channel.duplicates
     return desk.Policy(
-        settings.rules_of(channel),
+        settings.rules_of(channel, first),
         settings.answering_of(channel),
         channel.acknowledge.timeout,
         repeats.Rules(min(known.window, _LONGEST), known.same, known.changed),

@@ -14,7 +14,6 @@ from portico.spec.content import Content
 from portico.spec.fields import (
     ONE_OR_MANY,
     Duration,
-    Later,
     Name,
     Options,
     Text,
@@ -140,7 +139,7 @@ class Channel(Options):
     channel: Name
     summary: Text = ""
     owner: Text = ""
-    was: Annotated[str | None, Later("renaming with `was`")] = None
+    was: Name | None = None
     start: Literal["running", "paused"] = "running"
     source: Annotated[
         Source,

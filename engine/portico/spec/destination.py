@@ -12,7 +12,6 @@ from portico.spec.fields import (
     Count,
     Duration,
     Inner,
-    Later,
     Name,
     Options,
     Text,
@@ -85,7 +84,7 @@ class Destination(Options):
     type: Name
     summary: Text = ""
     owner: Text = ""
-    was: Annotated[str | None, Later("renaming with `was`")] = None
+    was: Name | None = None
     start: Literal["running", "paused"] = "running"
     timeout: Duration = 30.0
     connect: Duration = 10.0

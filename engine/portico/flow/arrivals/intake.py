@@ -101,7 +101,9 @@ class Intake:
         if policy.answering.reply == RESULT:
             envelope[RESULT] = True
         if identity and not routed.repeat_key:
-            routed = replace(routed, repeat_key=routing.repeat_key_of(self.name, identity))
+            routed = replace(
+                routed, repeat_key=routing.repeat_key_of(policy.rules.identity, identity)
+            )
             policy = by_name(policy)
         agents: tuple[str, ...] = ()
         if fault is not None:

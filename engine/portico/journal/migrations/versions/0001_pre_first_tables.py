@@ -13,26 +13,12 @@ def upgrade() -> None:
     """Everything that tables.py describes, and the version of it."""
     op.execute("create table journal_schema (version int not null, compat int not null)")
     op.execute("insert into journal_schema values (0, 0)")
-    _alarm()
-    _attempt()
-    _act()
-    _body()
-    _call()
-    _delivery()
-    _firing()
-    _kept()
-    _job()
-    _hold()
-    _lease()
-    _mark()
-    _parked()
-    _queued()
-    _session()
-    _signal()
-    _tally()
-    _waiting()
-    _wish()
-    _fence()
+    for make in (_alarm, _attempt, _act, _body, _call, _delivery, _firing, _kept):
+        make()
+    for make in (_job, _hold, _lease, _mark, _parked, _queued, _renamed, _session):
+        make()
+    for make in (_signal, _tally, _waiting, _wish, _fence):
+        make()
 
 
 def _alarm() -> None:
@@ -243,6 +229,15 @@ def _queued() -> None:
         sa.Column("lane", sa.Text(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("destination", "seq"),
+    )
+
+
+def _renamed() -> None:
+    op.create_table(
+        "renamed",
+        *_texts("scope", "old", "new", "first"),
+        sa.Column("number", sa.Integer(), sa.Identity(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "old"),
     )
 
 

@@ -1,0 +1,108 @@
+"""`was: old_name` on running appliances: history, queue, order and repeats follow the name."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+BEFORE = """
+channel: adt
+source: {{type: mllp, listen: "127.0.0.1:{adt}"}}
+order_by: PID-3.1
+---
+agent: forward
+goal: All of it
+on: {{channel: adt}}
+steps:
+  - validate: {{require: [PID-8]}}
+    when: {{PID-3.1: stuck}}
+    on_error: stop
+  - send: his
+---
+{{destination: his, type: mllp, address: "127.0.0.1:{his}", retry: {{first: 1s, most: 1s}}}}
+"""
+AFTER = """
+channel: admissions
+was: adt
+source: {{type: mllp, listen: "127.0.0.1:{adt}"}}
+order_by: PID-3.1
+---
+agent: fan
+was: forward
+goal: All of it
+on: {{channel: admissions}}
+steps: [{{send: hospital}}]
+---
+destination: hospital
+was: his
+type: mllp
+address: "127.0.0.1:{his}"
+retry: {{first: 1s, most: 1s}}
+"""
+
+
+def cli(one, *words, code=0):
+    """`portico WORDS` on the appliance's site; what it printed."""
+    command = [sys.executable, "-m", "portico", *words, "--site", str(one.site)]
+    done = subprocess.run(command, env=one.environ, capture_output=True, text=True)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def world(server, appliance, url):
+    """A channel and a peer; not started."""
+    ports = {"adt": server.free_port(), "his": server.free_port()}
+    one = appliance(BEFORE.format(**ports), journal=url)
+    one.ports = ports
+    return one
+
+
+def test_a_renamed_site_goes_on_where_it_was(server, world):
+    """After a restart the paused queue, the stopped patient, the books and the repeats are the
+    new names'; nothing is parked for a destination that left, nothing runs twice."""
+    one = world.start()
+    cli(one, "pause", "his")
+    client = server.Client(one.ports["adt"])
+    assert [client.ask(server.message(f"a{n}")) for n in range(2)] == ["AA", "AA"]
+    assert [client.ask(server.message(f"s{n}", "stuck")) for n in range(2)] == ["AA", "AA"]
+    server.until(lambda: one.status()["channels"]["adt"]["parked"] == 1)
+    server.until(lambda: one.status()["destinations"]["his"]["queued"] == 2)
+    one.end(signal.SIGKILL)
+
+    one.write(AFTER.format(**one.ports))
+    one.start()
+    told = one.status()
+    assert set(told["channels"]) == {"admissions"} and set(told["destinations"]) == {"hospital"}
+    assert told["channels"]["admissions"]["received"] == 4
+    owed = told["destinations"]["hospital"]
+    assert (owed["state"], owed["queued"], owed["parked"]) == ("paused", 2, 0)
+    client = server.Client(one.ports["adt"])
+    assert client.ask(server.message("a0")) == "AA"  # a repeat
+    sink = server.Sink(one.ports["his"])
+    cli(one, "resume", "hospital")
+    server.until(lambda: sink.got == ["a0", "a1"])
+    assert client.ask(server.message("s2", "stuck")) == "AA"
+    cli(one, "release", "--channel", "admissions", "--yes")
+    server.until(lambda: sink.got == ["a0", "a1", "s0", "s1", "s2"])
+    found = cli(one, "signals", "--channel", "admissions", "--json")
+    assert found.count('"control_id"') == 6
+    assert "noun_renamed" in one.log.read_text()
+    sink.close()
+    assert one.end() == 0
+
+    one.start()
+    assert one.log.read_text().count("noun_renamed") == 3
+    assert set(one.status()["channels"]) == {"admissions"}
+    assert one.end() == 0
+
+
+def test_a_reload_does_not_rename(server, world):
+    """It is refused as a whole and says what to do; the old names go on."""
+    one = world.start()
+    one.write(AFTER.format(**one.ports))
+    assert "restart it" in cli(one, "reload", code=1)
+    assert server.Client(one.ports["adt"]).ask(server.message("1")) == "AA"
+    assert set(one.status()["channels"]) == {"adt"}
+    assert one.end() == 0
