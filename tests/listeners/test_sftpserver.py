@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import resource
 import shutil
 import socket
 import subprocess
+import time
 from functools import partial
 from types import SimpleNamespace
 
@@ -369,3 +371,64 @@ async def test_openssh_puts_files(served, tmp_path):
     assert done.returncode == 0, done.stderr
     assert [file for _, _, file in one.journal.taken] == ["a.hl7", "b.hl7"]
     assert {len(content) for content in one.journal.contents()} == {1 << 20}
+
+
+async def test_a_hole_in_a_file_costs_neither_memory_nor_time(served, client):
+    """A write at a far offset, some 40 bytes on the wire: a gibibyte of zeros in memory would
+    stop every channel for seconds."""
+    one = await served()
+    lab = await client(one)
+    file = await off(lab.sftp.open, "a.hl7.part", "wb")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.monotonic()
+
+    def write():
+        file.seek((1 << 30) - 1)
+        file.write(b"x")
+        file.flush()
+
+    await off(write)
+    assert time.monotonic() - began < 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+
+
+async def test_a_session_cannot_pile_up_files_that_wait_for_their_names(served, client):
+    """Their bytes would be memory and disk of everybody."""
+    one = await served()
+    lab = await client(one)
+
+    def pile():
+        for number in range(300):
+            lab.put(f"{number}.part", b"x")
+
+    with pytest.raises(OSError, match="too many files wait"):
+        await off(pile)
+
+
+async def test_a_file_that_was_removed_while_open_takes_no_more(served, client):
+    """SFTP failure, and the session goes on."""
+    one = await served()
+    lab = await client(one)
+    file = await off(lab.sftp.open, "a.hl7", "wb")
+    await off(lab.sftp.remove, "a.hl7")
+
+    def write():
+        file.write(b"x" * 100_000)
+        file.flush()
+        file.close()
+
+    with pytest.raises(OSError):
+        await off(write)
+    await off(lab.put, "b.hl7", b"1")
+    assert [taken[2] for taken in one.journal.taken] == ["b.hl7"]
+
+
+@pytest.mark.parametrize("password", ["", "\0", "correct", "correct horse ", "é" * 3000])
+async def test_no_other_password_fits(served, password):
+    """Neither for who has one nor for who has none, nor for nobody."""
+    one = await served()
+    assert [one.server.password_fits(user, password) for user in ("lab", "ward", "no")] == [
+        False,
+        False,
+        False,
+    ]

@@ -7,21 +7,23 @@ it is renamed. What has been stored is still listed while the session lasts, for
 look whether their file arrived.
 """
 
+import errno
 import os
 import posixpath
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 import asyncssh
 
 from portico.listeners.sieve import unfinished
 from portico.listeners.tray import Found
 
-_IN_MEMORY = 1 << 20  # bytes of an upload that are kept in memory
+_IN_MEMORY = 256 << 10  # bytes of an upload that are kept in memory
 _MOST = 10_000  # names of one session, folders and files
 _MOST_OPEN = 16  # uploads that are open at a time
+_MOST_WAITING = 256  # uploads of one session whose bytes wait for a name
 _DEPTH = 4  # levels of folders that are shown
 
 
@@ -31,14 +33,18 @@ class Upload:
 
     name: str
     changed: int
-    spool: BinaryIO | None
+    spool: Any
     size: int = 0
     open: int = 0
     broken: bool = False
 
     def write(self, offset: int, data: bytes) -> None:
-        """Write there."""
-        assert self.spool is not None
+        """Write there. Beyond what memory may hold the disk gets it, holes and all: nothing
+        is filled up to a far offset."""
+        if self.spool is None:
+            raise OSError(errno.ESTALE, "")
+        if offset + len(data) > _IN_MEMORY:
+            self.spool.rollover()
         self.spool.seek(offset)
         self.spool.write(data)
         self.size = max(self.size, offset + len(data))
@@ -95,6 +101,8 @@ class Inbox:
             raise asyncssh.SFTPFailure("too many files in one session; connect again")
         if sum(1 for one in self.files.values() if one.open) >= _MOST_OPEN:
             raise asyncssh.SFTPFailure("too many files are open")
+        if sum(1 for one in self.files.values() if one.spool is not None) >= _MOST_WAITING:
+            raise asyncssh.SFTPFailure("too many files wait for their names; rename them")
         upload = self.files.get(path)
         if upload is not None and upload.open:
             raise asyncssh.SFTPFailure("that file is open")
@@ -104,9 +112,7 @@ class Inbox:
                     raise asyncssh.SFTPFailure("that file is stored; it cannot be changed")
                 upload.drop()
             spool = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder))
-            upload = self.files[path] = Upload(
-                posixpath.basename(path), now, cast(BinaryIO, spool)
-            )
+            upload = self.files[path] = Upload(posixpath.basename(path), now, spool)
         upload.open = 1
         return upload
 

@@ -5,7 +5,6 @@ The algorithms are those of remote/sftp.py.
 """
 
 import asyncio
-import hmac
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -22,6 +21,7 @@ from portico.events.fetching import LoginRefused, UploadDropped
 from portico.events.intake import ConnectionClosed, ConnectionOpened, ConnectionRefused
 from portico.gate import NEAR, Gate, Networks
 from portico.listeners.contract import ListenerType, Receive, Surroundings
+from portico.listeners.http_auth import same
 from portico.listeners.inbox import Inbox
 from portico.listeners.sftpsession import Session
 from portico.remote.sftp import CIPHERS, KEX, MACS, SIGNATURES
@@ -212,8 +212,7 @@ class SftpServer:
     def password_fits(self, user: str, password: str) -> bool:
         """In the same time for every user, known or not."""
         wanted = self._passwords.get(user, b"")
-        same = hmac.compare_digest(wanted or b"\0", password.encode())
-        return same and bool(wanted)
+        return same(wanted, password) & bool(wanted)
 
     def key_fits(self, user: str, key: asyncssh.SSHKey) -> bool:
         """Whether this is one of the user's keys."""
