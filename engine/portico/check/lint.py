@@ -9,7 +9,9 @@ from portico.check import (
     answering,
     contents,
     keeping,
+    models,
     operating,
+    plugins,
     references,
     renaming,
     wsdls,
@@ -43,6 +45,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
         *renaming.findings(draft),
         *wsdls.misfits(draft),
         *contents.unframed(draft),
+        *models.misfits(draft),
     ]
     found += misfits(draft)
     if not any(each.code in UNREAD for each in draft.findings):
@@ -106,6 +109,9 @@ def _of_stage(
         if complaint := transforms.call(options.call, options.with_):
             yield _about(pipeline.document, stage.at, complaint)
         return
+    if stage.kind.verb == "plugin" and (wrong := plugins.unknown(draft.plugins, options.call)):
+        yield pipeline.document.finding(pipeline.find(stage.at, options.call), *wrong)
+        return
     if stage.kind.verb == "lookup":
         table = transforms.table(options.table)
         if isinstance(table, Complaint):
@@ -120,7 +126,8 @@ def _built(draft: Draft, pipeline: Pipeline, stage: Stage, kind: StepType) -> It
     """What a verb itself finds wrong with options that fit their shape."""
 
     where = stage.form["name"], stage.form["at"], draft.root
-    build = Build(*where, sources.tables(draft.root), _nothing)
+    tools = plugins.known_tools(draft.plugins)
+    build = Build(*where, sources.tables(draft.root), _nothing, tools=tools)
     try:
         kind.build(stage.options, build)
     except (ConfigError, PathInvalid, ValueError) as error:
