@@ -39,13 +39,16 @@ def hospital(site, papers):
     site.write(
         {
             "config/portico.yaml": f"{HOURS}tls:\n  hospital: {{{certificate}}}\n"
-            f"  partners: {partners}\n"
+            f"  partners: {partners}\nproviders: {{sim: {{phi: deidentified}}}}\n"
         }
     )
     secrets = {f"credentials/{name}": "secret" for name in ("iis", "reflab_key", "portal")}
     tables = {
         "transforms/tables/catalogue.csv": "code,lab_code\nGLU,L1\n",
         "transforms/patient.schema.json": '{"required": ["mrn"]}',
+        "transforms/prompts/urgent.md": "Is it urgent? {OBX[*]-5}",
+        "transforms/urgent.schema.json": '{"type": "object"}',
+        "transforms/tables/urgent.csv": "code,text\nX1,bleeding\n",
         "transforms/tables/facilities.csv": "facility,region\nSTVITUS,north\n",
     }
     site.write({**secrets, **tables, **_bedboard()})

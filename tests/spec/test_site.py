@@ -50,7 +50,7 @@ def test_the_embedded_journal_may_be_named():
         ("timezone: ../../etc/passwd", "config.timezone", "timezone"),
         ("api: {tls: hospital}", "site.not_yet", "api.tls"),
         ("workers: {most: 0}", "config.value", "workers.most"),
-        ("providers: {sim: {type: sim}}", "site.not_yet", "providers"),
+        ("providers: {sim: {type: bard}}", "config.choice", "providers.sim.type"),
         ("plugins: [a]", "config.type", "plugins"),
         (
             "hours: {day: {days: funday, from: 07:00, to: 08:00}}",

@@ -44,6 +44,9 @@ def files(document: Mapping[str, Any], root: Path) -> dict[str, bytes]:
         elif step["verb"] == "validate" and isinstance(step["args"], dict):
             for key in ("schema", "profile"):
                 _add_file(found, root, step["args"].get(key))
+        elif step["verb"] == "llm" and isinstance(step["args"], dict):
+            for key in ("prompt", "output"):
+                _add_file(found, root, step["args"].get(key))
     for source in list(found.values()):
         named.update(_tables_called(source))
     for name in named:

@@ -69,6 +69,19 @@ DELIVERIES = Family(
 DELIVERY_SECONDS = Family(
     "portico_delivery_seconds", "From send to answer", ("destination",), _SECONDS
 )
+PROMPTS = Family(
+    "portico_llm_calls_total",
+    "Calls of language models by outcome",
+    ("provider", "model", "agent", "outcome"),
+)
+PROMPT_SECONDS = Family(
+    "portico_llm_seconds", "From a step's question to its answer", ("provider",), _SECONDS
+)
+TOKENS = Family(
+    "portico_llm_tokens_total",
+    "Tokens as providers count them; kind: input, output",
+    ("provider", "model", "agent", "kind"),
+)
 STALL = Family("portico_reactor_stall_seconds", "Lateness of a due call", (), _SECONDS)
 PLUGIN_CALLS = Family(
     "portico_plugin_calls_total", "Calls of plugins by outcome", ("plugin", "outcome")
@@ -86,7 +99,17 @@ EVENTS = Family(
 UNREAD = Family("portico_gauge_failures_total", "Gauges that could not be read", ("gauge",))
 
 PLUGIN_COUNTERS = (PLUGIN_CALLS, PLUGIN_STARTS, PLUGIN_EXITS)
-COUNTERS = (RECEIVED, ACKNOWLEDGED, SESSIONS, DELIVERIES, EVENTS, UNREAD, *PLUGIN_COUNTERS)
+COUNTERS = (
+    RECEIVED,
+    ACKNOWLEDGED,
+    SESSIONS,
+    DELIVERIES,
+    EVENTS,
+    UNREAD,
+    *PLUGIN_COUNTERS,
+    PROMPTS,
+    TOKENS,
+)
 HISTOGRAMS = (
     FLUSH_SECONDS,
     FLUSH_ROWS,
@@ -94,6 +117,7 @@ HISTOGRAMS = (
     DELIVERY_SECONDS,
     STALL,
     PLUGIN_SECONDS,
+    PROMPT_SECONDS,
 )
 GAUGES = (
     Family("portico_info", "Always 1; the version of the engine", ("version",)),
@@ -225,6 +249,18 @@ class Metrics(Collector):
     def plugin_exited(self, plugin: str, code: str) -> None:
         """A process ended. code: of PluginEnded and PluginDied."""
         self._counts[PLUGIN_EXITS].add((plugin, code), 1)
+
+    def prompted(
+        self, provider: str, model: str, agent: str, outcome: str, seconds: float
+    ) -> None:
+        """A call of a model ended. outcome: `ok`, or the code of what went wrong."""
+        self._counts[PROMPTS].add((provider, model, agent, outcome), 1)
+        self._spreads[PROMPT_SECONDS][(provider,)].add(seconds)
+
+    def tokens(self, provider: str, model: str, agent: str, came: int, went: int) -> None:
+        """What an answered call cost, input and output."""
+        self._counts[TOKENS].add((provider, model, agent, "input"), came)
+        self._counts[TOKENS].add((provider, model, agent, "output"), went)
 
     def stalled(self, seconds: float) -> None:
         """A due call of the loop ran that late."""

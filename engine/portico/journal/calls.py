@@ -6,10 +6,13 @@ which policy, of calls that failed too; those are made again when the Signal is 
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
+from portico import ids
 from portico.clock import Clock, moment
 from portico.errors import JournalFenced
 from portico.ids import SignalId
@@ -18,6 +21,7 @@ from portico.journal.link import Link
 from portico.model.call import Call, Reply
 
 _DEADLINE = 10.0
+_OLDEST = 7 * 86_400.0  # seconds that a Signal may wait before its step asks
 
 # Only the lease's holder adds a row.
 _KEEP = """
@@ -40,6 +44,37 @@ _EARLIER = """
     where s.id = %s and c.agent = %s and c.digest = %s and c.error = ''
     order by c.number, c.at limit 1
     """
+
+
+_SPENT = """
+    select extract(epoch from at)::float8, target, agent, step,
+        coalesce((detail->'usage'->>'input')::bigint, 0)
+        + coalesce((detail->'usage'->>'output')::bigint, 0)
+    from call where verb = 'llm' and signal >= %s and at >= %s order by at
+    """
+_EGRESS = """
+    select at, agent, step, verb, target, micros, detail, sent, received, error, text
+    from call where signal = %s order by at, number
+    """
+
+
+class Egress(Struct, frozen=True):
+    """One call that a Signal made: what left, to whom, under which policy, what came back.
+
+    at: when it was stored. detail: of Called.
+    """
+
+    at: datetime
+    agent: str
+    step: str
+    verb: str
+    target: str
+    micros: int
+    detail: dict[str, Any]
+    sent: bytes
+    received: bytes
+    error: str
+    text: str
 
 
 class Called(Struct, frozen=True):
@@ -100,6 +135,24 @@ class Calls:
         }
         if not await self._link.run(_KEEP, row):
             raise JournalFenced("another engine has taken this journal's lease")
+
+    async def spent(self, since: float) -> list[tuple[float, str, str, str, int]]:
+        """(when, provider, agent, step, tokens) of calls of models, oldest first.
+
+        since: seconds since 1970. Of Signals that came more than a week before, nothing.
+        """
+        floor = ids.floor_at(max(0, int((since - _OLDEST) * 1000)))
+        asked = (UUID(bytes=floor), datetime.fromtimestamp(since, UTC))
+        rows = await self._link.run(_SPENT, asked)
+        return [
+            (at, target.partition(":")[0], agent, step, tokens)
+            for at, target, agent, step, tokens in rows
+        ]
+
+    async def egress(self, signal: SignalId) -> list[Egress]:
+        """Every call of a Signal, in order."""
+        rows = await self._link.run(_EGRESS, (UUID(bytes=signal),))
+        return [Egress(*row) for row in rows]
 
     async def close(self) -> None:
         """Close the connection."""

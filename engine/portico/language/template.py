@@ -92,6 +92,13 @@ class Template:
                 texts.append(escape(text) if escape is not None else text)
         return "".join(texts)
 
+    def pieces(self, context: Context) -> list[tuple[Place | None, str]]:
+        """What `render` joins: (None, text) as written, (place, text) as it gives."""
+        return [
+            (None, part) if isinstance(part, str) else (part.place, part.text(context))
+            for part in self._parts
+        ]
+
     def count(self, context: Context) -> int:
         """How many texts `each` can tell apart: the most slots of a `[*]` place."""
         return max((len(p.slots(context)) for p in self.places if p.many), default=0)

@@ -9,6 +9,8 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
+MEANWHILE = "review_meanwhile"  # a verb: its lane goes on before there is a reply
+
 
 class Call(Struct, frozen=True, gc=False):
     """verb: `llm`, `plugin`. step: its name. number: from 1, counts what the run has asked.

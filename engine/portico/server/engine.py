@@ -9,8 +9,8 @@ from portico.check.site import Site, examine
 from portico.errors import ConfigError, JournalUnavailable, NounUnknown
 from portico.events.site import EngineReady, SiteRefused, SiteSwapped
 from portico.ids import SignalId
-from portico.journal.desk import Wish
 from portico.journal.found import Page, Query, Record, Row
+from portico.journal.operating import Wish
 from portico.journal.search import Search
 from portico.server import outboxes, renaming, status, terms
 from portico.server.handling import Handling

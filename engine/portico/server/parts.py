@@ -33,7 +33,7 @@ from portico.flow.sessions.dispatch import World as DispatchWorld
 from portico.flow.sessions.running import Running
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Recovered
-from portico.journal.desk import Wish
+from portico.journal.operating import Wish
 from portico.journal.postgres import Journal
 from portico.listeners import contract as inbound
 from portico.listeners.contract import Listener

@@ -38,10 +38,10 @@ class Mark(NamedTuple):
 class RunState:
     """One run, or one part of it in a split.
 
-    body: the content as it is now; a step that changes it works on a fork and puts that here
-    by `take`, so that a step that fails has changed nothing. context: for places, conditions
-    and templates. outputs, emissions, logs, ledger, asking: shared with the parts. clock_ns:
-    nanoseconds.
+    origin: the content as it came. body: as it is now; a step that changes it works on a fork
+    and puts that here by `take`, so that a step that fails has changed nothing. context: for
+    places, conditions and templates. outputs, emissions, logs, ledger, asking: shared with the
+    parts. clock_ns: nanoseconds.
     """
 
     __slots__ = (
@@ -55,6 +55,7 @@ class RunState:
         "ledger",
         "limits",
         "logs",
+        "origin",
         "outputs",
         "signal",
         "step",
@@ -71,7 +72,7 @@ class RunState:
         replies: Sequence[Reply] = (),
     ) -> None:
         self.signal = signal
-        self.body = body
+        self.body = self.origin = body
         self.aside: dict[str, Any] = {}
         self.context = Context(body.reading, envelope, self.aside, tables)
         self.limits = limits

@@ -88,7 +88,7 @@ class Broker:
         if reply is not None:
             return reply
         called = await self._done(asked)
-        if not called.reply.transient:
+        if called.sent or not called.reply.transient:  # what left is told in any case
             await self._patiently(lambda: self._record.keep(run.signal.id, agent, call, called))
         return called.reply
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from portico.flow.runs import Run
 from portico.model import lane as names
-from portico.model.call import Reply
+from portico.model.call import MEANWHILE, Call, Reply
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +28,12 @@ class Try:
     number: int = 1
     since: float | None = None
     replies: tuple[Reply, ...] = ()
+
+    def asking(self, call: Call) -> "Try":
+        """It asks; for some calls what stands behind it does not wait for the reply."""
+        if call.verb == MEANWHILE and not self.keys:
+            self.group = ""
+        return self
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -203,7 +203,7 @@ class Running:
 
     def _ask(self, attempt: Try, call: Call) -> None:
         """The group waits for the reply; then it runs again with it."""
-        self._rest(attempt)
+        self._rest(attempt.asking(call))
         self._world.ask(attempt.agent, attempt.run, call, partial(self._replied, attempt))
 
     def _replied(self, attempt: Try, reply: Reply) -> None:

@@ -1,0 +1,53 @@
+"""What an operator sees of providers of language models, and of answers that wait."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from portico.events.emit import Event
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderDown(Event):
+    """A provider failed that often in a row; its calls fail at once until a trial works.
+
+    code: of the last failure, such as `llm.http_429`.
+    """
+
+    level: ClassVar[str] = "error"
+    labels: ClassVar[tuple[str, ...]] = ("code",)
+
+    provider: str
+    code: str
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderBack(Event):
+    """A provider that failed has answered a trial: its calls leave again."""
+
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewAsked(Event):
+    """An answer waits for a person: `portico review`. signal: its id."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("agent",)
+
+    agent: str
+    step: str
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewDone(Event):
+    """A person decided. verdict: `approved edited rejected`."""
+
+    labels: ClassVar[tuple[str, ...]] = ("agent",)
+
+    agent: str
+    step: str
+    signal: str
+    verdict: str
+    by: str

@@ -1,0 +1,81 @@
+"""What a provider of language models must do.
+
+A provider makes one exchange: a prompt and a JSON Schema out, a JSON value in. It decides
+nothing about patients, budgets or retries, and keeps nothing between two calls. A longer
+conversation (start, input, status, cancel, result) will be a second port beside this one, made
+of such exchanges.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from portico.clock import Clock
+from portico.spec.models import Provider as Settings
+
+MOST_TOKENS = 4096  # of one answer
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One exchange. schema: of the answer. turns: earlier answers that were wrong, each with
+    what was wrong. timeout: seconds until the whole answer is there."""
+
+    system: str
+    prompt: str
+    schema: Mapping[str, Any]
+    turns: tuple[tuple[str, str], ...] = ()
+    model: str = ""
+    timeout: float = 60.0
+    most_tokens: int = MOST_TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came of it. text: the answer as the model wrote it, JSON or not.
+
+    sent, received: the exact bodies that left and came back. input_tokens, output_tokens: as
+    the provider counts them.
+    """
+
+    text: str
+    sent: bytes
+    received: bytes
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Provider(Protocol):
+    """One provider of the site."""
+
+    async def complete(self, request: Request) -> Completion:
+        """The answer. Raises ModelFailed."""
+        ...
+
+    async def close(self) -> None:
+        """Close its connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a provider may use. sleep: seconds."""
+
+    clock: Clock
+    root: Path
+    environ: Mapping[str, str]
+    sleep: Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderType:
+    """One `type` of `providers`. needs: keys without which it cannot work. takes: further keys
+    that mean something to it. local: nothing leaves this process."""
+
+    name: str
+    summary: str
+    build: Callable[[Settings, Surroundings], Provider]
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = field(default=())
+    local: bool = False

@@ -1,0 +1,218 @@
+"""`openai` and `anthropic`: providers over HTTP, through pydantic-ai.
+
+`openai` is every server that speaks OpenAI's Chat Completions (OpenAI, Together, Azure, vLLM,
+Ollama), by `address`. The answer is asked for as the one call of a tool whose parameters are
+the schema; a model that writes text instead is taken at its word. The body of the request is
+kept as it leaves the client and the body of the answer as it comes in. Nothing is asked twice
+here: the engine's own retries and circuit are above. Imported where such a provider is used.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+from anthropic import AsyncAnthropic
+from openai import AsyncOpenAI
+from pydantic_ai.exceptions import AgentRunError, ModelHTTPError, UserError
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    SystemPromptPart,
+    TextPart,
+    ToolCallPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+
+from portico.errors import ModelFailed
+from portico.llm.contract import (
+    Completion,
+    Provider,
+    ProviderType,
+    Request,
+    Surroundings,
+)
+from portico.spec.models import Provider as Settings
+
+ANSWER = "answer"  # the tool that is called with the answer
+_CONNECT = 10.0
+_MOST_BYTES = 8 << 20  # of an answer
+
+
+class _Wire(httpx2.AsyncBaseTransport):
+    """Keeps the bodies of one exchange. body: of the request; answer: of the response."""
+
+    def __init__(self) -> None:
+        self._inner = httpx2.AsyncHTTPTransport(retries=0)
+        self.sent = b""
+        self.received = b""
+        self.status = 0
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send it; the whole answer is read here."""
+        self.sent = await request.aread()
+        response = await self._inner.handle_async_request(request)
+        self.status = response.status_code
+        parts, size = [], 0
+        try:
+            async for chunk in response.stream:  # type: ignore[union-attr]
+                parts.append(chunk)
+                size += len(chunk)
+                if size > _MOST_BYTES:
+                    raise ModelFailed(
+                        "llm.too_large", "the answer is too large", False, self.sent
+                    )
+        finally:
+            self.received = b"".join(parts)
+            await response.aclose()
+        headers = [
+            (name, value)
+            for name, value in response.headers.raw
+            if name.lower() not in (b"content-length", b"transfer-encoding")
+        ]
+        return httpx2.Response(
+            response.status_code, headers=headers, content=self.received, request=request
+        )
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._inner.aclose()
+
+
+Make = Callable[[httpx2.AsyncClient, str], Model]
+
+
+class Remote:
+    """One provider. make: the model of a name, over that client."""
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+
+    async def complete(self, request: Request) -> Completion:
+        """One exchange on a connection of its own, so that its bytes are told apart."""
+        wire = _Wire()
+        timeout = httpx2.Timeout(request.timeout, connect=min(_CONNECT, request.timeout))
+        client = httpx2.AsyncClient(transport=wire, timeout=timeout, follow_redirects=False)
+        settings = ModelSettings(
+            max_tokens=request.most_tokens, temperature=0.0, timeout=request.timeout
+        )
+        try:
+            model = self._make(client, request.model)
+            said = await model.request(_messages(request), settings, _asking(request))
+        except ModelFailed:
+            raise
+        except ModelHTTPError as error:
+            raise _refused(error.status_code, wire) from None
+        except (AgentRunError, UserError, httpx2.HTTPError, ValueError, TypeError) as error:
+            raise _broken(error, wire) from None
+        finally:
+            await client.aclose()
+        usage = said.usage
+        tokens = usage.input_tokens or 0, usage.output_tokens or 0
+        return Completion(_text(said), wire.sent, wire.received, *tokens)
+
+    async def close(self) -> None:
+        """Nothing stays open."""
+
+
+def _messages(request: Request) -> list[ModelMessage]:
+    messages: list[ModelMessage] = [
+        ModelRequest(parts=[SystemPromptPart(request.system), UserPromptPart(request.prompt)])
+    ]
+    for answer, wrong in request.turns:
+        messages.append(ModelResponse(parts=[TextPart(answer)]))
+        messages.append(ModelRequest(parts=[UserPromptPart(wrong)]))
+    return messages
+
+
+def _asking(request: Request) -> ModelRequestParameters:
+    tool = ToolDefinition(
+        name=ANSWER,
+        description="Give the answer.",
+        parameters_json_schema=dict(request.schema),
+        strict=False,
+    )
+    return ModelRequestParameters(
+        output_mode="tool", output_tools=[tool], allow_text_output=False
+    )
+
+
+def _text(said: ModelResponse) -> str:
+    for part in said.parts:
+        if isinstance(part, ToolCallPart) and part.tool_name == ANSWER:
+            return part.args_as_json_str()
+    texts = [part.content for part in said.parts if isinstance(part, TextPart)]
+    return "".join(texts).strip().removeprefix("```json").removesuffix("```").strip()
+
+
+def _refused(status: int, wire: _Wire) -> ModelFailed:
+    transient = status in (408, 409, 425, 429, 529) or status >= 500
+    text = f"the provider answered HTTP {status}"
+    return ModelFailed(f"llm.http_{status}", text, transient, wire.sent, wire.received)
+
+
+def _broken(error: Exception, wire: _Wire) -> ModelFailed:
+    """Of what stands below an error of the library: too slow, no connection, or no answer."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ModelFailed):
+            return cause
+        if isinstance(cause, TimeoutError | httpx2.TimeoutException):
+            return ModelFailed(
+                "llm.timeout", "no answer in time", True, wire.sent, wire.received
+            )
+        if isinstance(cause, httpx2.TransportError | OSError):
+            text = "the provider cannot be reached, or the connection was lost"
+            return ModelFailed("llm.unreachable", text, True, wire.sent, wire.received)
+        cause = cause.__cause__ or cause.__context__
+    if wire.status >= 400:
+        return _refused(wire.status, wire)
+    text = f"the provider's answer cannot be read ({type(error).__name__})"
+    return ModelFailed("llm.garbage", text, True, wire.sent, wire.received)
+
+
+def _openai(settings: Settings, around: Surroundings) -> Provider:
+    key = settings.key.reveal(around.root, around.environ) if settings.key else "none"
+
+    def make(client: httpx2.AsyncClient, model: str) -> Model:
+        api = AsyncOpenAI(
+            api_key=key,
+            base_url=settings.address or "https://api.openai.com/v1",
+            http_client=_any(client),
+            max_retries=0,
+        )
+        return OpenAIChatModel(model, provider=OpenAIProvider(openai_client=api))
+
+    return Remote(make)
+
+
+def _anthropic(settings: Settings, around: Surroundings) -> Provider:
+    key = settings.key.reveal(around.root, around.environ) if settings.key else "none"
+
+    def make(client: httpx2.AsyncClient, model: str) -> Model:
+        api = AsyncAnthropic(
+            api_key=key,
+            base_url=settings.address or "https://api.anthropic.com",
+            http_client=_any(client),
+            max_retries=0,
+        )
+        return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=api))
+
+    return Remote(make)
+
+
+def _any(client: httpx2.AsyncClient) -> Any:
+    return client
+
+
+OPENAI = ProviderType(
+    "openai", "A server that speaks OpenAI's Chat Completions", _openai, ("model",)
+)
+ANTHROPIC = ProviderType("anthropic", "Anthropic's Messages", _anthropic, ("model", "key"))

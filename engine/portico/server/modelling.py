@@ -1,0 +1,138 @@
+"""The language models of a running engine: opened with the first call for each."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from portico.check.site import Site
+from portico.clock import Clock
+from portico.errors import JournalError
+from portico.events.emit import Emit
+from portico.events.metrics import Metrics
+from portico.flow.sessions.asking import Asked, Doer
+from portico.flow.sessions.prompting import Prompting, World
+from portico.flow.sessions.reviewing import Reviewing
+from portico.journal.calls import Called, Calls
+from portico.journal.folder import write_durably
+from portico.llm.contract import Provider, Surroundings
+from portico.llm.spending import Spending, whose
+from portico.llm.table import provider_type
+from portico.model.call import MEANWHILE
+from portico.spec.models import Budget, Chosen
+from portico.spec.models import Provider as Settings
+
+KEY = "llm.key"
+_AGAIN = 1.0  # seconds until the journal is asked again what was spent
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the site says of models, as prompting asks."""
+
+    site: Site
+
+    @property
+    def providers(self) -> Mapping[str, Settings]:
+        """By name."""
+        return self.site.config.providers
+
+    def of_agent(self, agent: str) -> tuple[Chosen | None, Budget | None]:
+        """Its model and budget."""
+        found = self.site.agents.get(agent)
+        return (found.model, found.budget) if found else (None, None)
+
+
+class Modelling:
+    """What the engine has of models. environ: its environment."""
+
+    def __init__(
+        self,
+        site: Site,
+        environ: Mapping[str, str],
+        calls: Calls,
+        clock: Clock,
+        emit: Emit,
+        metrics: Metrics,
+    ) -> None:
+        self._site = site
+        self._calls = calls
+        self._clock = clock
+        self._around = Surroundings(clock, site.root, environ, asyncio.sleep)
+        self._open: dict[str, tuple[Settings, Provider]] = {}
+        self._key = b""
+        self._loading: asyncio.Task[None] | None = None
+        self.reviewing = Reviewing(calls, clock, emit)
+        world = World(
+            lambda: _Said(self._site), self._provider, self._token_key, clock, emit, metrics
+        )
+        self._prompting = Prompting(world, Spending())
+
+    @property
+    def doers(self) -> dict[str, Doer]:
+        """By verb."""
+        review = self.reviewing.do
+        return {"llm": self.do, "review": review, MEANWHILE: review}
+
+    def follow(self, site: Site) -> None:
+        """Decide by this site from now on."""
+        self._site = site
+        spans = [self._prompting.spending.longest]
+        spans += [one.budget.per for one in site.config.providers.values() if one.budget]
+        spans += [one.budget.per for one in site.agents.values() if one.budget]
+        self._prompting.spending.longest = max(spans)
+
+    async def do(self, asked: Asked) -> Called:
+        """A call of a step; the first one waits until what was spent is known."""
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(self._load())
+        await asyncio.shield(self._loading)
+        return await self._prompting.do(asked)
+
+    async def stop(self) -> None:
+        """Close every provider."""
+        if self._loading is not None:
+            self._loading.cancel()
+        for _, provider in self._open.values():
+            await provider.close()
+
+    async def _load(self) -> None:
+        """What was spent before this engine began."""
+        since = self._clock.time_ns() / 1e9 - self._prompting.spending.longest
+        while True:
+            try:
+                rows = await self._calls.spent(since)
+                break
+            except JournalError:
+                await asyncio.sleep(_AGAIN)
+        self._prompting.spending.load(
+            (at, whose(provider, agent, step), tokens)
+            for at, provider, agent, step, tokens in rows
+        )
+
+    async def _provider(self, name: str) -> Provider:
+        """Open, as the site has it now. The libraries of some take seconds to load: in a
+        thread."""
+        settings = self._site.config.providers[name]
+        before = self._open.get(name)
+        if before is not None and before[0] == settings:
+            return before[1]
+        kind = await asyncio.to_thread(provider_type, settings.type)
+        made = kind.build(settings, self._around)
+        self._open[name] = settings, made
+        return made
+
+    def _token_key(self) -> bytes:
+        """The key of tokens: of this data folder, made with the first use."""
+        if not self._key:
+            path = self._site.root / self._site.config.data / KEY
+            self._key = key_of(path)
+        return self._key
+
+
+def key_of(path: Path) -> bytes:
+    """The 32 bytes of a key file that only its owner reads; made where there is none."""
+    if not path.exists():
+        write_durably(path, secrets.token_hex(32))
+    return bytes.fromhex(path.read_text("ascii").strip())

@@ -1,0 +1,91 @@
+"""`providers:` of the configuration; `model`, `phi` and `budget` wherever they stand."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from portico.spec import fields
+from portico.spec.fields import Count, Duration, Options, Shown, Text, wrong
+from portico.spec.secrets import SecretField
+
+Phi = Literal["none", "deidentified", "allowed"]
+LEVELS: tuple[Phi, ...] = ("none", "deidentified", "allowed")
+
+
+class Budget(Options):
+    """Tokens, in and out together, within any span of that many seconds."""
+
+    tokens: Annotated[Count, Field(ge=1)]
+    per: Duration
+
+
+class Rate(Options):
+    """Calls within any span of that many seconds."""
+
+    calls: Annotated[Count, Field(ge=1)]
+    per: Duration
+
+
+class Provider(Options):
+    """Who answers `llm` steps. address: of the API; of `sim`, its script, below the site.
+
+    phi: the most that may leave for it: no value that could tell a patient, de-identified
+    content, or all; agreement: under which contract, for the record.
+    """
+
+    type: Literal["sim", "openai", "anthropic"] = "sim"
+    address: Text = ""
+    key: SecretField | None = None
+    model: Text = ""
+    phi: Phi = "none"
+    agreement: Text = ""
+    budget: Budget | None = None
+    rate: Rate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What `model` says. model: empty when the provider's own is meant."""
+
+    provider: str
+    model: str = ""
+
+    def plain(self) -> str | dict[str, str]:
+        """As a file spells it."""
+        return {self.provider: self.model} if self.model else self.provider
+
+
+def _model(value: Any) -> Chosen:
+    if isinstance(value, Chosen):
+        return value
+    if isinstance(value, dict) and len(value) == 1:
+        [(name, model)] = value.items()
+        if isinstance(model, str) and model:
+            return Chosen(_name(name), str(model))
+    elif isinstance(value, str):
+        return Chosen(_name(value))
+    hint = "a provider of config/portico.yaml, or {PROVIDER: MODEL}"
+    raise wrong("config.model", "not a model", hint)
+
+
+def _name(value: str) -> str:
+    try:
+        return fields.name(str(value))
+    except ValueError as error:
+        text, _, hint = str(error).partition("; ")
+        raise wrong("config.model", text, hint) from None
+
+
+# A provider's name, or `{provider: model}`.
+ModelField = Annotated[
+    Chosen,
+    PlainValidator(_model),
+    Shown(Chosen.plain),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object", "maxProperties": 1}]}),
+]
+
+
+def exceeds(wanted: Phi, granted: Phi) -> bool:
+    """Whether data of that kind are more than a provider may have."""
+    return LEVELS.index(wanted) > LEVELS.index(granted)

@@ -1,0 +1,119 @@
+"""check/models.py: what leaves is decided before anything runs."""
+
+import json
+
+import pytest
+
+SCHEMA = json.dumps({"type": "object", "properties": {"code": {"enum": ["A", "B"]}}})
+CHANNEL = "channel: adt\nsource: {type: mllp, listen: '127.0.0.1:0'}\n"
+OPENAI = "type: openai, model: m, address: 'https://models.example/v1'"
+FILES = {"transforms/p.md": "Code: {OBX[*]-5}", "transforms/s.json": SCHEMA}
+
+
+@pytest.fixture
+def said(site):
+    """Codes of a site with this step, provider and channel."""
+
+    def run(
+        step="phi: deidentified", provider="phi: deidentified", channel="", agent="", **files
+    ):
+        site.write({**FILES, "config/portico.yaml": f"providers: {{m: {{{provider}}}}}\n"})
+        site.write({name.replace("__", "/"): text for name, text in files.items()})
+        document = (
+            f"agent: a\ngoal: Nothing\non: {{channel: adt}}\n{agent}steps:\n  - llm:\n      "
+            "{prompt: transforms/p.md, output: transforms/s.json, into: finding, "
+            + step
+            + "}\n"
+        )
+        return [code for code, _, _ in site.said(CHANNEL + channel, document)]
+
+    return run
+
+
+def test_a_step_within_what_its_provider_may_have_is_fine(said):
+    """Nothing to say."""
+    assert said() == []
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"step": "phi: allowed"}, "site.phi"),
+        ({"step": "phi: deidentified", "provider": "phi: none"}, "site.phi"),
+        ({"step": "phi: none"}, "config.step"),
+        ({"step": "model: other"}, "site.unknown_provider"),
+        ({"step": "model: {m: }"}, "config.model"),
+        ({"step": "phi: deidentified, budget: {tokens: 10}"}, "config.missing_key"),
+        ({"step": "phi: deidentified, budget: {tokens: 10, per: 1}"}, "config.duration"),
+        ({"step": "phi: deidentified, budget: {tokens: 0, per: 1d}"}, "config.value"),
+        ({"step": "phi: deidentified, timeout: 5"}, "config.duration"),
+        ({"step": "phi: deidentified, review: {meanwhile: maybe}"}, "config.choice"),
+        ({"step": "phi: deidentified, checks: {finding/code: {in_table: t}}"},
+         "site.unknown_table"),
+        ({"step": "phi: deidentified, capabilities: [x]"}, "site.not_yet"),
+        ({"agent": "model: other\n"}, "site.unknown_provider"),
+        ({"provider": "type: bard"}, "config.choice"),
+        ({"provider": "phi: some"}, "config.choice"),
+        ({"provider": "phi: deidentified, key: sk-123"}, "config.secret"),
+        ({"provider": "phi: deidentified, rate: {calls: 5}"}, "config.missing_key"),
+        ({"provider": "phi: deidentified, budget: {tokens: many, per: 1d}"}, "config.count"),
+        ({"provider": "phi: deidentified, address: none.json"}, "config.provider"),
+        ({"provider": f"{OPENAI}, phi: deidentified"}, "config.provider"),
+        ({"provider": "type: openai, phi: deidentified, agreement: x"}, "config.provider"),
+        ({"provider": "type: anthropic, model: m, phi: deidentified, agreement: x"},
+         "config.provider"),
+        ({"provider": "type: openai, model: m, address: 'ftp://a', phi: deidentified, "
+                      "agreement: x"}, "config.provider"),
+        ({"provider": "type: openai, model: m, address: 'http://a.example', phi: deidentified, "
+                      "agreement: x"}, "config.provider"),
+        ({"channel": "content: {type: xml}\n"}, "site.phi"),
+        ({"channel": "acknowledge: {when: processed}\n"}, "site.llm_in_ack"),
+        ({"channel": "acknowledge: {when: processed, timeout: 90s}\n",
+          "step": "phi: deidentified, review: always"}, "site.llm_in_ack"),
+        ({"transforms__p.md": "{OBX}"}, "config.step"),
+        ({"transforms__p.md": "{OBX-5"}, "config.step"),
+        ({"transforms__p.md": "{now}"}, "config.step"),
+        ({"transforms__s.json": "{"}, "config.step"),
+        ({"transforms__s.json": '{"type": "array"}'}, "config.step"),
+        ({"transforms__s.json": '{"type": "object", "$ref": "https://x/y"}'}, "config.step"),
+    ],
+)  # fmt: skip
+def test_what_may_not_leave_or_cannot_work_is_found(said, more, code):
+    """At check, so at no run."""
+    assert code in said(**more)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        f"{OPENAI}, phi: deidentified, agreement: 'DPA 7'",
+        "type: openai, model: m, address: 'http://127.0.0.1:11434/v1', phi: allowed",
+    ],
+)
+def test_a_remote_provider_under_agreement_and_a_local_one_are_fine(said, provider):
+    """A model on this machine needs no contract."""
+    assert said(provider=provider) == []
+
+
+def test_a_written_time_limit_lets_a_model_stand_before_the_ack(said):
+    """The channel says so by saying how long."""
+    assert said(channel="acknowledge: {when: processed, timeout: 90s}\n") == []
+
+
+def test_codes_alone_may_leave_for_a_provider_without_leave(said):
+    """`phi: none` places what no patient can be told by."""
+    files = {"transforms__p.md": "{MSH-9.1} {OBR-4.1} {OBX[*]-3.1} {channel} {type}"}
+
+    assert said(step="phi: none", provider="phi: none", **files) == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["PID-3.1", "PID-5", "OBX-5", "NTE-3", "MSH-7", "ZPI-1", "received", "/x", "id",
+     "OBX-3", "ORC-2.1", "PV1-19", "header/x", "peer", "PID-7", "IN1-36"],
+)  # fmt: skip
+def test_nothing_else_may_leave_for_it(said, place):
+    """Whatever could tell a patient, and whatever nobody can tell about."""
+    files = {"transforms__p.md": f"{{{place}}}"}
+
+    assert "config.step" in said(step="phi: none", provider="phi: none", **files)

@@ -1,0 +1,108 @@
+"""portico.llm.remote: the real client libraries against the simulated model over HTTP."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from portico.clock import SystemClock
+from portico.errors import ModelFailed
+from portico.llm.contract import Request, Surroundings
+from portico.llm.script import Script
+from portico.llm.simserver import SimServer
+from portico.llm.table import provider_type
+from portico.spec.models import Provider as Settings
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"code": {"enum": ["X1", "X2"]}, "sure": {"type": "number"}},
+    "required": ["code", "sure"],
+}
+AROUND = Surroundings(SystemClock(), Path(), {"KEY": "sk-secret"}, asyncio.sleep)
+BOTH = pytest.mark.parametrize("kind", ["openai", "anthropic"])
+
+
+@pytest.fixture
+async def served():
+    """Makes servers of a script, each with a provider of a type."""
+    made = []
+
+    async def make(kind, acts):
+        server = await SimServer(acts).start()
+        made.append(server)
+        address = f"http://127.0.0.1:{server.port}" + ("/v1" if kind == "openai" else "")
+        settings = Settings(type=kind, address=address, model="m", key="${env:KEY}")
+        return server, provider_type(kind).build(settings, AROUND)
+
+    yield make
+    for server in made:
+        await server.stop()
+
+
+def asked(**more):
+    """A request."""
+    return Request("You read.", "What is <data-0>ill</data-0>?", SCHEMA, model="m", **more)
+
+
+@BOTH
+async def test_the_answer_and_the_exact_bytes_of_both_ways_are_given(kind, served):
+    """What the server saw is what the record holds, and the key is not in it."""
+    server, provider = await served(kind, Script("fixed", [{"code": "X1", "sure": 0.5}]))
+
+    done = await provider.complete(asked())
+
+    assert json.loads(done.text) == {"code": "X1", "sure": 0.5}
+    [(_, body)] = server.seen
+    assert done.sent == body
+    assert b"sk-secret" not in body
+    assert json.loads(done.received)["model"] == "m"
+    assert done.input_tokens > 0 < done.output_tokens
+
+
+@BOTH
+async def test_what_was_wrong_is_told_in_the_next_exchange(kind, served):
+    """The earlier answer and the complaint stand behind the prompt."""
+    server, provider = await served(kind, Script("fixed", [{"code": "X1", "sure": 1}]))
+
+    await provider.complete(asked(turns=(('{"code": "Y"}', "/code does not fit"),)))
+
+    messages = json.loads(server.seen[0][1])["messages"]
+    assert [one["role"] for one in messages][-3:] == ["user", "assistant", "user"]
+    assert "/code does not fit" in json.dumps(messages[-1])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("fault", "code", "transient"),
+    [
+        (429, "llm.http_429", True),
+        (500, "llm.http_500", True),
+        (401, "llm.http_401", False),
+        ("cut", "llm.unreachable", True),
+        ("garbage", "llm.garbage", True),
+        ("slow", "llm.timeout", True),
+    ],
+)
+async def test_every_fault_is_told_apart_and_asked_once(kind, fault, code, transient, served):
+    """What may pass is transient; the library itself repeats nothing."""
+    server, provider = await served(kind, Script(faults=[fault]))
+
+    with pytest.raises(ModelFailed) as told:
+        await provider.complete(asked(timeout=0.5 if fault == "slow" else 10.0))
+
+    assert (told.value.code, told.value.transient) == (code, transient)
+    assert told.value.sent == server.seen[0][1]
+    assert len(server.seen) == 1
+    assert "ill" not in str(told.value)
+
+
+async def test_a_server_that_is_away_is_unreachable(served):
+    """The next try may find it."""
+    server, provider = await served("openai", Script())
+    await server.stop()
+
+    with pytest.raises(ModelFailed) as told:
+        await provider.complete(asked())
+
+    assert (told.value.code, told.value.transient) == ("llm.unreachable", True)
