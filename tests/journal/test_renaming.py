@@ -5,8 +5,8 @@ import pytest
 import sqlalchemy as sa
 
 from portico.journal import renaming
-from portico.journal.desk import Desk
 from portico.journal.lease import Lease
+from portico.journal.operating import Desk
 from portico.journal.search import names_of
 
 OLD = "00000000-0000-7000-8000-{:012x}"

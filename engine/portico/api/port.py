@@ -8,8 +8,8 @@ from portico.api.parked import Handling
 from portico.api.replay import Replays
 from portico.api.shapes import Reloaded, Status
 from portico.ids import SignalId
-from portico.journal.desk import Wish
 from portico.journal.found import Page, Query, Record, Row
+from portico.journal.operating import Wish
 
 
 class Messages(Handling, Replays, Protocol):

@@ -18,11 +18,11 @@ from portico.journal import acts, connect, lease, migrate, partitions, statement
 from portico.journal.calls import Calls
 from portico.journal.connect import Connection
 from portico.journal.contract import Earlier
-from portico.journal.desk import Desk
 from portico.journal.lease import Lease
 from portico.journal.link import Link
 from portico.journal.memory import Memories
 from portico.journal.migrate import Migrated
+from portico.journal.operating import Desk
 from portico.journal.pipeline import Pipeline
 from portico.journal.reader import Reader
 from portico.journal.writer import GroupCommit, Hooks, Opened

@@ -11,7 +11,7 @@ from portico.clock import moment
 from portico.errors import JournalError
 from portico.events.operating import AlarmClosed, AlarmOpened, AlarmsUnkept
 from portico.ids import millis
-from portico.journal.desk import OpenAlarm
+from portico.journal.operating import OpenAlarm
 from portico.policy import alarms
 from portico.policy.alarms import Key, Opened, Reading, Window
 from portico.server.disk import Disk

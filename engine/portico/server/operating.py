@@ -10,7 +10,7 @@ import asyncio
 from portico.clock import moment
 from portico.errors import JournalError, NounUnknown
 from portico.events.operating import QueueDrained, WishStored
-from portico.journal.desk import Wish
+from portico.journal.operating import Wish
 from portico.server import outboxes
 from portico.server.parts import House
 
