@@ -329,3 +329,30 @@ async def test_changed_options_do_not_cut_off_what_is_under_way(server, target):
     assert (second.code, second.answer) == ("200", b"new")
     assert ((await first).code, (await first).answer) == ("200", b"ok")
     assert not destination._retired
+
+
+@pytest.mark.parametrize(
+    "value", ["..", ".", "\\T\\..", "@evil.example/", "//evil.example", "?a=b#c"]
+)
+async def test_no_value_leads_the_address_elsewhere(server, target, value):
+    """Neither to another host nor to another path: it is one segment, or nothing is sent."""
+    destination = target(address=server.url + "/patients/{PID-3.1}/notes?by={PID-3.1}")
+    attempt = await send(destination, HL7.replace(b"7/8 9", value.encode()))
+
+    if value in ("..", "."):
+        assert (attempt.code, server.seen) == ("unsendable", [])
+        return
+    ((line, fields, _),) = server.seen
+    path, _, query = line.removeprefix("POST ").partition("?")
+    assert fields["host"] == server.url.partition("//")[2]
+    assert [path.split("/")[1], path.split("/")[3]] == ["patients", "notes"]
+    assert parse_qs(query)["by"] == [value.replace("\\T\\", "&")]
+
+
+async def test_no_value_adds_a_header(server, target):
+    """Whatever would end the line is a space."""
+    destination = target(address=server.url, headers={"X-Patient": "{PID-3.1}"})
+    await send(destination, HL7.replace(b"7/8 9", b"7\\X0D0A\\X-Admin: yes"))
+
+    ((_, fields, _),) = server.seen
+    assert "x-admin" not in fields

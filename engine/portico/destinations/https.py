@@ -195,7 +195,7 @@ class HttpsDestination:
             fields[name] = _one_line(made.render(context)) if value is None else value
         async with asyncio.timeout(self._spec.connect + self._spec.timeout):
             fields |= await self._credentials.fields(client)
-        url = options.address.render(context, escaped)
+        url = place(options.address, context)
         try:
             return client.build_request(options.method, url, content=content, headers=fields)
         except (httpx2.InvalidURL, UnicodeEncodeError) as error:
@@ -314,9 +314,20 @@ def context_of(delivery: Delivery) -> Context:
     return Context(open_content("auto", content), words)
 
 
+def place(template: Template, context: Context) -> str:
+    """An address with its values. A value stays in its place: `..`, which no escape keeps from
+    leading to another path, is refused. Raises MessageError.
+    """
+    url = template.render(context, escaped)
+    path = url.partition("?")[0].split("/")[3:]
+    if not template.constant and not {".", ".."}.isdisjoint(path):
+        raise MessageError("a value would lead the address to another path")
+    return url
+
+
 def escaped(text: str) -> str:
     """A value within an address."""
-    return quote(text, safe="")
+    return quote(text, safe="", errors="replace")
 
 
 def _one_line(text: str) -> str:

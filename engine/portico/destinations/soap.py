@@ -126,7 +126,7 @@ class SoapDestination(HttpsDestination):
         }
         token = self._login(values)
         self._message(operation, values, delivery)
-        url = options.address.render(context, https.escaped)
+        url = https.place(options.address, context)
         message_id = f"urn:portico:{ids.delivery_text(delivery.signal, delivery.number)}"
         try:
             content = asking.request(known, operation, values, url, message_id, token)
