@@ -1,6 +1,8 @@
 """The read side: what is found, in which order, and at what cost."""
 
+import asyncio
 import itertools
+import os
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -333,3 +335,20 @@ def test_the_books_never_read_history(scribe):
     plan = scribe.plan(select_books())
 
     assert "signal_2026" not in plan and "delivery_2026" not in plan
+
+
+async def test_slow_searches_keep_no_thread_from_messages(journal_url):
+    """Intake reads large messages in the loop's threads; people's questions have their own."""
+    search, slow = Search(journal_url), sa.text("select pg_sleep(0.3)")
+    most = min(32, (os.cpu_count() or 1) + 4)
+    asked = [
+        asyncio.ensure_future(search.ask(lambda db: db.execute(slow).one()))
+        for _ in range(most)
+    ]
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(0.25):
+            assert await asyncio.to_thread(lambda: "free") == "free"
+    finally:
+        search.close()
+        await asyncio.gather(*asked, return_exceptions=True)
