@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import Field
 
 from portico.api.shapes import Shape
+from portico.api.who import Who
 from portico.ids import SignalId, text
 from portico.journal.retention import Due, Hold
 
@@ -75,7 +76,6 @@ class Wanted(Shape):
     signal: uuid.UUID | None = None
     patient: str = Field("", max_length=200)
     reason: str = Field(min_length=3, max_length=500)
-    by: str = Field("api", max_length=64)
 
 
 class Keeper(Protocol):
@@ -111,18 +111,18 @@ def routes(engine: Keeper) -> APIRouter:
         return Holds(holds=tuple(_held(one, phi) for one in await engine.keeping.holds()))
 
     @router.post("/holds", status_code=201)
-    async def hold(wanted: Wanted) -> dict[str, int]:
+    async def hold(wanted: Wanted, who: Who) -> dict[str, int]:
         """Keep a Signal, or all of a patient, now and to come."""
         if (wanted.signal is None) == (not wanted.patient):
             raise HTTPException(422, "a hold is of one signal or of one patient")
         signal = SignalId(wanted.signal.bytes) if wanted.signal else None
-        number = await engine.keeping.hold(signal, wanted.patient, wanted.reason, wanted.by)
+        number = await engine.keeping.hold(signal, wanted.patient, wanted.reason, who)
         return {"number": number}
 
     @router.delete("/holds/{number}")
-    async def unhold(number: int, by: str = "api") -> dict[str, int]:
+    async def unhold(number: int, who: Who) -> dict[str, int]:
         """End a hold."""
-        if not await engine.keeping.unhold(number, by[:64]):
+        if not await engine.keeping.unhold(number, who):
             raise HTTPException(404, f"there is no hold {number}")
         return {"number": number}
 

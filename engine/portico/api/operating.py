@@ -1,14 +1,14 @@
 """The routes of an operator: pause, resume, drain, stop; open alarms and trials of sinks."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from portico.api import shapes
 from portico.api.port import EnginePort
+from portico.api.who import Who
 
 Verb = Literal["pause", "resume", "drain", "stop"]
-By = Annotated[str, Query(max_length=64, pattern=r"^[\w.@-]*$")]
 
 
 def routes(engine: EnginePort) -> APIRouter:
@@ -16,14 +16,14 @@ def routes(engine: EnginePort) -> APIRouter:
     router = APIRouter(prefix="/v1")
 
     @router.post("/channels/{name}/{verb}")
-    async def channel(name: str, verb: Verb, by: By = "") -> shapes.Wished:
+    async def channel(name: str, verb: Verb, who: Who) -> shapes.Wished:
         """What is wanted of a channel, from now on and after a restart."""
-        return await _wish(engine, "channel", name, verb, by)
+        return await _wish(engine, "channel", name, verb, who)
 
     @router.post("/destinations/{name}/{verb}")
-    async def destination(name: str, verb: Verb, by: By = "") -> shapes.Wished:
+    async def destination(name: str, verb: Verb, who: Who) -> shapes.Wished:
         """What is wanted of a destination, from now on and after a restart."""
-        return await _wish(engine, "destination", name, verb, by)
+        return await _wish(engine, "destination", name, verb, who)
 
     @router.post("/schedules/{name}/fire")
     async def fire(name: str) -> dict[str, str]:
@@ -45,6 +45,8 @@ def routes(engine: EnginePort) -> APIRouter:
     return router
 
 
-async def _wish(engine: EnginePort, scope: str, name: str, verb: str, by: str) -> shapes.Wished:
-    stored = await engine.wish(scope, name, verb, by or "api")
+async def _wish(
+    engine: EnginePort, scope: str, name: str, verb: str, who: str
+) -> shapes.Wished:
+    stored = await engine.wish(scope, name, verb, who)
     return shapes.Wished.model_validate(stored, from_attributes=True)

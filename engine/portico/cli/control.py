@@ -1,5 +1,7 @@
 """The running engine, reached over the control socket of its data folder."""
 
+import getpass
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,9 +55,9 @@ class Engine:
         """Check and swap the site."""
         return self._ask(Reloaded, "POST", "/v1/reload")
 
-    def wish(self, scope: str, name: str, verb: str, by: str) -> Wished:
+    def wish(self, scope: str, name: str, verb: str) -> Wished:
         """Pause, resume, drain or stop a channel or a destination."""
-        return self._ask(Wished, "POST", f"/v1/{scope}s/{name}/{verb}", {"by": by})
+        return self._ask(Wished, "POST", f"/v1/{scope}s/{name}/{verb}")
 
     def fire(self, channel: str) -> None:
         """Fire a schedule now."""
@@ -81,9 +83,9 @@ class Engine:
         """Set a hold; its number. wanted: of api.keeping.Wanted."""
         return int(self._request("POST", "/v1/holds", {}, wanted)["number"])
 
-    def unhold(self, number: int, by: str) -> None:
+    def unhold(self, number: int) -> None:
         """End a hold."""
-        self._request("DELETE", f"/v1/holds/{number}", {"by": by})
+        self._request("DELETE", f"/v1/holds/{number}", {})
 
     def stop(self) -> None:
         """Begin to drain."""
@@ -114,6 +116,8 @@ class Engine:
         timeout: float = _TIMEOUT,
     ) -> Any:
         socket = serve.socket_path(self._data)
+        if method != "GET":  # an act: who we say to be; the engine sees who we are
+            parameters = {"by": _me(), **parameters}
         try:
             with serve.reachable(socket) as name:
                 transport = httpx2.HTTPTransport(uds=name)
@@ -130,6 +134,13 @@ class Engine:
             text = f"the engine does not answer: {type(error).__name__}"
             raise Ended(exits.UNREACHABLE, text) from error
         return _answer(answer)
+
+
+def _me() -> str:
+    try:
+        return re.sub(r"[^\w.@-]", "_", getpass.getuser())[:64]
+    except (OSError, KeyError):
+        return ""
 
 
 def _answer(answer: httpx2.Response) -> Any:

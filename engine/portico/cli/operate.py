@@ -1,7 +1,5 @@
 """`pause`, `resume`, `drain`, `stop`, `alarms`: an operator's acts on a running engine."""
 
-import getpass
-import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +13,6 @@ from portico.cli.control import Engine
 from portico.cli.exits import Ended
 from portico.cli.journal import JSON, SITE
 from portico.clock import SystemClock
-from portico.units import duration
 
 NOUN = Argument(metavar="NAME", help="channel:NAME, destination:NAME, or NAME where it is one.")
 WAIT = Option("--wait", help="How long to wait until it is empty.")
@@ -49,9 +46,9 @@ def drain(
     site: Annotated[Path, SITE] = Path(),
 ) -> int:
     """Work off what is there, then pause."""
-    engine, limit = Engine(site), duration(wait)
+    limit, engine = when.seconds(wait), Engine(site)
     scope, known = found(engine.status(), name)
-    wished = engine.wish(scope, known, "drain", _me())
+    wished = engine.wish(scope, known, "drain")
     clock = SystemClock()
     end = clock.monotonic() + limit
     while left := _left(engine.status(), scope, known):
@@ -134,7 +131,7 @@ def found(status: Status, text: str) -> tuple[str, str]:
 def _act(site: Path, text: str, verb: str, json: bool) -> int:
     engine = Engine(site)
     scope, name = found(engine.status(), text)
-    _say(engine.wish(scope, name, verb, _me()), json)
+    _say(engine.wish(scope, name, verb), json)
     return exits.OK
 
 
@@ -170,11 +167,3 @@ def _left(status: Status, scope: str, name: str) -> int:
 
 def _whose(one: Alarm) -> str:
     return f"{one.scope} {one.name}".strip()
-
-
-def _me() -> str:
-    """Who we are, as the journal keeps it."""
-    try:
-        return re.sub(r"[^\w.@-]", "_", getpass.getuser())[:64]
-    except (OSError, KeyError):
-        return "unknown"

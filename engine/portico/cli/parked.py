@@ -5,7 +5,6 @@ engine, which wakes the lanes and keeps the books.
 """
 
 import base64
-import getpass
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -117,7 +116,7 @@ def edit(
         body["base64"] = base64.b64encode(found[0]).decode("ascii")
     if not body["set"] and from_ is None:
         raise typer.BadParameter("give --set PLACE=TEXT or --from FILE")
-    told = Engine(site).call("POST", "/v1/parked/edit", _me(), body)
+    told = Engine(site).call("POST", "/v1/parked/edit", {}, body)
     return _say([Acted.model_validate(told)], json)
 
 
@@ -132,7 +131,7 @@ def resend(
 ) -> int:
     """Send the same bytes once more to one destination."""
     body = {"id": _target(id), "to": to, "received": received}
-    told = Engine(site).call("POST", "/v1/resend", _me(), body)
+    told = Engine(site).call("POST", "/v1/resend", {}, body)
     return _say([Acted.model_validate(one) for one in told], json)
 
 
@@ -146,6 +145,9 @@ def acts(
     found = acts_of(site, reading.signal_id(signal) if signal else "", limit)
     if json:
         console.say_json(found)
+        return exits.OK
+    if not found:
+        console.note("nobody did anything to messages")
         return exits.OK
     made = console.table("AT", "WHO", "DID", "ID", "REASON")
     for one in found:
@@ -166,10 +168,6 @@ def acts_of(site: Path, signal: str, limit: int) -> list[ActItem]:
         return [answers.act(one) for one in await search.ask(rows.acts(of, limit))]
 
     return reading.either(site, ask, read)
-
-
-def _me() -> dict[str, str]:
-    return {"by": getpass.getuser()}
 
 
 def _filter(
@@ -211,7 +209,7 @@ def _act(
 
     def send(targets: list[str]) -> list[Acted]:
         asked = {"ids": targets, **body}
-        told = engine.call("POST", f"/v1/parked/{verb}", _me(), asked, _SLOW)
+        told = engine.call("POST", f"/v1/parked/{verb}", {}, asked, _SLOW)
         return [Acted.model_validate(one) for one in told]
 
     if ids:
@@ -284,7 +282,7 @@ def _target(text: str) -> str:
         return releasing.parse(text).text if text.strip() else text
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is no id; try SIGNAL, SIGNAL/s1, SIGNAL/d2"
+            f"{text!r} is no id; `portico parked` and `portico show` print them, as 01a1…/d2"
         ) from None
 
 

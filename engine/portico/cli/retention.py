@@ -1,6 +1,5 @@
 """`retention`, `hold`, `unhold`, `holds`: what the journal lets go when, and what must stay."""
 
-import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +44,7 @@ def hold(
         raise BadParameter("name a Signal's id, or --patient P")
     if not reason:
         raise BadParameter("say why: --reason TEXT")
-    wanted = {"reason": reason, "by": _me(), "patient": patient}
+    wanted = {"reason": reason, "patient": patient}
     if signal:
         wanted["signal"] = reading.signal_id(signal)
     number = Engine(site).hold(wanted)
@@ -58,7 +57,7 @@ def unhold(
     site: Annotated[Path, SITE] = Path(),
 ) -> int:
     """End a legal hold."""
-    Engine(site).unhold(number, _me())
+    Engine(site).unhold(number)
     console.line(f"hold {number} has ended")
     return exits.OK
 
@@ -73,16 +72,12 @@ def holds(
     if json:
         console.say_json(found)
         return exits.OK
+    if not found.holds:
+        console.note("nothing is under a legal hold")
+        return exits.OK
     made = console.table("NUMBER", "SIGNAL", "PATIENT", "SINCE", "BY", "REASON")
     for one in found.holds:
         since = when.local(one.since)
         console.row(made, one.number, one.signal or "", one.patient, since, one.by, one.reason)
     console.out().print(made)
     return exits.OK
-
-
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"

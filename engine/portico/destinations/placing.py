@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from portico.language import filename
+
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST = 200  # bytes of a name; NAME_MAX is 255, numbers and suffixes need room
 _MODE = 0o640  # patient data: for the owner and the group
@@ -103,11 +105,7 @@ def _settle(at: int, part: str, name: str, content: bytes, owner: str, exists: s
 
 def names(name: str, exists: str) -> Iterator[str]:
     """What to try in turn: for `number` `a.hl7`, `a-1.hl7`, ...; else the name alone."""
-    yield name
-    if exists == "number":
-        stem, dot, suffix = name.rpartition(".")
-        for number in range(1, 1_000_000):
-            yield f"{stem}-{number}.{suffix}" if dot else f"{name}-{number}"
+    return filename.candidates(name) if exists == "number" else iter((name,))
 
 
 def _name_once(at: int, part: str, name: str) -> None:

@@ -16,7 +16,8 @@ from threading import Lock
 from typing import BinaryIO
 
 from portico.errors import FileLeft, SourceAway
-from portico.listeners.tray import CHUNK, Found, away, claim_folder, names
+from portico.language import filename
+from portico.listeners.tray import CHUNK, Found, away, claim_folder
 from portico.spec.fetching import After
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -178,7 +179,7 @@ def _as_seen(status: os.stat_result, found: Found) -> bool:
 
 def _move(source: int, target: int, name: str) -> None:
     """Into the other folder, under the first name that is free; nothing is overwritten."""
-    for candidate in names(name):
+    for candidate in filename.candidates(name):
         try:
             os.link(
                 name, candidate, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False

@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import BinaryIO, cast
 
 from portico.errors import FileLeft, SourceAway
-from portico.listeners.tray import CHUNK, Found, claim_folder, names
+from portico.language import filename
+from portico.listeners.tray import CHUNK, Found, claim_folder
 from portico.remote.contract import Entry, Remote
 from portico.spec.fetching import PollSource
 
@@ -155,7 +156,7 @@ class RemoteTray:
     async def _move(self, claimed: str, name: str) -> None:
         """Under the first name that is free."""
         folder = self._at(self._source.after.path)
-        for candidate in names(name):
+        for candidate in filename.candidates(name):
             path = posixpath.join(folder, candidate)
             if await self._remote.entry(path) is not None:
                 continue

@@ -4,15 +4,13 @@ Names are the place's own, as text; bytes that are no UTF-8 are kept by surrogat
 follows a link and never leaves its folder (F7).
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from portico.errors import PorticoError, SourceAway
 
 CHUNK = 1_000  # files of one step of a look
-HIDDEN = "."  # names that begin so are never looked at, but by a glob that begins so too
-_MOST_NUMBERS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +68,6 @@ class Tray(Protocol):
 def claim_folder(mark: str) -> str:
     """Where this channel's claims lie, in the folder itself."""
     return f".portico-{mark}"
-
-
-def names(name: str) -> Iterator[str]:
-    """`a.hl7`, `a-1.hl7`, `a-2.hl7`: what to try in turn where names are taken."""
-    yield name
-    stem, dot, suffix = name.rpartition(".")
-    for number in range(1, _MOST_NUMBERS):
-        yield f"{stem}-{number}.{suffix}" if dot and stem else f"{name}-{number}"
 
 
 def printable(name: str) -> str:

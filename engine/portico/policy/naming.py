@@ -5,7 +5,7 @@ from typing import Any
 
 from portico.errors import MessageError
 from portico.ids import SignalId
-from portico.language import template
+from portico.language import filename, template
 from portico.language.content import AUTO, Content, open_content
 from portico.language.context import Context
 from portico.language.template import Template
@@ -29,7 +29,4 @@ def file_name(
         name = template.file_name(made.render(context))
     except MessageError:
         return ""
-    if number == 1:
-        return name
-    stem, dot, suffix = name.rpartition(".")
-    return f"{stem}-{number}.{suffix}" if dot and stem else f"{name}-{number}"
+    return name if number == 1 else filename.numbered(name, number)

@@ -6,9 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from portico.events.metrics import Metrics
-
-_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+from portico.events.metrics import CONTENT_TYPE, Metrics
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -19,7 +17,10 @@ async def serve(metrics: Metrics, listening: socket.socket) -> None:
     async def application(scope: dict[str, Any], receive: Any, send: Send) -> None:
         known = scope["type"] == "http" and scope["path"] == "/metrics"
         status, body = (200, metrics.exposition()) if known else (404, b"see /metrics\n")
-        headers = [(b"content-type", _TYPE), (b"content-length", str(len(body)).encode())]
+        headers = [
+            (b"content-type", CONTENT_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
