@@ -1,5 +1,6 @@
 """What drills share. Seed and length come from the environment, and are printed."""
 
+import ctypes
 import os
 import shutil
 import sys
@@ -72,3 +73,16 @@ def verdict(seed: int) -> object:
         _results.append(f"{name}: {drill}: {said}")
 
     return keep
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 640 MB of its own; only root may mount one."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = b"size=640m,mode=0755"
+    if os.geteuid() != 0 or libc.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, options):
+        pytest.skip("no right to mount a small file system")
+    yield folder
+    libc.umount2(bytes(folder), 2)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from drills import oracle
 from drills.appliance import Appliance, until
@@ -209,11 +210,24 @@ class Drill:
         found: list[str] = []
         until = time.monotonic() + min(20.0, self.plan.patience)
         while not found or time.monotonic() < until:
-            found = oracle.books(await self.appliance.status(), parked)
+            status = await self.appliance.status()
+            found = oracle.books(status, parked) or await oracle.ledger(self.conninfo(), status)
             if not found:
                 break
             await asyncio.sleep(0.2)
         return found
+
+    def conninfo(self) -> str:
+        """How to ask the journal of the living engine."""
+        data = self.appliance.data
+        if self.journal:
+            return self.journal
+        return make_conninfo(
+            host=str(data / "run"),
+            user="portico",
+            password=(data / "secret").read_text().strip(),
+            dbname="postgres",
+        )
 
     def told(self, found: Sequence[str]) -> str:
         """What the oracle found, and how to see it again."""

@@ -145,7 +145,7 @@ MUTANTS = (
     ),
     Mutant(
         "no fence",
-        "given_up",
+        "flush_frozen",
         _FENCE,
         "            where l.name = fence.name;\n",
     ),
@@ -157,7 +157,7 @@ MUTANTS = (
     ),
     Mutant(
         "flushes in doubt are always sent again",
-        "database_cut",
+        "answers_cut",
         "while self._doubt and self._doubt[0].number <= opened.flushed:",
         "while self._doubt and self._doubt[0].number <= 0:",
     ),
@@ -206,9 +206,10 @@ MUTANTS = (
         "lane.items.append(delivery)",
     ),
     Mutant(
-        "a stop forgets what is on its way",
-        "stopped",
-        "stored = self._writer is None or await self._writer.drain(grace)",
-        "stored = True",
+        "answers name the first message",
+        "down_and_up",
+        "        named = header.control_id\n        if named",
+        '        named = build.__dict__.setdefault("named", header.control_id)\n'
+        "        if named",
     ),
 )

@@ -125,6 +125,30 @@ def books(status: dict[str, Any], parked: int = 0) -> list[str]:
     return faults
 
 
+async def ledger(conninfo: str, status: dict[str, Any]) -> list[str]:
+    """The tables say what the books say: nothing waits, and as many rows as were counted."""
+    faults: list[str] = []
+    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+        for table in ("waiting", "queued"):
+            cursor = await connection.execute(f"select count(*) from {table}")
+            if left := (await cursor.fetchone() or (0,))[0]:
+                faults.append(f"{left} rows of {table} are left")
+        cursor = await connection.execute("select origin, count(*) from signal group by origin")
+        rows = {("channel", name, "received"): n async for name, n in cursor}
+        cursor = await connection.execute(
+            "select destination, count(*) from delivery group by destination"
+        )
+        rows |= {("destination", name, "owed"): n async for name, n in cursor}
+        cursor = await connection.execute("select scope, name, state, n from tally")
+        tally = {(scope, name, state): n async for scope, name, state, n in cursor}
+    for (scope, name, state), n in rows.items():
+        told = status[f"{scope}s"].get(name, {}).get(state, n)
+        if not n == tally.get((scope, name, state)) == told:
+            counted = tally.get((scope, name, state))
+            faults.append(f"{scope} {name} {state}: {n} rows, {counted} counted, {told} told")
+    return faults
+
+
 def quiet(log: str) -> list[str]:
     """Nothing happened for which the engine has no word of its own."""
     return [f"{count} tracebacks in the log"] if (count := log.count("Traceback (")) else []

@@ -37,6 +37,9 @@ timeout: {timeout}
 retry: {{first: 50ms, most: 500ms}}
 {more}"""
 
+# A disk that is nearly full is no reason to close: it is to be filled up.
+TO_THE_LAST = "journal: {disk: {close: 1KiB, reopen: 2KiB}}\n"
+
 STAMP = '''\
 """The drills' transform."""
 
@@ -90,6 +93,10 @@ class SiteFolder:
         (self.root / "transforms" / "stamp.py").write_text(STAMP)
         self.write()
 
+    def configure(self, text: str) -> None:
+        """Write the engine's own options."""
+        (self.root / "config" / "portico.yaml").write_text(text)
+
     @property
     def channels(self) -> Path:
         """The file with all documents."""
@@ -118,3 +125,14 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def fill(ballast: Path) -> None:
+    """Take all the room that is left."""
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                continue

@@ -13,22 +13,25 @@ from drills import message
 from drills.appliance import until
 from drills.drill import Drill, Plan
 from drills.message import Sent
+from drills.proxy import Proxy
 from drills.source import Line
 
+WRITER = "select pid from pg_stat_activity where application_name = 'portico writer'"
 RETRY = "answers: {AE: retry}\n"
-# The first flush of every few is refused by the database; the next try of it is stored.
+# Now and then a flush is refused by the database; the next try of it is stored.
 REFUSING = """
     create sequence drill_refusal;
     create function drill_refuse() returns trigger language plpgsql as $$
     begin
-        if nextval('drill_refusal') % 40 = 0 then
+        if nextval('drill_refusal') % 20 = 0 then
+            perform pg_sleep(0.1);  -- so that another flush is on its way behind it
             raise exception 'refused by the drill' using errcode = '40001';
         end if;
-        return new;
+        return null;
     end $$;
     """
 REFUSE = """
-    create trigger drill_refusal before insert on signal for each row
+    create trigger drill_refusal before insert on signal for each statement
         execute function drill_refuse()
     """
 
@@ -43,16 +46,9 @@ class Short:
 
 async def connected(drill: Drill) -> psycopg.AsyncConnection:
     """A connection of our own to the embedded database, as soon as there is one."""
-    data = drill.appliance.data
-    password = (data / "secret").read_text().strip()
-    await until(lambda: (data / "run" / ".s.PGSQL.5432").exists())
-    return await psycopg.AsyncConnection.connect(
-        host=str(data / "run"),
-        user="portico",
-        password=password,
-        dbname="postgres",
-        autocommit=True,
-    )
+    run = drill.appliance.data / "run"
+    await until(lambda: (run / ".s.PGSQL.5432").exists())
+    return await psycopg.AsyncConnection.connect(drill.conninfo(), autocommit=True)
 
 
 async def answered(drill: Drill, count: int, within: float = 20.0) -> None:
@@ -123,10 +119,7 @@ async def database_cut(drill: Drill) -> None:
     for _ in range(12):
         await answered(drill, 20)
         async with await connected(drill) as connection:
-            await connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity "
-                "where application_name = 'portico writer'"
-            )
+            await connection.execute(WRITER.replace("pid", "pg_terminate_backend(pid)", 1))
         drill.faults += 1
     await answered(drill, 50)
     assert not drill.appliance.events("row_rejected"), drill.told(["a row was rejected"])
@@ -167,6 +160,8 @@ async def quiet_kill(drill: Drill) -> None:
 
 async def stopped(drill: Drill) -> None:
     """SIGTERM under load: nothing comes twice, since nothing crashed."""
+    sink = drill.sinks["lab"]
+    sink.mood, sink.patience, sink.settles = (lambda *_: "late"), 0.1, ("late",)
     await drill.load()
     for _ in range(3):
         await answered(drill, 50)
@@ -226,17 +221,34 @@ async def given_up(drill: Drill) -> None:
     assert not drill.appliance.events("row_rejected"), drill.told(["a row was rejected"])
 
 
+async def flush_frozen(drill: Drill) -> None:
+    """The writer's backend is frozen with a flush before it, which the engine gives up; when
+    it wakes, that flush is not stored beside what came in its place."""
+    await drill.load()
+    await answered(drill, 50)
+    workers = drill.appliance.workers()
+    await drill.fault(workers, signal.SIGSTOP)  # so that it holds arrivals alone
+    await answered(drill, 20)
+    async with await connected(drill) as connection:
+        backends = [pid for (pid,) in await (await connection.execute(WRITER)).fetchall()]
+    await drill.fault(backends, signal.SIGSTOP)
+    await asyncio.sleep(11.5)
+    await drill.recover(await drill.fault([*backends, *workers], signal.SIGCONT))
+    await drill.verify()
+    assert not drill.appliance.events("row_rejected"), drill.told(["a row was rejected"])
+
+
 async def refused_flushes(drill: Drill) -> None:
     """The database refuses a flush now and then: the one behind it does not overtake it."""
     await drill.load()
     async with await connected(drill) as connection:
         await connection.execute(REFUSING)
         await connection.execute(REFUSE)
-        await answered(drill, 1500, 30)
+        await answered(drill, 3000, 60)
         await connection.execute("drop trigger drill_refusal on signal")
         cursor = await connection.execute("select last_value from drill_refusal")
         last = await cursor.fetchone()
-    assert last is not None and last[0] >= 40, "no flush was refused"
+    assert last is not None and last[0] >= 20, "no flush was refused"
     drill.faults += 1
     await drill.verify()
 
@@ -292,6 +304,20 @@ async def released(drill: Drill) -> None:
     expect(drill, (await arrive(drill, 6))[1:], ["D1", "D2", "D3", "D4", "D5"])
 
 
+async def answers_cut(drill: Drill, proxy: Proxy) -> None:
+    """The link is cut as COMMIT's answer comes: what was stored is not stored again."""
+    await drill.load()
+    for _ in range(5):
+        await answered(drill, 20)
+        cuts = proxy.cuts
+        proxy.arm("answer")
+        await until(lambda: proxy.cuts > cuts, 10, "an answer to cut")  # noqa: B023
+        drill.faults += 1
+        await drill.recover(time.monotonic())
+    assert not drill.appliance.events("row_rejected"), drill.told(["a row was rejected"])
+    await drill.verify()
+
+
 _QUICK = Plan(pace=0.004, patience=8)
 
 SHORT: dict[str, Short] = {
@@ -308,6 +334,7 @@ SHORT: dict[str, Short] = {
     "silent_answers": moody("silent"),
     "rejected_once": Short(_QUICK, rejected_once),
     "given_up": Short(_QUICK, given_up),
+    "flush_frozen": Short(_QUICK, flush_frozen),
     "refused_flushes": Short(
         Plan(connections=96, patients=192, pace=0.0, patience=15), refused_flushes
     ),

@@ -1,19 +1,15 @@
 """A database that dies, freezes, hangs up or runs out of room: no answer from memory."""
 
 import asyncio
-import ctypes
-import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
-import psycopg
 import pytest
 
-from drills.appliance import until
 from drills.drill import Drill, Plan
+from drills.places import TO_THE_LAST, fill
+from drills.short import WRITER, connected
 
 pytestmark = [
     pytest.mark.drill,
@@ -105,7 +101,9 @@ async def test_the_writers_connection_is_cut(ground, seed, record):
 
 async def test_a_full_disk_stops_answers_and_heals(small_disk, seed, record):
     """P7, P8: no room for the journal: no answers; the process lives, and goes on after."""
-    async with Drill(small_disk, seed) as drill:
+    drill = Drill(small_disk, seed)
+    drill.site.configure(TO_THE_LAST)
+    async with drill:
         await drill.load()
         pid = drill.appliance.pid
         for _ in range(2):
@@ -122,44 +120,3 @@ async def test_a_full_disk_stops_answers_and_heals(small_disk, seed, record):
         assert drill.appliance.pid == pid
         await drill.verify()
         record(drill)
-
-
-WRITER = "select pid from pg_stat_activity where application_name = 'portico writer'"
-
-
-async def connected(drill: Drill) -> psycopg.AsyncConnection:
-    """A connection of our own to the embedded database, as soon as there is one."""
-    data = drill.appliance.data
-    password = (data / "secret").read_text().strip()
-    await until(lambda: (data / "run" / ".s.PGSQL.5432").exists())
-    return await psycopg.AsyncConnection.connect(
-        host=str(data / "run"),
-        user="portico",
-        password=password,
-        dbname="postgres",
-        autocommit=True,
-    )
-
-
-def fill(ballast: Path) -> None:
-    """Take all the room that is left."""
-    with ballast.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 640 MB of its own; only root may mount one."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = b"size=640m,mode=0755"
-    if os.geteuid() != 0 or libc.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, options):
-        pytest.skip("no right to mount a small file system")
-    yield folder
-    libc.umount2(bytes(folder), 2)

@@ -5,12 +5,14 @@ import sys
 
 import pytest
 
-from drills.drill import Drill
+from drills.drill import Drill, Plan
 from drills.mutants import MUTANTS, Mutant
-from drills.short import SHORT
+from drills.proxy import Proxy
+from drills.short import SHORT, answers_cut
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 
+LINKED = Plan(pace=0.004, patience=10)
 # Quick enough for every day.
 DAILY = ("repeats known by id alone", "refusal taken for success", "answered before the commit")
 
@@ -37,7 +39,7 @@ async def test_a_short_drill_passes(ground, seed, record, name):
         record(drill)
 
 
-@pytest.mark.parametrize("mutant", [named(one) for one in MUTANTS])
+@pytest.mark.parametrize("mutant", [named(one) for one in MUTANTS if one.drill in SHORT])
 async def test_a_defect_is_noticed(ground, seed, verdict, mutant):
     """The engine starts with the defect, and its drill fails by what the oracle finds."""
     code = mutant.put(ground / "mutant")
@@ -51,3 +53,33 @@ async def test_a_defect_is_noticed(ground, seed, verdict, mutant):
         told = found.value
     finally:
         verdict(mutant.name, mutant.drill, told)
+
+
+@pytest.mark.drill
+async def test_the_drill_of_the_link_passes(ground, seed, record, journal_url: str):
+    """The engine as it is stores once what was committed as the link broke."""
+    proxy = Proxy(ground / "link", journal_url)
+    await proxy.start()
+    async with Drill(ground, seed, LINKED, journal=proxy.conninfo) as drill:
+        await answers_cut(drill, proxy)
+        record(drill)
+    await proxy.stop()
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("mutant", [named(one) for one in MUTANTS if one.drill not in SHORT])
+async def test_a_defect_of_the_link_is_noticed(
+    ground, seed, verdict, journal_url: str, mutant: Mutant
+):
+    """The same for what shows only when a commit's answer is lost."""
+    proxy = Proxy(ground / "link", journal_url)
+    await proxy.start()
+    environ, told = {"PYTHONPATH": str(mutant.put(ground / "mutant"))}, None
+    try:
+        async with Drill(ground, seed, LINKED, proxy.conninfo, environ=environ) as drill:
+            with pytest.raises(AssertionError) as found:
+                await answers_cut(drill, proxy)
+        told = found.value
+    finally:
+        verdict(mutant.name, mutant.drill, told)
+        await proxy.stop()

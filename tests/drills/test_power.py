@@ -115,8 +115,7 @@ def mains(
     if mutant is not None:
         environ["PYTHONPATH"] = str(mutant.put(ground / "mutant"))
     drill.appliance.environ |= environ
-    config = drill.site.root / "config" / "portico.yaml"
-    config.write_text(f"journal: {{binaries: {power.binaries}}}\n")
+    drill.site.configure(f"journal: {{binaries: {power.binaries}}}\n")
     drill.site.write(SHELF)
     text = drill.site.channels.read_text().replace(
         "  - send: lab\n", "  - send: lab\n  - send: shelf\n"
