@@ -33,8 +33,13 @@ format: venv
 bench: venv
 	$(BIN)/python -m bench $(ARGS)
 
+# All the long drills, or one deck of them with its short ones:
+#   make drills DECK=selection SEED=5062686 MINUTES=10
+# DECK: kills database engines peers fuzz backlog retention selection killpoints power mutants.
+# MINUTES: selection goes on for so long, and no deck begins another drill after that.
 drills: venv
-	$(BIN)/python -m pytest -m drill tests/drills $(ARGS)
+	DRILL_SEED=$(SEED) DRILL_MINUTES=$(MINUTES) $(BIN)/python -m pytest \
+	  $(if $(DECK),-m "drill or not drill" tests/drills/test_$(DECK).py,-m drill tests/drills) $(ARGS)
 
 # The locks: hashes, no addresses. Needs `uv` on the path; only whoever changes a dependency runs it.
 lock:

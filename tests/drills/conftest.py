@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from drills.drill import Drill
 
 _results: list[str] = []
+_BEGAN = time.monotonic()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -26,6 +28,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """No drill begins once the time that was given is over (DRILL_MINUTES)."""
+    minutes = os.environ.get("DRILL_MINUTES")
+    if minutes and time.monotonic() - _BEGAN > float(minutes) * 60:
+        pytest.skip(f"the {minutes} minutes are over")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -48,7 +48,7 @@ async def test_every_fault_of_one_machine(ground, seed, record):
         for sink in drill.sinks.values():
             sink.patience, sink.settles = 3.5, ("AA", "slow")
         await drill.load()
-        dealt = await deal(drill, kinds, float(os.environ.get("DRILL_MINUTES", "0")))
+        dealt = await deal(drill, kinds, float(os.environ.get("DRILL_MINUTES") or 0))
         await drill.verify()
         print(f"{len(dealt)} faults of {len(kinds)} kinds")
         record(drill)
@@ -94,7 +94,7 @@ async def test_every_fault_of_the_link_to_the_database(ground, seed, record, jou
         "link frozen": frozen,
         "link cut": cut,
     }
-    minutes = float(os.environ.get("DRILL_MINUTES", "0"))
+    minutes = float(os.environ.get("DRILL_MINUTES") or 0)
     async with Drill(ground, seed, PLAN, journal=proxy.conninfo) as drill:
         await drill.load()
         for _ in range(3):
