@@ -161,3 +161,50 @@ def test_random_words_are_heard_or_the_end_and_never_raise(seed):
 
         assert listener.answers in ([], [1], [1, 2])
         assert len(listener.versions) <= 1
+
+
+FUZZ = random.Random(20261121)
+
+
+def garbage(chance: random.Random) -> bytes:
+    """One frame that no worker of ours says: noise, or words with something bent in them."""
+    kind = chance.randrange(6)
+    if kind == 0:
+        return chance.randbytes(chance.randrange(1, 200))
+    if kind == 1:
+        return encode(chance.randbytes(chance.randrange(1, 100)), chance.randbytes(9))
+    word = bytearray(chance.choice(WORDS))
+    if kind == 2:
+        word[chance.randrange(len(word))] = chance.randrange(256)
+    elif kind == 3:
+        del word[chance.randrange(len(word)) :]
+        word += chance.randbytes(chance.randrange(40))
+    elif kind == 4:
+        at = chance.randrange(8, len(word))
+        word[at:at] = b"[" * chance.randrange(1, 3000)
+        word[:4] = (len(word) - 8).to_bytes(4, "big")
+    else:
+        head = b'{"type":"results","frame":1,"done":[[%d,"deliver","",[%d]]]}'
+        numbers = chance.randrange(-9, 9), chance.randrange(-(2**63), 2**63)
+        word[:] = encode(head % numbers, chance.randbytes(chance.randrange(20)))
+    return bytes(word)
+
+
+def survive(count: int) -> None:
+    """Every frame goes to a worker of its own, which ends or waits; nothing else happens."""
+    for _ in range(count):
+        worker, listener, _ = working(1, 1)
+        worker.data_received(garbage(FUZZ))
+        assert listener.end is None or listener.end[0] in (End.NONSENSE, End.LOAD_FAILED)
+        assert len(listener.answers) <= 2
+
+
+def test_garbage_ends_a_worker_and_nothing_else():
+    """5,000 frames of noise and bent words: no error comes out, no item is answered twice."""
+    survive(5_000)
+
+
+@pytest.mark.drill
+def test_garbage_for_long_ends_workers_and_nothing_else():
+    """The same a hundred thousand times."""
+    survive(100_000)

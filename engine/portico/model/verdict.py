@@ -1,10 +1,16 @@
 """What a session decided, and all it leaves behind."""
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from portico.model.call import Call
+
+LARGEST = (1 << 53) - 1  # the largest number that every JSON reader knows exactly
+
+Text = Annotated[str, Meta(max_length=1 << 16)]  # of a worker: far above what any means
+Micros = Annotated[int, Meta(ge=0, le=LARGEST)]
 
 
 class Kind(StrEnum):
@@ -44,11 +50,11 @@ class Refusal(Struct, frozen=True, gc=False):
     shown: the text for people, where `text` holds values of the message.
     """
 
-    ack: str = "AE"
-    code: str = "207"
-    text: str = ""
-    location: str = ""
-    shown: str = ""
+    ack: Text = "AE"
+    code: Text = "207"
+    text: Text = ""
+    location: Text = ""
+    shown: Text = ""
 
     @property
     def seen(self) -> str:
@@ -63,29 +69,29 @@ class Failure(Struct, frozen=True, gc=False):
     the site's files or of the raise in a transform; location: the field path, if known.
     """
 
-    code: str
-    text: str
-    step: str = ""
-    at: str = ""
-    location: str = ""
+    code: Text
+    text: Text
+    step: Text = ""
+    at: Text = ""
+    location: Text = ""
     transient: bool = False
 
 
 class StepRun(Struct, frozen=True, gc=False):
     """One step's run: outcome is `ok skipped dropped refused failed`; micros: microseconds."""
 
-    name: str
-    verb: str
-    outcome: str
-    micros: int
+    name: Text
+    verb: Text
+    outcome: Text
+    micros: Micros
 
 
 class LogLine(Struct, frozen=True, gc=False):
     """What a transform wrote with `log`: level `debug info warning error`, text without PHI."""
 
-    step: str
-    level: str
-    text: str
+    step: Text
+    level: Text
+    text: Text
 
 
 class SessionResult(Struct, frozen=True):

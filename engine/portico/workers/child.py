@@ -144,6 +144,8 @@ class _Answers:
     def add(self, index: int, result: SessionResult | None) -> None:
         """Keep one result until the flush; one that no frame can hold becomes a fault."""
         done, contents = protocol.encode_done(index, result)
+        if not protocol.bounded(done):
+            done, contents = protocol.encode_done(index, _fault("a result beyond its bounds"))
         size = len(done) + sum(map(len, contents))
         if len(done) > protocol.HEADER_LIMIT // 2 or size > protocol.ITEM_LIMIT:
             done, contents = protocol.encode_done(index, _fault(f"a result of {size} bytes"))

@@ -9,18 +9,22 @@ Order within a frame: items with the same `group` run in their order. After an i
 is to be tried again, or that holds its key for a person, later items of its group are not
 run: their Done has no kind. The worker runs one item at a time and says Results at the end
 of each frame and, between items, once 50 ms have passed since it last did.
+
+Every field has a bound (docs/worker-protocol.md): what passes one is nonsense, and the end of
+its worker. A worker makes a result that would pass one a fault.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from portico.agents.item import Item
 from portico.errors import WorkerError
 from portico.model.call import Call, Reply
 from portico.model.verdict import (
+    LARGEST,
     Emission,
     Failure,
     Kind,
@@ -29,6 +33,7 @@ from portico.model.verdict import (
     Refusal,
     SessionResult,
     StepRun,
+    Text,
 )
 from portico.wire import pipe
 
@@ -36,6 +41,11 @@ VERSION = 1
 HEADER_LIMIT = 16 << 20
 BODY_LIMIT = 256 << 20
 ITEM_LIMIT = 128 << 20  # the largest content that a worker is given
+MOST = 100_000  # outputs, or emissions, or other parts of one result
+LEAST_LONG = 1 << 16  # bytes of a result's header below which no bound can be passed
+
+Many = Meta(max_length=MOST)
+Count = Annotated[int, Meta(ge=0, le=LARGEST)]
 
 
 class Load(Struct, tag="load", frozen=True):
@@ -74,20 +84,20 @@ class Ping(Struct, tag="ping", frozen=True):
 class Hello(Struct, tag="hello", frozen=True):
     """The worker's first words."""
 
-    protocol: int
-    pid: int
+    protocol: Count
+    pid: Count
 
 
 class Loaded(Struct, tag="loaded", frozen=True):
     """The plan stands; version is its content hash."""
 
-    version: str
+    version: Text
 
 
 class LoadFailed(Struct, tag="load_failed", frozen=True):
     """The plan does not load; text is for people."""
 
-    text: str
+    text: Text
 
 
 class Pong(Struct, tag="pong", frozen=True):
@@ -102,18 +112,18 @@ class Done(Struct, frozen=True, gc=False, array_like=True):
     or None.
     """
 
-    index: int
+    index: Count
     kind: Kind | None
-    step: str = ""
-    pieces: tuple[int, ...] = ()
-    outputs: tuple[tuple[str, int | None, str | None, str, str], ...] = ()
-    emissions: tuple[tuple[str, int | None, str | None], ...] = ()
-    runs: tuple[StepRun, ...] = ()
+    step: Text = ""
+    pieces: Annotated[tuple[int, ...], Many] = ()
+    outputs: Annotated[tuple[tuple[Text, int | None, Text | None, Text, Text], ...], Many] = ()
+    emissions: Annotated[tuple[tuple[Text, int | None, Text | None], ...], Many] = ()
+    runs: Annotated[tuple[StepRun, ...], Many] = ()
     refusal: Refusal | None = None
     failure: Failure | None = None
     hold: bool = False
-    logs: tuple[LogLine, ...] = ()
-    micros: int = 0
+    logs: Annotated[tuple[LogLine, ...], Many] = ()
+    micros: Count = 0
     value: int | None = None
     call: Call | None = None
 
@@ -135,6 +145,7 @@ FromWorker = Hello | Loaded | LoadFailed | Results | Pong
 
 _encode = msgspec.json.Encoder().encode
 _engine_says: msgspec.json.Decoder[FromEngine] = msgspec.json.Decoder(FromEngine)
+_done: msgspec.json.Decoder[Done] = msgspec.json.Decoder(Done)
 _worker_says: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
 
 
@@ -214,6 +225,17 @@ def encode_done(index: int, result: SessionResult | None) -> tuple[bytes, list[b
 def encode_results(frame: int, done: Sequence[bytes], contents: Sequence[bytes]) -> bytes:
     """Results as one frame, from what `encode_done` gave."""
     return pipe.encode(_encode(_RawResults(frame, [Raw(part) for part in done])), *contents)
+
+
+def bounded(done: bytes) -> bool:
+    """Whether the engine will read what `encode_done` gave: no field beyond its bound."""
+    if len(done) < LEAST_LONG:
+        return True
+    try:
+        _done.decode(done)
+    except msgspec.MsgspecError:
+        return False
+    return True
 
 
 def read_results(done: Sequence[Done], body: bytes) -> list[SessionResult | None]:
