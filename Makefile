@@ -37,6 +37,8 @@ bench: venv
 #   make drills DECK=selection SEED=5062686 MINUTES=10
 # DECK: kills database engines peers fuzz backlog retention selection killpoints power mutants.
 # MINUTES: selection goes on for so long, and no deck begins another drill after that.
+SEED ?= $(DRILL_SEED)
+MINUTES ?= $(DRILL_MINUTES)
 drills: venv
 	DRILL_SEED=$(SEED) DRILL_MINUTES=$(MINUTES) $(BIN)/python -m pytest \
 	  $(if $(DECK),-m "drill or not drill" tests/drills/test_$(DECK).py,-m drill tests/drills) $(ARGS)
