@@ -159,3 +159,39 @@ def test_a_journal_by_url_is_the_dbas(ground):
     said = portico(engine, "backup", "x", code=1, PORTICO_JOURNAL_URL=url)
 
     assert "pg_basebackup" in said
+
+
+def test_a_hostile_backup_reaches_no_file_outside(ground, tmp_path):
+    """A link, a file that the manifest does not name, a name that leads out: each is refused
+    before anything is written. What is restored is its owner's alone, whatever it was unpacked
+    as."""
+    engine, *_ = ground
+    engine.end()
+    whole, data = tmp_path / "whole", tmp_path / "never"
+    assert "whatever secrets lie in config/" in portico(engine, "backup", whole)
+
+    def hostile(name):
+        return shutil.copytree(whole, tmp_path / name, symlinks=True)
+
+    link = hostile("link")
+    (link / "data/stolen").symlink_to("/etc/passwd")
+    folder = hostile("folder")
+    (folder / "site/transforms/all").symlink_to("/etc")
+    more = hostile("more")
+    (more / "data/extra").write_text("x")
+    outside = hostile("outside")
+    told = json.loads((outside / "manifest.json").read_text())
+    told["files"]["../../etc/passwd"] = [1, "0"]
+    (outside / "manifest.json").write_text(json.dumps(told))
+    for one, words in (
+        (link, "a backup has no links"),
+        (folder, "a backup has no links"),
+        (more, "is not of this backup"),
+        (outside, "names a file outside"),
+    ):
+        assert words in portico(engine, "restore", one, "--data", data, code=1)
+    assert not data.exists()
+
+    (whole / "data/secret").chmod(0o644)
+    portico(engine, "restore", whole, "--data", data)
+    assert [oct(path.stat().st_mode)[-3:] for path in (data, data / "secret")] == ["700", "600"]

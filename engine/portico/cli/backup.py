@@ -38,7 +38,10 @@ def backup(
         raise Ended(exits.FAILED, f"there is no journal in {data}")
     made = asyncio.run(_take(target, data, site, _programs(site, config)))
     console.line(f"{target}: journal, data and site, backed up at {made.taken}")
-    console.note("it holds patient data and the journal's password: keep it so")
+    console.note(
+        "it holds patient data, the journal's password and whatever secrets lie in config/: "
+        "keep it so"
+    )
     return exits.OK
 
 

@@ -96,6 +96,7 @@ def check(source: Path, binaries: Binaries) -> Backup:
     Raises ConfigError, with the first file that is not right.
     """
     found = read(source)
+    _prove_alone(source, found)
     for name, (size, digest) in found.files.items():
         _prove(source / name, size, digest)
     if found.postgres.split(".")[0] != str(binaries.version[0]):
@@ -132,6 +133,7 @@ def put_back(source: Path, data: Path) -> None:
     (data / "postgres").chmod(0o700)
     for path in (source / "data").iterdir():
         shutil.copy2(path, data / path.name)
+        (data / path.name).chmod(0o600)
     _sync(data)
 
 
@@ -152,6 +154,20 @@ def _check_cluster(cluster: Path, binaries: Binaries) -> None:
         where = ("--path", cluster / "pg_wal", "--timeline", str(wal["Timeline"]))
         span = ("--start", wal["Start-LSN"], "--end", wal["End-LSN"])
         _run((_program(binaries, "pg_waldump"), "--quiet", *where, *span), ())
+
+
+def _prove_alone(source: Path, found: Backup) -> None:
+    """Nothing lies there that is not of the backup, and nothing leads out of it: a restore
+    follows no link to somebody else's files."""
+    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in found.files):
+        raise ConfigError(f"{source / MANIFEST} names a file outside")
+    listed = {*found.files, MANIFEST}
+    for path in source.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise ConfigError(f"{path} is no file; a backup has no links")
+        name = path.relative_to(source)
+        if path.is_file() and name.parts[0] != "postgres" and str(name) not in listed:
+            raise ConfigError(f"{path} is not of this backup")
 
 
 def _prove(path: Path, size: int, digest: str) -> None:
