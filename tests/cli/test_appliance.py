@@ -145,6 +145,44 @@ async def test_an_unknown_signal_is_one_line(appliance, portico):
     assert wrong.code == exits.USAGE
 
 
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [
+        ("drain admissions --wait 5x", exits.USAGE, "'5x' is not a duration"),
+        ("release MSG00001", exits.USAGE, "`portico parked` and `portico show` print them"),
+        ("show MSG00001", exits.USAGE, "`portico signals` lists them"),
+        ("pause admision", exits.FAILED, "no channel or destination 'admision'"),
+        (
+            "replay --channel admissions",
+            exits.INTERRUPTED,
+            "nobody answers; --yes asks nothing",
+        ),
+        ("acts", exits.OK, "nobody did anything to messages"),
+        ("jobs", exits.OK, "no replay of many"),
+        ("holds", exits.OK, "nothing is under a legal hold"),
+        ("parked", exits.OK, "nothing is parked"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_in_words(
+    appliance, portico, sent, typed, code, said
+):
+    """Never a traceback or an empty table, and an exit code that a script can go by."""
+    done = await portico(*typed.split(), "--site", appliance.site)
+
+    assert (done.code, said in done.err) == (code, True), done.out + done.err
+    assert "Traceback" not in done.err
+
+
+async def test_status_lists_agents_in_a_table(appliance, portico, sent):
+    """Name, version, processes, how many wait for one, state."""
+    shown = await portico("status", "--site", appliance.site)
+
+    lines = [line.split() for line in shown.out.splitlines()]
+
+    assert ["AGENT", "VERSION", "PROCESSES", "WAITING", "STATE"] in lines
+    assert [li[2:] for li in lines if li[:1] == ["file_admissions"]] == [["1", "0", "ready"]]
+
+
 async def test_reload_swaps_or_says_why_not(appliance, portico):
     """The old site stays when the new one has findings."""
     path = appliance.site / "channels/admissions.yaml"

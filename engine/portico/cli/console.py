@@ -67,6 +67,11 @@ def note(text: str) -> None:
     err().print(Text(printable(text)), soft_wrap=True)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 Signal`, `3 Signals`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def progress() -> Progress:
     """A progress bar on standard error, gone when it is done."""
     return Progress(

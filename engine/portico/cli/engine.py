@@ -60,24 +60,26 @@ def _show(found: Status) -> None:
         for name, destination in found.destinations.items():
             _book(made, name, destination, _DESTINATION, found.at, "queued")
         console.out().print(made)
-    for name, agent in found.agents.items():
-        console.line(
-            f"agent {name}  {agent.version[:12]}  {agent.state}  {agent.workers} workers"
-            f"{_queued(agent.waiting)}"
-        )
-    for name, plugin in found.plugins.items():
-        console.line(
-            f"plugin {name}  {plugin.version[:12]}  {plugin.state}  "
-            f"{plugin.processes} processes{_queued(plugin.queue)}"
-        )
+    if found.agents:
+        console.out().print(_crews(found))
     if found.alarms:
         console.out().print(operate.alarm_table(found))
     if not found.balanced:
         console.line("a book does not add up: please report this", style="bold red")
 
 
-def _queued(count: int) -> str:
-    return f", {count} wait for one" if count else ""
+def _crews(found: Status) -> Table:
+    """Agents and plugins with their processes, and how many wait for one of these."""
+    numbers = ("PROCESSES", "WAITING")
+    made = console.table("AGENT", "VERSION", *numbers, "STATE", numbers=numbers)
+    for name, agent in sorted(found.agents.items()):
+        version = agent.version[:12]
+        console.row(made, name, version, agent.workers, agent.waiting, agent.state)
+    for name, plugin in sorted(found.plugins.items()):
+        version = plugin.version[:12]
+        counts = plugin.processes, plugin.queue
+        console.row(made, f"plugin {name}", version, *counts, plugin.state)
+    return made
 
 
 def _headline(found: Status) -> str:

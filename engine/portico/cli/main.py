@@ -15,6 +15,7 @@ from portico.cli.exits import Ended
 from portico.cli.table import COMMANDS
 from portico.errors import ConfigError, JournalError, PorticoError
 
+_UNASKED = "nothing was done: nobody answers; --yes asks nothing"
 _HELP = "Portico, a healthcare interface engine. Exit codes: docs/commands.md."
 
 
@@ -61,8 +62,9 @@ def fenced(command: Callable[..., int]) -> Callable[..., None]:
         try:
             code = command(*args, **kwargs)
             sys.stdout.flush()
-        except KeyboardInterrupt:
-            code = _say(exits.INTERRUPTED, "interrupted")
+        except (KeyboardInterrupt, typer.Abort) as end:
+            text = _UNASKED if isinstance(end, typer.Abort) else "interrupted"
+            code = _say(exits.INTERRUPTED, text)
         except BrokenPipeError:
             code = _unread()
         except Ended as end:

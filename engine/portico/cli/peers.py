@@ -9,8 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer import Argument, Option
 
-from portico import units
-from portico.cli import console, exits, messages
+from portico.cli import console, exits, messages, when
 from portico.cli import load as loads
 from portico.cli.exits import Ended
 from portico.cli.journal import JSON
@@ -45,7 +44,7 @@ def send(
     found = [(file, content) for file in files for content in messages.read(file, as_is)]
     if not found:
         raise Ended(exits.USAGE, "there is no message in these files")
-    client = Client(_address(to), _seconds(timeout))
+    client = Client(_address(to), when.seconds(timeout))
     told: list[dict[str, Any]] = []
     try:
         for file, content in found:
@@ -80,7 +79,7 @@ def load(
         seconds = 10.0
     plan = LoadPlan(
         address.host, address.port, connections, outstanding, count, seconds, rate,
-        _seconds(timeout),
+        when.seconds(timeout),
     )  # fmt: skip
     template = Template(_message(message), patients=patients)
     try:
@@ -100,13 +99,6 @@ def load(
 def _address(text: str) -> HostPort:
     try:
         return fields.host_port(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        return units.duration(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 

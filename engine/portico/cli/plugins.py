@@ -12,14 +12,13 @@ from typer import Argument, Option
 from portico.check import plugins as registry
 from portico.check import site as sites
 from portico.check.plugins import Registered
-from portico.cli import console, exits, place
+from portico.cli import console, exits, place, when
 from portico.cli.exits import Ended
 from portico.cli.journal import JSON, SITE
 from portico.clock import SystemClock
 from portico.plugins import contract
 from portico.plugins.faults import PluginError, PluginFailed
 from portico.plugins.process import Process
-from portico.units import duration
 
 
 def listed(json: Annotated[bool, JSON] = False, site: Annotated[Path, SITE] = Path()) -> int:
@@ -66,7 +65,7 @@ def invoke(
     if not isinstance(arguments, dict):
         raise Ended(exits.USAGE, '--with is an object, such as {"a": 10, "b": 5}')
     name, _, called = tool.partition(".")
-    answer = asyncio.run(_call(root, found[name], called, arguments, duration(limit)))
+    answer = asyncio.run(_call(root, found[name], called, arguments, when.seconds(limit)))
     console.line(answer.decode())
     return exits.OK
 

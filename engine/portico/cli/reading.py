@@ -144,4 +144,6 @@ def signal_id(text: str) -> str:
     try:
         return str(UUID(text.split("/")[0].strip()))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no id of a Signal") from None
+        raise typer.BadParameter(
+            f"{text!r} is no id of a Signal; `portico signals` lists them"
+        ) from None

@@ -67,7 +67,7 @@ def replay(
             _show(seen, json)
             return exits.OK
         _show(seen, False)
-        if not typer.confirm(f"replay {seen.total} Signals?", err=True):
+        if not typer.confirm(f"replay {console.counted(seen.total, 'Signal')}?", err=True):
             return exits.INTERRUPTED
     job = Job.model_validate(engine.call("POST", "/v1/replays", {}, wanted, _SLOW))
     return _end(job if detach else _watch(engine, job), json)
@@ -94,6 +94,9 @@ def jobs(
     found = reading.either(site, lambda engine: _jobs(engine, limit), read)
     if json:
         console.say_json(found)
+        return exits.OK
+    if not found:
+        console.note("there was no replay of many")
         return exits.OK
     numbers = ("MADE", "SKIPPED", "TOTAL")
     made = console.table("ID", "BEGUN", "WHO", "WHAT", *numbers, "STATE", numbers=numbers)
@@ -154,7 +157,8 @@ def _show(seen: Previewed, json: bool) -> None:
     if json:
         console.say_json(seen)
         return
-    console.line(f"{seen.total} Signals fit", style="bold")
+    fits = "fits" if seen.total == 1 else "fit"
+    console.line(f"{console.counted(seen.total, 'Signal')} {fits}", style="bold")
     if seen.seen < seen.total:
         console.line(f"of the first {seen.seen}, run without storing anything:")
     made = console.table("WHAT", "COUNT", numbers=("COUNT",))

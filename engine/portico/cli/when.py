@@ -27,6 +27,14 @@ def parse(text: str) -> datetime:
         ) from None
 
 
+def seconds(text: str) -> float:
+    """`30s`, `5m` in seconds. Raises BadParameter."""
+    try:
+        return units.duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def local(at: datetime) -> str:
     """`2026-11-20 08:15:02.123`, in local time."""
     return at.astimezone().isoformat(sep=" ", timespec="milliseconds")[:23]
