@@ -1,0 +1,151 @@
+"""Plugins of a running engine: called for messages, journaled, ended with the engine."""
+
+import hashlib
+import json
+import os
+import signal
+from pathlib import Path
+
+SITE = """\
+channel: adt
+source: {{type: mllp, listen: "127.0.0.1:{port}"}}
+acknowledge: {{when: processed, timeout: 20s}}
+---
+agent: marker
+goal: Mark every message with what the plugin says of it
+on: {{channel: adt}}
+steps:
+  - plugin: {{call: marks.mark, with: {{id: "{{MSH-10}}"}}, into: mark, timeout: 10s}}
+  - map: {{set: {{MSH-10: "{{mark/result}}"}}}}
+  - send: lab
+---
+{{destination: lab, type: mllp, address: "127.0.0.1:{sink}"}}
+"""
+TOOL = {
+    "name": "mark",
+    "inputSchema": {
+        "type": "object",
+        "properties": {"id": {"type": "string"}},
+        "required": ["id"],
+    },
+    "outputSchema": {
+        "type": "object",
+        "properties": {"result": {"type": "string"}},
+        "required": ["result"],
+    },
+}
+PROGRAM = """\
+import json, os, sys
+TOOL = json.loads({tool!r})
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    method, params = asked["method"], asked.get("params") or {{}}
+    if method == "initialize":
+        said = {{"protocolVersion": "2025-06-18", "capabilities": {{"tools": {{}}}},
+                "serverInfo": {{"name": "marks", "version": "1"}}}}
+    elif method == "tools/list":
+        said = {{"tools": [TOOL]}}
+    elif method == "tools/call":
+        number = params["arguments"]["id"]
+        if number == "die":
+            os._exit(3)
+        failed = number == "bad"
+        value = {{"code": "no_mark"}} if failed else {{"result": "M" + number}}
+        said = {{"content": [], "isError": failed, "structuredContent": value}}
+    else:
+        said = {{}}
+    print(json.dumps({{"jsonrpc": "2.0", "id": asked["id"], "result": said}}), flush=True)
+"""
+
+
+def equip(site: Path) -> None:
+    """The site's plugin and its registry."""
+    folder = site / "transforms/marks"
+    folder.mkdir()
+    (folder / "marks.py").write_text(PROGRAM.format(tool=json.dumps(TOOL)))
+    (folder / "marks.tools.json").write_text(json.dumps({"tools": [TOOL]}))
+    files = ("transforms/marks/marks.py", "transforms/marks/marks.tools.json")
+    registry = {
+        "plugin": "marks",
+        "version": "1",
+        "language": "python",
+        "run": files[0],
+        "tools": files[1],
+        "files": {f: hashlib.sha256((site / f).read_bytes()).hexdigest() for f in files},
+        "errors": {"no_mark": "permanent"},
+    }
+    text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in registry.items())
+    (site / "transforms/plugins.yaml").write_text(text)
+
+
+def below(pid: int) -> list[int]:
+    """The processes that came of this one, and of those."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [n for child in map(int, children) for n in (child, *below(child))]
+
+
+def plugin_of(engine: int) -> int:
+    """The process of the one plugin."""
+    for pid in below(engine):
+        if b"marks.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    raise AssertionError("there is no process of the plugin")
+
+
+def test_a_message_goes_through_a_plugin_and_out(appliance, server, url):
+    """The tool's answer is in the message; what fails is parked under its code; a process that
+    dies is replaced; no secret is in its environment; it ends with an engine that is killed."""
+    sink, port = server.Sink(), server.free_port()
+    engine = appliance(SITE.format(port=port, sink=sink.port), journal=url)
+    equip(engine.site)
+    engine.start()
+    client = server.Client(port)
+
+    assert client.ask(server.message("1")) == "AA"
+    server.until(lambda: sink.got == ["M1"])
+    assert client.ask(server.message("bad")) == "AE"
+    assert client.ask(server.message("die")) == "AE"
+    assert client.ask(server.message("2")) == "AA"
+    server.until(lambda: sink.got == ["M1", "M2"])
+
+    parked = engine.run("parked", "--json").stdout
+    assert "marks.mark: no_mark [plugin.failed]" in parked
+    assert "[plugin.died]" in parked
+    status = engine.status()["plugins"]["marks"]
+    assert (status["version"], status["state"], status["processes"]) == ("1", "ready", 1)
+    pid = plugin_of(engine.process.pid)
+    held = Path(f"/proc/{pid}/environ").read_bytes()
+    assert b"PORTICO" not in held and b"postgres" not in held
+    counted = engine.metrics()
+    assert counted['portico_plugin_calls_total{outcome="done",plugin="marks"}'] == 2
+    assert counted['portico_plugin_exits_total{code="crashed",plugin="marks"}'] == 1
+    assert engine.said("plugin_died") == 1
+
+    os.kill(engine.process.pid, signal.SIGKILL)
+    engine.process.wait(10)
+    server.until(lambda: not Path(f"/proc/{pid}").exists())
+    client.close()
+    sink.close()
+
+
+def test_a_reload_with_a_file_that_changed_is_refused(appliance, server, url):
+    """It is not its pinned version; the plugin that runs goes on."""
+    sink, port = server.Sink(), server.free_port()
+    engine = appliance(SITE.format(port=port, sink=sink.port), journal=url)
+    equip(engine.site)
+    engine.start()
+    client = server.Client(port)
+    assert client.ask(server.message("7")) == "AA"
+    server.until(lambda: sink.got == ["M7"])
+
+    (engine.site / "transforms/marks/marks.py").write_text("print('other')")
+    engine.reload()
+    server.until(lambda: engine.said("site_refused") == 1)
+    assert client.ask(server.message("8")) == "AA"
+
+    server.until(lambda: sink.got == ["M7", "M8"])
+    client.close()
+    sink.close()
+    assert engine.end() == 0
