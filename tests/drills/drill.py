@@ -238,8 +238,10 @@ class Drill:
         times = sorted(self.recoveries)
         half = f"{times[len(times) // 2]:.2f}" if times else "-"
         worst = f"{times[-1]:.2f}" if times else "-"
+        most = f"{times[len(times) * 99 // 100]:.2f}" if times else "-"
         return (
             f"seed {self.seed}: {len(self.kills)} engine kills, {self.faults} other faults, "
             f"{len(self.source.acknowledged)} acknowledged, {self.source.repeats} repeated, "
-            f"{self.second} second deliveries, first answer after {half} s (worst {worst} s)"
+            f"{self.second} second deliveries, first answer after {half} s (99 of 100 within "
+            f"{most} s, worst {worst} s)"
         )
