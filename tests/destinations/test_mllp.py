@@ -201,7 +201,7 @@ async def test_a_peer_that_is_not_there_is_no_connection(sending):
     attempt = await (await sending(f"127.0.0.1:{port}")).send()
 
     assert (attempt.answered, attempt.code) == (Answered.NO_CONNECTION, "no_connection")
-    assert attempt.detail == f"127.0.0.1:{port}: ConnectionRefusedError"
+    assert attempt.detail == f"127.0.0.1:{port}: connection refused"
 
 
 async def test_a_peer_that_does_not_take_the_connection_in_time(sending):

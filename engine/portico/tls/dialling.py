@@ -17,6 +17,14 @@ from portico.tls.stream import SecureStream
 P = TypeVar("P")
 
 _LONGEST = 3600.0  # seconds; the kernel gives up much sooner
+# Twisted's names of what comes often, as people know it.
+_WORDS = {
+    "ConnectionRefusedError": "connection refused",
+    "DNSLookupError": "host name not found",
+    "NoRouteError": "no route to host",
+    "TCPTimedOutError": "no answer in time",
+    "TimeoutError": "no answer in time",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,8 @@ def why(failure: Failure) -> tuple[str, str]:
     error = failure.value
     if isinstance(error, HandshakeBroken):
         return f"tls_{error.word}", str(error)
-    return "no_connection", type(error).__name__
+    name = type(error).__name__
+    return "no_connection", _WORDS.get(name, name)
 
 
 class _Secure:
