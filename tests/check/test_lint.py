@@ -64,9 +64,19 @@ def test_a_secret_that_is_not_there_is_found_before_the_start(site):
 
     missing = site.said(CHANNEL)
     site.write({"secrets/journal": "postgresql://db/portico\n"})
+    (site.root / "secrets/journal").chmod(0o640)
 
     assert missing == [("config.secret_missing", 1, "journal.url")]
     assert site.said(CHANNEL) == []
+
+
+def test_a_secret_that_everybody_can_read_is_warned_of(site):
+    """The owner and the group may, as root:portico does."""
+    site.write({"config/portico.yaml": "journal: {url: '${file:secrets/journal}'}\n"})
+    site.write({"secrets/journal": "postgresql://db/portico\n"})
+    (site.root / "secrets/journal").chmod(0o644)
+
+    assert site.said(CHANNEL) == [("config.secret_open", 1, "journal.url")]
 
 
 def test_the_journal_of_the_environment_needs_no_secret_of_the_file(site):

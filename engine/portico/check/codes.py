@@ -39,6 +39,7 @@ CODES: dict[str, str] = {
     "config.route": "branches of a `route` that leave it open where a message goes",
     "config.secret": "a secret in plain text, or a reference where no secret belongs",
     "config.secret_missing": "a secret reference that leads nowhere",
+    "config.secret_open": "a secret in a file that every user of the machine can read",
     "config.send": "options of a `send` that do not fit each other",
     "config.size": "not a size such as 16MiB",
     "config.step": "a step that cannot be read, or cannot work as it stands",

@@ -23,7 +23,7 @@ from portico.check.securing import misfits
 from portico.check.transforms import Complaint, Transforms, lacking
 from portico.errors import ConfigError, PathInvalid, SecretMissing
 from portico.spec.document import Document, Location
-from portico.spec.finding import Finding, errors
+from portico.spec.finding import Finding, Severity, errors
 from portico.spec.rules import GROUP
 from portico.spec.secrets import Secret
 from portico.spec.site import JOURNAL
@@ -74,6 +74,15 @@ def _secrets(draft: Draft) -> Iterator[Finding]:
             except SecretMissing as error:
                 text, _, hint = str(error).partition("; ")
                 yield document.finding(at, error.code, text, hint)
+            else:
+                if secret.exposed(draft.root):
+                    text, hint = (
+                        f"every user of this machine can read {secret}",
+                        "chmod o= FILE",
+                    )
+                    yield document.finding(
+                        at, "config.secret_open", text, hint, Severity.WARNING
+                    )
 
 
 def _texts(document: Document) -> Iterator[tuple[Location, str]]:

@@ -74,6 +74,15 @@ class Secret:
         except UnicodeDecodeError:
             raise SecretMissing(f"{self}: not UTF-8") from None
 
+    def exposed(self, root: Path) -> bool:
+        """It is a file that every user of this machine may read or change."""
+        if self.kind != "file":
+            return False
+        try:
+            return bool((root / self.target).stat().st_mode & 0o006)
+        except OSError:
+            return False
+
     def _path(self, root: Path, environ: Mapping[str, str]) -> Path:
         if self.kind == "file":
             return root / self.target
