@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from portico.api.keeping import Keeping
+from portico.api.models import Models
 from portico.api.parked import Handling
 from portico.api.replay import Replays
 from portico.api.shapes import Reloaded, Status
@@ -63,6 +64,11 @@ class EnginePort(Protocol):
     @property
     def messages(self) -> Messages:
         """What people do to messages."""
+        ...
+
+    @property
+    def models(self) -> Models:
+        """Calls of language models, and answers that wait for a person."""
         ...
 
     def stop(self) -> None:

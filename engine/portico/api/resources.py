@@ -7,7 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, FastAPI, HTTPException, Query
 
 from portico import __version__
-from portico.api import answers, doctor, keeping, operating, parked, problems, replay, shapes
+from portico.api import (
+    answers,
+    doctor,
+    keeping,
+    models,
+    operating,
+    parked,
+    problems,
+    replay,
+    shapes,
+)
 from portico.api.port import EnginePort
 from portico.api.wanted import Wanted
 from portico.ids import SignalId
@@ -29,6 +39,7 @@ def build(engine: EnginePort) -> FastAPI:
     app.include_router(keeping.routes(engine))
     app.include_router(parked.routes(lambda: engine.messages))
     app.include_router(replay.routes(lambda: engine.messages))
+    app.include_router(models.routes(lambda: engine.models))
     return app
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from typer import Argument, Option
 
 from portico.api.shapes import ActItem, Delivery, Message, Session, SignalDetail, SignalRow
-from portico.cli import console, exits, reading, when
+from portico.cli import calls, console, exits, reading, when
 from portico.model.states import SignalState
 
 SITE = Option(help="The site's folder.", file_okay=False)
@@ -71,11 +71,16 @@ def show(
     signal: Annotated[
         str, Argument(metavar="ID", help="A Signal's id, as `signals` lists it.")
     ],
+    egress: Annotated[
+        bool, Option("--egress", help="What left for models and plugins, and why it might.")
+    ] = False,
     phi: Annotated[bool, PHI] = False,
     json: Annotated[bool, JSON] = False,
     site: Annotated[Path, SITE] = Path(),
 ) -> int:
     """Show one Signal with all it caused."""
+    if egress:
+        return calls.show(site, reading.signal_id(signal), phi, json)
     found = reading.EngineFirst(site).signal(reading.signal_id(signal), phi)
     if json:
         console.say_json(found)

@@ -132,6 +132,11 @@ COMMANDS: dict[str, Command] = {
         MESSAGES,
         "List replays of many, newest first; watch or cancel one.",
     ),
+    "review": Command(
+        "portico.cli.review:COMMANDS",
+        MESSAGES,
+        "Answers of language models that wait for a person: list, approve, edit, reject.",
+    ),
     "acts": Command(
         "portico.cli.parked:acts", MESSAGES, "List what people did to messages, newest first."
     ),

@@ -15,6 +15,7 @@ from portico.journal.search import Search
 from portico.server import outboxes, renaming, status, terms
 from portico.server.handling import Handling
 from portico.server.keeping import Keeping
+from portico.server.modelling import Modelling
 from portico.server.parts import Base, House
 from portico.server.storage import Storage
 from portico.server.watchers import Watchers
@@ -171,6 +172,11 @@ class Engine:
     def keeping(self) -> Keeping:
         """Retention and legal holds (EnginePort)."""
         return self.watchers.keeping
+
+    @property
+    def models(self) -> Modelling:
+        """Calls of language models, and answers that wait for a person (EnginePort)."""
+        return self.house.modelling
 
     def stop(self) -> None:
         """Begin to drain (EnginePort)."""

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from portico.check.site import Site
 from portico.clock import Clock
@@ -13,8 +14,9 @@ from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow.sessions.asking import Asked, Doer
 from portico.flow.sessions.prompting import Prompting, World
-from portico.flow.sessions.reviewing import Reviewing
-from portico.journal.calls import Called, Calls
+from portico.flow.sessions.reviewing import Reviewing, Waiting
+from portico.ids import SignalId
+from portico.journal.calls import Called, Calls, Egress
 from portico.journal.folder import write_durably
 from portico.llm.contract import Provider, Surroundings
 from portico.llm.spending import Spending, whose
@@ -89,6 +91,19 @@ class Modelling:
             self._loading = asyncio.ensure_future(self._load())
         await asyncio.shield(self._loading)
         return await self._prompting.do(asked)
+
+    @property
+    def waiting(self) -> Mapping[str, Waiting]:
+        """Answers that wait for a person (api.models)."""
+        return self.reviewing.waiting
+
+    async def decide(self, name: str, verdict: str, who: str, answer: Any = None) -> None:
+        """Take a person's decision (api.models)."""
+        await self.reviewing.decide(name, verdict, who, answer)
+
+    async def egress(self, signal: SignalId) -> list[Egress]:
+        """Every call of a Signal (api.models)."""
+        return await self._calls.egress(signal)
 
     async def stop(self) -> None:
         """Close every provider."""
