@@ -8,29 +8,19 @@ import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from portico import ids
 from portico.destinations import placing
 from portico.destinations.contract import DestinationType, Done, Surroundings
-from portico.language.template import Template
+from portico.destinations.filing import FileTarget
 from portico.model.delivery import Answered, Attempt, Delivery
-from portico.spec.fields import Options
-from portico.spec.rules import TemplateField
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class FolderTarget(Options):
-    """Options of a folder destination. path: relative to the site, made when missing.
-
-    file: template of the name, rendered when the Delivery is made. exists: what to do when
-    another file has that name.
-    """
-
-    path: str
-    file: TemplateField = Template.parse("{received:%Y%m%d%H%M%S}-{id}.hl7")
-    exists: Literal["fail", "number", "replace"] = "number"
+class FolderTarget(FileTarget):
+    """Options of a folder destination. path: relative to the site, made when missing."""
 
 
 class FolderDestination:
