@@ -163,6 +163,36 @@ async def test_a_drop_that_was_cut_short_goes_on(journal, journal_url):
     assert "body" not in await left(connection)
 
 
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_hold_keeps_a_day_whose_drop_was_cut_short(journal, journal_url, killed):
+    """Half detached or detached and not dropped, it is put back: the hold is seen, the bytes
+    are there, other days of that table go, and it goes itself once the hold has ended."""
+    keeper, connection = journal
+    bodies, headers = await keeper.due(SHORT, TODAY)
+    name = partitions.name("signal", OLD)
+    if killed:
+        await connection.execute(f"alter table signal detach partition {name} concurrently")
+    else:
+        async with await psycopg.AsyncConnection.connect(journal_url) as reader:
+            await reader.execute("select count(*) from signal")
+            await connection.execute("set lock_timeout = '100ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                await connection.execute(
+                    f"alter table signal detach partition {name} concurrently"
+                )
+    number = await keeper.hold(None, "7", "court", datetime.now(UTC), "me")
+    await keeper.mend()
+
+    found = await keeper.due(SHORT, TODAY)
+    assert [one.kept for one in found] == ["held", "held"]
+    assert not await keeper.drop(headers)
+    rows = await (await connection.execute("select count(*) from signal")).fetchone()
+    assert rows == (2,)
+    assert await keeper.unhold(number)
+    assert await keeper.drop(bodies) and await keeper.drop(headers)
+    assert await left(connection) == set()
+
+
 async def test_a_partition_that_was_only_detached_goes_too(journal):
     """A kill between the two steps of a drop leaves a table that nobody sees; it is dropped."""
     keeper, connection = journal

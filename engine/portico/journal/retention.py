@@ -154,6 +154,21 @@ class Retention:
                 kept[one.day] = "held" if await self._held(one.day) else ""
         return [Due(d.day, d.part, d.at, d.size, kept[d.day]) for d in found]
 
+    async def mend(self) -> None:
+        """Put back what a drop that was cut short has detached: nobody sees such a day, so no
+        hold would keep it, and nothing else of its table could be detached."""
+        for one in await self._stored():
+            name = partitions.name(one.table, one.day)
+            if one.pending:
+                await self._link.run(
+                    f"alter table {one.table} detach partition {name} finalize"
+                )
+            if one.pending or not one.attached:
+                await self._link.run(
+                    f"alter table {one.table} attach partition {name} "
+                    "for values from ('{}') to ('{}')".format(*partitions.bounds(one.day))
+                )
+
     async def drop(self, due: Due) -> bool:
         """Let it go; False when something of that day must stay after all.
 

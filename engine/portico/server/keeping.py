@@ -58,6 +58,10 @@ class Keeping:
         since = moment(self._clock.time_ns())
         number = await self._journal.hold(signal, patient, reason, since, by)
         self._emit(HoldSet(number, "signal" if signal else "patient", by))
+        try:
+            await self._journal.mend()
+        except JournalError as error:
+            self._emit(RetentionFailed(_code(error)))  # the next round begins with it
         return number
 
     async def unhold(self, number: int, by: str) -> bool:
@@ -68,7 +72,8 @@ class Keeping:
         return ended
 
     async def round(self) -> None:
-        """Drop what is due today. Raises JournalError."""
+        """Mend what was cut short, drop what is due today. Raises JournalError."""
+        await self._journal.mend()
         for due in await self.plan(0):
             if not due.kept and await self._drop(due):
                 await asyncio.sleep(_APART)
@@ -91,9 +96,12 @@ class Keeping:
             try:
                 await self.round()
             except JournalError as error:
-                code = error.sqlstate if isinstance(error, JournalRefused) else error.code
-                self._emit(RetentionFailed(code))
+                self._emit(RetentionFailed(_code(error)))
             await asyncio.sleep(EVERY)
 
     def _today(self) -> date:
         return moment(self._clock.time_ns()).date()
+
+
+def _code(error: JournalError) -> str:
+    return error.sqlstate if isinstance(error, JournalRefused) else error.code
