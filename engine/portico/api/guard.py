@@ -20,13 +20,15 @@ def token(data: Path) -> str:
     Raises OSError.
     """
     path = data / TOKEN
-    try:
-        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return path.read_text("ascii").strip()
-    with open(made, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
-    return path.read_text("ascii").strip()
+    made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(made, "r+", encoding="ascii") as file:
+        os.fchmod(file.fileno(), 0o600)
+        if not (found := file.read().strip()):  # new, or cut off by a crash
+            found = secrets.token_urlsafe(32)
+            file.write(found + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    return found
 
 
 class Guard:
