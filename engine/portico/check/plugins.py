@@ -25,12 +25,12 @@ class Registered:
 
 
 def read_registry(root: Path, config: Config) -> tuple[dict[str, Registered], list[Finding]]:
-    """The plugins by name, and everything that is wrong with them. No file: none."""
+    """The plugins by name, and all that is wrong with them; none where the usual file is not."""
     path, found = root / config.plugins, dict[str, Registered]()
     if not path.is_file():
         text, hint = "there is no such file", f"name it {PLUGINS}"
         said = [Finding(config.plugins, 0, "", text, hint, "site.plugin")]
-        return found, said if "plugins" in config.model_fields_set else []
+        return found, said if config.plugins != PLUGINS else []
     documents, findings = read(path, config.plugins, nouns=False)
     for document in documents:
         plugin, wrong = fit(Plugin, document.value, document)

@@ -32,8 +32,10 @@ AGENT = Option(help="Parked by this agent.")
 CODE = Option(help="With this code: AE, step.permanent, ...")
 SINCE = Option(help="Of Signals from then on: 2h, 2026-11-20.")
 YES = Option("--yes", help="Ask nothing.")
-IDS = Argument(metavar="ID...", help="SIGNAL (all parked of it), SIGNAL/s1 or SIGNAL/d2.")
-ID = Argument(metavar="ID", help="SIGNAL, SIGNAL/s1 or SIGNAL/d2.")
+IDS = Argument(
+    metavar="ID...", help="As `parked` lists them; SIGNAL alone is all that is parked of it."
+)
+ID = Argument(metavar="ID", help="As `parked` and `show` print it: SIGNAL/s1, SIGNAL/d2.")
 
 _AT_ONCE = 200
 _SLOW = 120.0  # seconds for one request that acts on many

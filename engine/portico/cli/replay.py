@@ -74,8 +74,8 @@ def replay(
 
 
 def jobs(
-    watch: Annotated[str, Option(help="Wait for the end of this one.")] = "",
-    cancel: Annotated[str, Option(help="End this one where it is.")] = "",
+    watch: Annotated[str, Option(metavar="JOB", help="Wait for the end of this one.")] = "",
+    cancel: Annotated[str, Option(metavar="JOB", help="End this one where it is.")] = "",
     limit: Annotated[int, Option(help="At most so many.", min=1, max=1000)] = 20,
     json: Annotated[bool, JSON] = False,
     site: Annotated[Path, SITE] = Path(),
