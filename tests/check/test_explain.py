@@ -104,3 +104,16 @@ def test_a_secret_stays_a_reference(site):
 
     assert "${file:journal}" in text
     assert "hidden" not in text
+
+
+def test_a_step_that_says_its_own_time_limit_is_shown_as_typed(site):
+    """A duration of the file is not spelled anew: `90s` stays `90s`."""
+    site.write({"transforms/__init__.py": "", "transforms/t.py": "def f(msg): pass\n"})
+    site.said(
+        'channel: in\nsource: {type: mllp, listen: "127.0.0.1:2575"}\n',
+        "agent: one\ngoal: To see\non: {channel: in}\n"
+        "steps: [{python: {call: transforms.t:f, timeout: 90s}}]\n",
+    )
+    found, _ = site.examine()
+
+    assert "timeout: 90s" in explain(found)

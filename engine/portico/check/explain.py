@@ -28,12 +28,13 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./^*+-][A-Za-z0-9_./^*+:=-]*(?<!:)")
 
 
 def explain(site: Site) -> str:
-    """Configuration, channels, agents and destinations, each a YAML document."""
+    """Configuration, channels, agents, destinations, plugins: each a YAML document."""
     documents = [
         ["# config/portico.yaml", *_options(site.config)],
         *(_noun(each) for each in site.channels.values()),
         *(_noun(each) for each in site.agents.values()),
         *(_noun(each) for each in site.destinations.values()),
+        *(_options(each.plugin) for each in site.plugins.values()),
     ]
     return "---\n".join("".join(f"{line}\n" for line in lines) for lines in documents)
 
@@ -70,7 +71,8 @@ def _options(
             value = value.form.plain()
         elif isinstance(model, Destination) and key == "answers":
             value = {code: _rule(rule) for code, rule in {**HL7_ANSWERS, **value}.items()}
-        yield from _entry(key, typed.get(key, value), said, _shown(field))
+        shown = None if key in typed else _shown(field)
+        yield from _entry(key, typed.get(key, value), said, shown)
 
 
 def _rule(rule: str | int) -> str | dict[str, str]:

@@ -19,6 +19,7 @@ from portico.spec.agent import Agent
 from portico.spec.channel import Channel
 from portico.spec.destination import Destination
 from portico.spec.fields import Options
+from portico.spec.plugin import Plugin
 from portico.spec.rules import GROUP
 from portico.spec.site import Config
 from portico.steps import table as steps
@@ -27,7 +28,7 @@ Schema = dict[str, Any]
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 VALIDATION: Literal["validation"] = "validation"
-NAMES = ("channel", "agent", "destination", "config", "document")
+NAMES = ("channel", "agent", "destination", "config", "plugin", "document")
 _STEPS: Schema = {"anyOf": [{"$ref": "#/$defs/step"}, {"$ref": "#/$defs/list_of_steps"}]}
 _ON_ERROR: Schema = {"$ref": "#/$defs/on_error"}
 
@@ -52,6 +53,7 @@ def _definitions() -> Schema:
         "agent": Agent,
         "destination": Destination,
         "config": Config,
+        "plugin": Plugin,
     }
     models: list[type[Options]] = [
         *nouns.values(),
