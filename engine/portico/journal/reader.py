@@ -68,6 +68,15 @@ class Reader:
         """The same for one lane, barriers across it too, both places included."""
         asked = (destination, first, last, lane, lane, limit)
         rows = await self.rows("queued_in_lane", asked)
+    async def last_queued(self, destination: str) -> int:
+        """The last place of its queue; -1 when that is empty."""
+        rows = await self.rows("last_queued", (destination,))
+        return -1 if rows[0][0] is None else int(rows[0][0])
+
+    async def queued_up_to(self, destination: str, seq: int) -> bool:
+        """Whether anything is queued up to this place."""
+        return bool((await self.rows("queued_up_to", (destination, seq)))[0][0])
+
         return [delivery_of(destination, row) for row in rows]
 
     async def held_lanes(self, destination: str) -> frozenset[str]:

@@ -318,6 +318,9 @@ _READ: dict[str, str] = {
         """,
     # The value of a Signal's last session that has one.
     "value": "select content from body where signal = %s and part < 0 order by part limit 1",
+    # The last place of a destination's queue, and whether anything is left up to a place.
+    "last_queued": "select max(seq) from queued where destination = %s",
+    "queued_up_to": "select exists (select from queued where destination = %s and seq <= %s)",
     # The books.
     "tally": "select scope, name, state, n from tally",
     # When the oldest in each destination's queue came, and how many it holds.

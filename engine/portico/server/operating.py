@@ -1,8 +1,9 @@
 """What operators want of channels and destinations: done at once, stored, kept over restarts.
 
 `pause` lets end what is under way, `stop` cuts it; both close the source, or the connection.
-`drain` of a destination sends what is queued first, and pauses once the queue is empty; a
-drained channel takes nothing new while its agents finish, so its source is closed at once.
+`drain` of a destination sends what was queued when it was asked, whatever comes meanwhile, and
+pauses then. A drained channel takes nothing new while its agents finish, so its source closes
+at once.
 """
 
 import asyncio
@@ -43,20 +44,20 @@ class Operating:
             try:
                 await outboxes.park_orphans(self._house, self._lock)
                 for name in tuple(self._house.outboxes):
-                    if self._drained(name):
+                    if await self._drained(name):
                         await self._rest(name)
             except JournalError:
                 continue  # it is said elsewhere that the journal is away
 
-    def _drained(self, name: str) -> bool:
-        return (
-            self._house.wanted("destination", name) == "draining"
-            and self._house.books["destination", name, "queued"] == 0
-        )
+    async def _drained(self, name: str) -> bool:
+        through = self._house.outboxes[name].through
+        if through is None or self._house.wanted("destination", name) != "draining":
+            return False
+        return not await self._house.journal.reader.queued_up_to(name, through)
 
     async def _rest(self, name: str) -> None:
         async with self._lock:
-            if name in self._house.outboxes and self._drained(name):
+            if name in self._house.outboxes and await self._drained(name):
                 await self._take("destination", name, "paused", ENGINE)
                 self._house.base.emit(QueueDrained(name))
 

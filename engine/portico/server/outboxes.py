@@ -33,6 +33,7 @@ async def open_outbox(house: House, name: str) -> None:
     held = await patiently(lambda: house.journal.reader.held_lanes(name))
     outbox = house.new_outbox(name, held)
     if house.wanted("destination", name) in ("running", "draining"):
+        outbox.let(await _through(house, name))
         await outbox.adapter.start()
         outbox.start()
     else:
@@ -66,11 +67,19 @@ async def wait_outbox(house: House, name: str, grace: float) -> None:
 
 
 async def resume_outbox(house: House, name: str) -> None:
-    """Send again."""
+    """Send again; where it drains, what is queued by now and nothing after it."""
     outbox = house.outboxes[name]
+    outbox.let(await _through(house, name))
     if outbox.paused:
         await outbox.adapter.start()
         outbox.start()
+
+
+async def _through(house: House, name: str) -> int | None:
+    """The last place that may leave; None: all may."""
+    if house.wanted("destination", name) != "draining":
+        return None
+    return await patiently(lambda: house.journal.reader.last_queued(name))
 
 
 async def park_orphans(house: House, lock: asyncio.Lock) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from portico.flow.deliveries import lanes, refill
 from portico.flow.deliveries.delivering import Outbox, Terms, World
-from portico.ids import SignalId
+from portico.ids import SignalId, floor_at
 from portico.model import lane as names
 from portico.model.delivery import Answered, Attempt, Delivery
 
@@ -154,3 +154,46 @@ def test_order_holds_for_each_key_and_everything_is_delivered(time, seed, window
             loop.run_until_complete(asyncio.wait_for(live(type(time)(), chance, 60), 20))
         finally:
             loop.close()
+
+
+def test_a_drained_queue_ends_where_it_was_asked():
+    """What came later stays, in lanes of its own and behind others; then all of it leaves."""
+    one = lanes.Lanes()
+    one.behind = False
+    for seq, key in ((1, "a"), (2, "b")):
+        one.offer(delivery(seq, key))
+    one.let(2)
+    for seq, key in ((3, "a"), (4, "c")):
+        one.offer(delivery(seq, key))
+    assert emptied(one) == [1, 2]
+    one.let(None)
+    assert sorted(emptied(one)) == [3, 4]
+
+
+def emptied(one):
+    """The places that leave, until none does."""
+    left = []
+    while (lane := one.next()) is not None:
+        left.append(lane.items[0].seq)
+        one.drop_head(lane)
+    return left
+
+
+def test_a_queue_is_as_old_as_what_waits_in_it():
+    """A replay counts from its own id, not from its original's arrival; what a person gives
+    back counts from then on."""
+    one = lanes.Lanes()
+    one.behind = False
+    assert one.oldest() == 0
+    now = 1_790_000_000_000
+    replayed = replace(delivery(1, "a"), signal=floor_at(now), received=5)
+    one.offer(replayed)
+    assert one.oldest() == now * 1_000_000
+    released = replace(delivery(0, "b"), signal=floor_at(now - 86_400_000))
+    one.returned[0] = (now + 1) * 1_000_000
+    one.put_back(released)
+    assert one.oldest() == now * 1_000_000
+    one.drop_head(one.next())
+    assert one.oldest() == (now + 1) * 1_000_000
+    one.drop_head(one.next())
+    assert one.oldest() == 0 and not one.returned

@@ -96,7 +96,7 @@ class Outbox:
 
     @property
     def oldest(self) -> int:
-        """When the oldest Signal in the queue came, nanoseconds since 1970 UTC; 0 for none."""
+        """Since when the oldest in the queue waits, nanoseconds since 1970 UTC; 0 for none."""
         return self._lanes.oldest()
 
     @property
@@ -112,6 +112,16 @@ class Outbox:
         """Read the journal's queue and send."""
         self._paused = False
         self._refill.start()
+        self._pump()
+
+    @property
+    def through(self) -> int | None:
+        """The last place that may leave; None: all may."""
+        return self._lanes.through
+
+    def let(self, through: int | None) -> None:
+        """Send what stands in the queue up to this place and nothing after it; None: all."""
+        self._lanes.let(through)
         self._pump()
 
     async def pause(self, grace: float) -> None:
@@ -151,6 +161,7 @@ class Outbox:
 
     def put_back(self, delivery: Delivery) -> None:
         """A Delivery whose release is committed goes to its old place in its lane."""
+        self._lanes.returned[delivery.seq] = self._world.clock.time_ns()
         self._lanes.put_back(delivery)
         self._pump()
 

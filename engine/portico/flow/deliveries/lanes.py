@@ -14,6 +14,7 @@ from bisect import bisect
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from portico.ids import millis
 from portico.model import lane as names
 from portico.model.delivery import Delivery
 
@@ -60,7 +61,8 @@ class Lanes:
     count: Deliveries in memory, a barrier once for each of its lanes. aside: places that a
     person gives back (`put_back`): reading passes them by. cursor: the last place that was let
     in or set aside. behind: later ones lie in the journal only; missed: more came
-    since it was last asked.
+    since it was last asked. through: nothing after this place leaves. returned: when a person
+    gave a place back, nanoseconds.
     """
 
     def __init__(self, held: Iterable[str] = ()) -> None:
@@ -71,6 +73,8 @@ class Lanes:
         self.cursor = -1
         self.behind = True
         self.missed = True
+        self.through: int | None = None
+        self.returned: dict[int, int] = {}
         for text in held:
             for key in names.keys(text):
                 self._lane(key).blocked = True
@@ -154,6 +158,8 @@ class Lanes:
             lane = self._ready.popleft()
             if not lane.items or lane.busy or lane.blocked:
                 continue
+            if self.through is not None and lane.items[0].seq > self.through:
+                continue
             if not names.several(lane.items[0].lane):
                 lane.busy = True
                 return lane
@@ -164,6 +170,12 @@ class Lanes:
                 return abreast[0]
             self._spare(lane, 1)
         return None
+
+    def let(self, through: int | None) -> None:
+        """Let leave what stands up to this place; None: everything."""
+        self.through = through
+        for lane in self._lanes.values():
+            self.wake(lane)
 
     def again(self, lane: Lane) -> None:
         """The lane's head could not leave for no fault of its own: it goes first next time."""
@@ -179,6 +191,7 @@ class Lanes:
 
     def drop_head(self, lane: Lane) -> None:
         """The head is settled; forget the lane when nothing is left of it."""
+        self.returned.pop(lane.items[0].seq, None)
         for one in self.abreast(lane):
             one.items.popleft()
             self.count -= 1
@@ -221,9 +234,15 @@ class Lanes:
         return [self._lanes[key] for key in names.keys(lane.items[0].lane)]
 
     def oldest(self) -> int:
-        """When the oldest Signal in memory came, nanoseconds since 1970 UTC; 0 for none."""
-        heads = (lane.items[0].received for lane in self._lanes.values() if lane.items)
-        return min(heads, default=0)
+        """Since when the oldest in memory waits, nanoseconds since 1970 UTC; 0 for none.
+
+        A replay keeps its original's `received`, and waits since its own id was made.
+        """
+        heads = (lane.items[0] for lane in self._lanes.values() if lane.items)
+        since = (
+            max(self.returned.get(one.seq, 0), millis(one.signal) * 1_000_000) for one in heads
+        )
+        return min(since, default=0)
 
     def hungry(self, lane: Lane) -> bool:
         """The lane ran dry and the journal has more of it, for which nobody has asked."""
