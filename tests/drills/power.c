@@ -28,8 +28,9 @@ static const char *root, *notes;
 static int lies;
 
 __attribute__((constructor)) static void begin(void) {
-    root = getenv("POWER_ROOT");
-    notes = getenv("POWER_LOG");
+    /* Copies: PostgreSQL writes its processes' titles over the environment. */
+    root = getenv("POWER_ROOT") ? strdup(getenv("POWER_ROOT")) : NULL;
+    notes = getenv("POWER_LOG") ? strdup(getenv("POWER_LOG")) : NULL;
     lies = getenv("POWER_LIES") != NULL;
 }
 
