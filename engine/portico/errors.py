@@ -30,7 +30,6 @@ PorticoError
 │   ├── RuleBroken         the content breaks a rule of `validate`, or a lookup finds nothing
 │   ├── StepTimeout
 │   └── StepCrashed        the worker process died while it ran
-├── ModelFailed            a provider of language models gave no answer: the step fails
 ├── RequestError           an operator asked for what cannot be done: nothing has changed
 │   └── NounUnknown        no channel, destination or sink of that name
 ├── WorkerError            a worker said what the protocol forbids: it is killed and replaced
@@ -274,23 +273,6 @@ class StepCrashed(StepError):
     """The worker process died while it ran this Signal."""
 
     code = "step.crashed"
-
-
-class ModelFailed(PorticoError):
-    """A provider of language models gave no answer. transient: asking again may work. sent,
-    received: the bodies, as far as they got; the text holds no word of either.
-    """
-
-    code = "llm.failed"
-
-    def __init__(
-        self, code: str, text: str, transient: bool, sent: bytes = b"", received: bytes = b""
-    ) -> None:
-        super().__init__(text)
-        self.code = code
-        self.transient = transient
-        self.sent = sent
-        self.received = received
 
 
 class RequestError(PorticoError):

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from portico.clock import SystemClock
-from portico.errors import ModelFailed
-from portico.llm.contract import Request, Surroundings
+from portico.llm.contract import ModelFailed, Request, Surroundings
 from portico.llm.script import Script
 from portico.llm.simserver import SimServer
 from portico.llm.table import provider_type

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from portico.clock import Clock
+from portico.errors import PorticoError
 from portico.spec.models import Provider as Settings
 
 MOST_TOKENS = 4096  # of one answer
@@ -44,6 +45,23 @@ class Completion:
     received: bytes
     input_tokens: int = 0
     output_tokens: int = 0
+
+
+class ModelFailed(PorticoError):
+    """A provider of language models gave no answer. transient: asking again may work. sent,
+    received: the bodies, as far as they got; the text holds no word of either.
+    """
+
+    code = "llm.failed"
+
+    def __init__(
+        self, code: str, text: str, transient: bool, sent: bytes = b"", received: bytes = b""
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        self.transient = transient
+        self.sent = sent
+        self.received = received
 
 
 class Provider(Protocol):

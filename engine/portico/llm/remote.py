@@ -31,9 +31,9 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
-from portico.errors import ModelFailed
 from portico.llm.contract import (
     Completion,
+    ModelFailed,
     Provider,
     ProviderType,
     Request,

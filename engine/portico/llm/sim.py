@@ -4,10 +4,10 @@ import json
 
 import msgspec
 
-from portico.errors import ModelFailed
 from portico.llm import script
 from portico.llm.contract import (
     Completion,
+    ModelFailed,
     Provider,
     ProviderType,
     Request,

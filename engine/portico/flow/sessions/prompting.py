@@ -14,7 +14,6 @@ import msgspec
 from msgspec import Struct
 
 from portico.clock import Clock
-from portico.errors import ModelFailed
 from portico.events.asking import ProviderBack, ProviderDown
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
@@ -22,7 +21,7 @@ from portico.flow.sessions.asking import Asked
 from portico.journal.calls import Called
 from portico.llm import framing
 from portico.llm.circuit import Circuit, Pace
-from portico.llm.contract import MOST_TOKENS, Completion, Provider, Request
+from portico.llm.contract import MOST_TOKENS, Completion, ModelFailed, Provider, Request
 from portico.llm.deidentify import Deidentifier
 from portico.llm.spending import Limit, Spending, whose
 from portico.model.call import Reply
