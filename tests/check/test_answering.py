@@ -97,3 +97,11 @@ def test_answers_come_to_a_channel_that_is_there_and_takes_hl7(site):
     assert fine == []
     assert [(code, key) for code, _, key in missing] == [("site.unknown_channel", "ack_on")]
     assert [(code, key) for code, _, key in wrong] == [("site.acknowledge", "ack_on")]
+
+
+def test_answers_do_not_come_from_a_folder(site):
+    """A channel of `ack_on` is one on which a peer opens a connection: mllp or tcp."""
+    folder = "channel: replies\nsource: {type: folder, path: in}\n"
+    base = (CHANNEL.format(told="", more=""), AGENT)
+    found = site.said(*base, HIS + "ack_on: replies\n", folder)
+    assert [(code, key) for code, _, key in found] == [("site.acknowledge", "ack_on")]

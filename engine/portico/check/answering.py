@@ -11,6 +11,7 @@ from portico.spec.fields import nearest
 from portico.spec.finding import Finding
 
 _SILENT = ("folder", "log", "sftp", "ftp")  # types whose peers say nothing of a message
+_LINES = ("mllp", "tcp")  # types of channels to which a peer sends ACKs of its own
 _CODE = "site.acknowledge"
 
 
@@ -95,7 +96,10 @@ def _elsewhere(draft: Draft, document: Document, destination: Destination) -> It
         yield _unknown(document, ("ack_on",), "channel", name, draft)
         return
     channel = draft.channels.get(name)
-    if channel is not None and channel.content.type != "hl7":
+    if channel is not None and channel.source.type not in _LINES:
+        text = f"{name!r} is a {channel.source.type} channel, and ACKs come over a line"
+        yield document.finding(("ack_on",), _CODE, text, "name one of type mllp or tcp")
+    elif channel is not None and channel.content.type != "hl7":
         text = f"{name!r} takes {channel.content.type}, and an ACK is HL7"
         yield document.finding(("ack_on",), _CODE, text, "name a channel of HL7")
 
