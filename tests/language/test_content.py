@@ -1,6 +1,7 @@
 """portico.language.content and .pointer: what places read from."""
 
 import json
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -125,3 +126,20 @@ def test_dropping_what_is_not_there_does_nothing():
     for tokens in (("a", "0"), ("a", "9"), ("b", "c"), ("x", "y"), ()):
         pointer.drop(value, tokens)
     assert value == {"a": [2], "b": {}}
+
+
+@pytest.mark.parametrize(
+    "number", ["1e999999", "1e-999999", "0e999999", "1e" + "9" * 1000, "1." + "0" * 100_000]
+)
+def test_a_number_that_nobody_can_compute_with_is_refused(number):
+    """As an integer `1e999999` is a million digits; beyond that Python gives up."""
+    with pytest.raises(ContentInvalid, match="a number out of range"):
+        parse_json(f'{{"a": {number}}}'.encode())
+
+
+@pytest.mark.parametrize("number", ["2.10", "1e300", "-1.5E-7", "0.0"])
+def test_a_decimal_is_what_was_typed(number):
+    """To the digit."""
+    value = open_content("json", number.encode()).value
+    assert value == Decimal(number)
+    assert value.as_tuple() == Decimal(number).as_tuple()

@@ -26,7 +26,18 @@ _SPACE = b" \t\r\n\x0b"
 _BOM = b"\xef\xbb\xbf"
 _UTF16_MSH = (b"\xff\xfeM\x00", b"\xfe\xff\x00M", b"M\x00S\x00", b"\x00M\x00S")
 _UTF16_XML = (b"\xff\xfe<\x00", b"\xfe\xff\x00<", b"<\x00", b"\x00<")
-_DECODER = msgspec.json.Decoder(float_hook=Decimal)  # `2.10` stays `2.10`
+_MOST_EXPONENT, _MOST_DIGITS = 400, 1000  # more than a double holds; `1e999999` costs minutes
+
+
+def _decimal(text: str) -> Decimal:
+    """`2.10` stays `2.10`. Raises ValueError for what nobody can compute with."""
+    value = Decimal(text) if len(text) <= _MOST_DIGITS else Decimal("NaN")
+    if not value.is_finite() or abs(value.adjusted()) > _MOST_EXPONENT:
+        raise ValueError("a number out of range")
+    return value
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_decimal)
 
 
 class Content(Struct, frozen=True):
@@ -203,6 +214,8 @@ def parse_json(content: bytes) -> Any:
         value = _DECODER.decode(content.removeprefix(_BOM))
     except RecursionError:
         raise ContentInvalid(f"the JSON is nested deeper than {DEPTH}") from None
+    except (msgspec.ValidationError, ArithmeticError):
+        raise ContentInvalid("the JSON holds a number out of range") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise ContentInvalid("the content is not JSON in UTF-8") from None
     if content.count(b"[") + content.count(b"{") > DEPTH and not _shallow(value):
