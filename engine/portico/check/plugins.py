@@ -1,5 +1,6 @@
 """The registry of plugins (`transforms/plugins.yaml`), and what is wrong with it."""
 
+import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from portico.spec.finding import Finding, Severity
 from portico.spec.plugin import ENTRY, PLUGINS, Plugin, Tool, read_tools
 from portico.spec.shape import fit
 from portico.spec.site import Config
-from portico.steps.jsonrules import JsonRules
+
+_RULES = "portico.steps.jsonrules"  # loaded with the first schema that a site has
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Registered:
 
 
 def read_registry(root: Path, config: Config) -> tuple[dict[str, Registered], list[Finding]]:
-    """The plugins by name, and all that is wrong with them; none where the usual file is not."""
+    """The plugins by name, and all that is wrong with them; none without the usual file."""
     path, found = root / config.plugins, dict[str, Registered]()
     if not path.is_file():
         text, hint = "there is no such file", f"name it {PLUGINS}"
@@ -114,6 +116,6 @@ def _tools(
 
 def _sound(name: str, schema: bytes) -> Any:
     try:
-        return JsonRules(schema)
+        return importlib.import_module(_RULES).JsonRules(schema)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
