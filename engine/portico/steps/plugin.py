@@ -8,6 +8,7 @@ a value where the tool has an output schema, else a text. Both schemas are check
 the engine.
 """
 
+import importlib
 import json
 import re
 from collections.abc import Mapping
@@ -23,7 +24,6 @@ from portico.spec.fields import Duration, Options, nearest
 from portico.spec.rules import AsideField, TemplateField
 from portico.steps.body import Body, Hl7Body, JsonBody, json_body, open_body
 from portico.steps.contract import Build, End, StepType
-from portico.steps.jsonrules import JsonRules
 from portico.steps.state import RunState
 
 CONTENT = "content"
@@ -57,8 +57,8 @@ class _Plugin:
         self._options = options
         schema = json.loads(tool["input"])
         self._types = {name: _types(one) for name, one in schema.get("properties", {}).items()}
-        self._input = JsonRules(tool["input"].encode())
-        self._output = JsonRules(tool["output"].encode()) if tool["output"] else None
+        self._input = _rules(tool["input"])
+        self._output = _rules(tool["output"]) if tool["output"] else None
 
     def run(self, state: RunState) -> End | None:
         options = self._options
@@ -131,6 +131,11 @@ def _content(body: Body, types: frozenset[str]) -> Any:
         raise Permanent(f"the content is no text in {codec}") from None
 
 
+def _rules(schema: str) -> Any:
+    """The schema compiled; its library is loaded with the first that a site has."""
+    return importlib.import_module("portico.steps.jsonrules").JsonRules(schema.encode())
+
+
 def _build(options: Any, build: Build) -> _Plugin:
     tool = build.tools.get(options.call)
     if tool is None:
@@ -162,7 +167,7 @@ def _constant(call: str, name: str, source: str, own: Any, schema: Any) -> None:
     except Permanent as error:
         raise ValueError(f"{error}: {text!r}") from None
     alone = {"$defs": schema.get("$defs", {}), "properties": {name: own}}
-    if found := JsonRules(json.dumps(alone).encode()).broken({name: value}):
+    if found := _rules(json.dumps(alone)).broken({name: value}):
         raise ValueError(f"{call} cannot take {name} {text!r}: {found[0].text}")
 
 
