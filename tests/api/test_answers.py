@@ -10,19 +10,14 @@ from portico.journal.found import Book
 OLDEST = SignalId(ids.floor_at(1_773_475_200_000))
 
 
-def test_what_runs_is_taken_from_what_waits():
-    """In the journal a running Signal waits; the sum stays the same."""
-    made = answers.channel(Book({"received": 5, "waiting": 3, "done": 2}, OLDEST), running=2)
+def test_the_books_of_a_journal_without_an_engine_add_up():
+    """Nothing runs and nothing is being sent; how long the oldest waits is known."""
+    made = answers.channel(Book({"received": 5, "waiting": 3, "done": 2}, OLDEST))
+    owed = answers.destination(Book({"owed": 4, "queued": 2, "delivered": 2}))
 
-    assert (made.waiting, made.running, made.balanced) == (1, 2, True)
+    assert (made.waiting, made.running, made.balanced) == (3, 0, True)
     assert made.oldest == datetime(2026, 3, 14, 8, tzinfo=UTC)
-
-
-def test_what_is_sent_now_is_taken_from_the_queue():
-    """In the journal a Delivery that is out is queued."""
-    made = answers.destination(Book({"owed": 4, "queued": 2, "delivered": 2}), sending=1)
-
-    assert (made.queued, made.sending, made.balanced) == (1, 1, True)
+    assert (owed.queued, owed.sending, owed.balanced, owed.oldest) == (2, 0, True, None)
 
 
 def test_a_book_that_lost_something_says_so():

@@ -133,6 +133,14 @@ async def test_an_edit_writes_texts_at_places(served, messages):
     assert "|||7||MÜLLER\\S\\X\r" in told["text"]
 
 
+async def test_an_edit_whose_bytes_are_no_base64_is_refused(served, messages):
+    """As the request's fault, not as one of the engine."""
+    body = {"id": ID, "base64": "abc"}
+    answer = await served.ask("POST", "/v1/parked/edit", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "api.invalid")
+    assert messages.asked == []
+
+
 async def test_what_cannot_be_done_is_a_conflict(served, messages):
     """With the reason; of an unknown destination, with those that there are."""
     messages.error = RequestError("the edit changes nothing; release it as it is")

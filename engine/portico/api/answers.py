@@ -5,6 +5,7 @@ Hidden is what `hl7.mask` hides, and patient ids, order keys other than the send
 
 import base64
 import re
+from datetime import datetime
 from typing import Any
 
 from portico import clock, ids
@@ -100,26 +101,20 @@ def part_id(signal: SignalId, kind: str, number: int) -> str:
     return f"{word}/{kind[0]}{number}" if number else word
 
 
-def channel(book: Book | None, running: int = 0, **live: Any) -> shapes.Channel:
-    """A channel's book with what is in memory only. live: `state type where connections`."""
-    counts: dict[str, Any] = dict(book.counts) if book else {}
-    counts["waiting"] = counts.get("waiting", 0) - running
-    return shapes.Channel(**counts, running=running, oldest=_oldest(book), **live)
+def channel(book: Book) -> shapes.Channel:
+    """A channel of a journal that no engine uses."""
+    counts: dict[str, Any] = dict(book.counts)
+    return shapes.Channel(**counts, oldest=_oldest(book))
 
 
-def destination(book: Book | None, sending: int = 0, **live: Any) -> shapes.Destination:
-    """A destination's book with what is in memory only. live: `state type where detail`."""
-    counts: dict[str, Any] = dict(book.counts) if book else {}
-    counts["queued"] = counts.get("queued", 0) - sending
-    return shapes.Destination(**counts, sending=sending, oldest=_oldest(book), **live)
+def destination(book: Book) -> shapes.Destination:
+    """A destination of a journal that no engine uses."""
+    counts: dict[str, Any] = dict(book.counts)
+    return shapes.Destination(**counts, oldest=_oldest(book))
 
 
-def _oldest(book: Book | None) -> Any:
-    return _moment(book.oldest) if book and book.oldest else None
-
-
-def _moment(signal: SignalId) -> Any:
-    return clock.moment(ids.millis(signal) * 1_000_000)
+def _oldest(book: Book) -> datetime | None:
+    return clock.moment(ids.millis(book.oldest) * 1_000_000) if book.oldest else None
 
 
 def shown(text: str, phi: bool) -> str:

@@ -1,19 +1,18 @@
 """The routes of what waits for a person: list, release, discard, edit, resend; the record."""
 
-import base64
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
 
 from portico.api import answers
 from portico.api.shapes import ActItem, Shape
 from portico.api.wanted import nanoseconds
 from portico.api.who import Who
-from portico.flow.acts import editing, releasing
+from portico.flow.acts import amending, releasing
 from portico.flow.acts.acting import Outcome
 from portico.flow.acts.releasing import Target
 from portico.ids import SignalId
@@ -162,7 +161,7 @@ class Edited(_Asked):
 
     id: TargetText
     set: dict[str, str] = Field(default_factory=dict)
-    base64: str | None = None
+    base64: Base64Bytes | None = None
 
 
 class Resent(_Asked):
@@ -214,8 +213,7 @@ def routes(handling: Callable[[], Handling]) -> APIRouter:
     @router.post("/parked/edit")
     async def edit(edited: Edited, who: Who) -> Acted:
         """A changed copy takes its place; the original is kept."""
-        given = base64.b64decode(edited.base64) if edited.base64 else None
-        change = editing.editor(edited.set, given)
+        change = amending.editor(edited.set, edited.base64)
         told = await handling().edit(releasing.parse(edited.id), change, who)
         return _told([told])[0]
 

@@ -6,15 +6,14 @@ from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from portico.api.shapes import Shape
-from portico.api.wanted import nanoseconds
+from portico.api.wanted import Filter, nanoseconds
 from portico.api.who import Who
 from portico.flow.acts import choosing
 from portico.flow.acts.previewing import Preview
 from portico.journal.parked import JobFound
-from portico.model.states import SignalState
 
 MOST_IDS = 10_000
 MOST_PREVIEWED = 1000
@@ -40,21 +39,12 @@ class Replays(Protocol):
         ...
 
 
-class ReplayWanted(BaseModel):
+class ReplayWanted(Filter):
     """Which Signals: by id, or all that fit the rest. rate: Signals a second. as_recorded:
     only those that the agents in force ran, in the versions that are in force.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    signals: Annotated[list[uuid.UUID], Field(max_length=MOST_IDS)] = []
-    channel: str = ""
-    type: str = ""
-    control_id: str = ""
-    patient: str = ""
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    state: SignalState | None = None
+    signals: Annotated[tuple[uuid.UUID, ...], Field(max_length=MOST_IDS)] = ()
     as_recorded: bool = False
     rate: Annotated[float, Field(gt=0, le=10_000)] = 100.0
 

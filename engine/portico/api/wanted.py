@@ -13,8 +13,8 @@ from portico.model.states import SignalState
 MOST = 1000  # Signals of one page
 
 
-class Wanted(BaseModel):
-    """The parameters of a search; times with their zone. before: `next` of the page before."""
+class Filter(BaseModel):
+    """Which Signals; times with their zone. What is not said asks for nothing."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,9 +25,6 @@ class Wanted(BaseModel):
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     state: SignalState | None = None
-    before: uuid.UUID | None = None
-    limit: Annotated[int, Field(ge=1, le=MOST)] = 50
-    phi: bool = False
 
     def query(self) -> found.Query:
         """What to look for."""
@@ -40,6 +37,14 @@ class Wanted(BaseModel):
             nanoseconds(self.until),
             self.state or "",
         )
+
+
+class Wanted(Filter):
+    """The parameters of a search. before: `next` of the page before."""
+
+    before: uuid.UUID | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST)] = 50
+    phi: bool = False
 
     def page(self) -> found.Page:
         """Which part of it."""

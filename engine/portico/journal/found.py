@@ -1,15 +1,16 @@
 """What a search gives: frozen values made from rows."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from portico.ids import SignalId
 
 # SQLAlchemy's row mappings: not quite typing's Mapping[str, Any].
 _Values = Any
 _Rows = Iterable[_Values]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +167,7 @@ class Books:
 
 def row(values: _Values) -> Row:
     """A Row of the columns with its names."""
-    fields = {name: values[name] for name in Row.__dataclass_fields__}
-    return Row(**{**fields, "id": SignalId(values["id"].bytes)})
+    return of(Row, values, id=SignalId(values["id"].bytes))
 
 
 def record(
@@ -189,12 +189,12 @@ def record(
         content=bodies.get(0, b""),
         sha256=bytes(head["sha256"]),
         parent=SignalId(head["parent"].bytes) if head["parent"] else None,
-        sessions=tuple(_of(SessionFound, s) for s in sessions),
+        sessions=tuple(of(SessionFound, s) for s in sessions),
         deliveries=tuple(
             _delivery(d, bodies, tuple(tried.get(d["number"], ())), d["number"] in held)
             for d in deliveries
         ),
-        parked=tuple(_of(ParkedFound, p) for p in parked),
+        parked=tuple(of(ParkedFound, p) for p in parked),
         acts=tuple(act(a) for a in acts),
     )
 
@@ -215,8 +215,10 @@ def act(values: _Values) -> ActFound:
     )
 
 
-def _of(kind: Any, values: _Values) -> Any:
-    return kind(**{name: values[name] for name in kind.__dataclass_fields__})
+def of(kind: Callable[..., Found], values: _Values, **other: Any) -> Found:
+    """A dataclass made of the columns with the names of its fields; other: fields made so."""
+    names: Any = fields(kind)  # type: ignore[arg-type]
+    return kind(**{one.name: values[one.name] for one in names} | other)
 
 
 def _attempt(values: _Values) -> AttemptFound:

@@ -91,7 +91,7 @@ def listing(wanted: Filter) -> Callable[[sa.Connection], list[ParkedRow]]:
         .order_by(parked.c.seq, parked.c.kind, parked.c.number)
         .limit(wanted.limit)
     )
-    return lambda db: [_parked(row) for row in db.execute(chosen)]
+    return lambda db: [_parked(row._mapping) for row in db.execute(chosen)]
 
 
 def heaps(wanted: Filter) -> Callable[[sa.Connection], list[Heap]]:
@@ -122,7 +122,9 @@ def acts(of: SignalId | None, limit: int) -> Callable[[sa.Connection], list[ActF
 def jobs(limit: int) -> Callable[[sa.Connection], list[JobFound]]:
     """For Search.ask: the latest replays of many, newest first."""
     chosen = sa.select(job).order_by(job.c.at.desc()).limit(limit)
-    return lambda db: [_job(row) for row in db.execute(chosen)]
+    return lambda db: [
+        found.of(JobFound, row._mapping, id=str(row.id)) for row in db.execute(chosen)
+    ]
 
 
 def _clauses(wanted: Filter) -> list[sa.ColumnElement[bool]]:
@@ -144,13 +146,5 @@ def _clauses(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     return clauses
 
 
-def _parked(row: Any) -> ParkedRow:
-    values = row._mapping
-    fields = {name: values[name] for name in ParkedRow.__dataclass_fields__}
-    return ParkedRow(**{**fields, "signal": SignalId(values["signal"].bytes)})
-
-
-def _job(row: Any) -> JobFound:
-    values = row._mapping
-    fields = {name: values[name] for name in JobFound.__dataclass_fields__}
-    return JobFound(**{**fields, "id": str(values["id"])})
+def _parked(values: Any) -> ParkedRow:
+    return found.of(ParkedRow, values, signal=SignalId(values["signal"].bytes))

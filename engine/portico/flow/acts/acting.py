@@ -204,25 +204,34 @@ def put_back(world: World, delivery: Delivery, box: Outbox | None) -> None:
 
 def commit(world: World, target: str, act: Act, made: str = "") -> "asyncio.Future[Outcome]":
     """Its outcome, once it is known."""
-    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    return asyncio.ensure_future(_outcome(stored(world.writer, act), target, made))
 
-    def stored(seq: int) -> None:
+
+async def _outcome(done: "asyncio.Future[None]", target: str, made: str) -> Outcome:
+    try:
+        await done
+    except JournalRefused:
+        return Outcome(target, False, "it has changed meanwhile")
+    return Outcome(target, True, "", made)
+
+
+def stored(writer: Writer, act: Act) -> "asyncio.Future[None]":
+    """Hand it to the writer; done once it is stored, or with why nobody knows that it is."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def told(seq: int) -> None:
         try:
             act.stored(seq)
         finally:
-            if not future.done():
-                future.set_result(Outcome(target, True, "", made))
+            if not done.done():
+                done.set_result(None)
 
     def failed(error: JournalError) -> None:
-        if future.done():
-            return
-        if isinstance(error, JournalRefused):
-            future.set_result(Outcome(target, False, "it has changed meanwhile"))
-        else:
-            future.set_exception(error)
+        if not done.done():
+            done.set_exception(error)
 
-    world.writer.act(replace(act, stored=stored, failed=failed))
-    return future
+    writer.act(replace(act, stored=told, failed=failed))
+    return done
 
 
 def _refused(target: Target, why: str) -> "asyncio.Future[Outcome]":
@@ -231,8 +240,12 @@ def _refused(target: Target, why: str) -> "asyncio.Future[Outcome]":
     return future
 
 
+def nothing(seq: int) -> None:
+    """Memory follows in no way."""
+
+
 def nobody(error: JournalError) -> None:
-    """`commit` hears of it."""
+    """Who waits for `stored` hears of it."""
 
 
 def _sent(taken: Sequence[Held]) -> list[Held]:

@@ -1,6 +1,6 @@
 """Amending: a changed copy of what is parked takes its place; sent bytes are sent once more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -15,8 +15,11 @@ from portico.ids import SignalId
 from portico.journal import held
 from portico.journal.contract import Act, ActRow, Added, Owed
 from portico.journal.held import Held, Sent
+from portico.language.content import AUTO
+from portico.language.place import Place
 from portico.model.delivery import Delivery
 from portico.model.states import SignalState
+from portico.steps.body import open_body
 
 
 class Amending:
@@ -186,3 +189,26 @@ def _delivery(one: Added, seq: int, content: bytes, received: int) -> Delivery:
         o.file,
         received,
     )
+
+
+def editor(places: Mapping[str, str], content: bytes | None) -> Callable[[bytes], bytes]:
+    """The change: other bytes, or the old ones, with these texts written at these places.
+
+    MSH goes first: MSH-18 rules how the rest is written. The change raises MessageError when a
+    place or a text does not fit the content.
+    """
+
+    def change(old: bytes) -> bytes:
+        begun = old if content is None else content
+        if not places:
+            return begun
+        body = open_body(AUTO, begun).fork()
+        for place, text in sorted(places.items(), key=_headers_first):
+            body.write(Place.parse(place), text)
+        return body.content()
+
+    return change
+
+
+def _headers_first(written: tuple[str, str]) -> bool:
+    return not written[0].startswith("MSH")

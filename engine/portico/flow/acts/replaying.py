@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from portico import ids
 from portico.errors import JournalError, JournalRefused, RequestError
 from portico.events.acting import ReplayBegun, ReplayEnded
-from portico.flow.acts import choosing
+from portico.flow.acts import acting, choosing
 from portico.flow.acts.acting import World
 from portico.flow.acts.choosing import Wanted
 from portico.flow.acts.remaking import Remade
@@ -162,17 +162,14 @@ class Replaying:
         stored = []
         for one in chosen:
             made = self.remade(there[one], wanted) if one in there else None
-            job, act, done = self._item(job, one, made)
-            stored.append(done)
-            self._world.writer.act(act)
+            job, act = self._item(job, one, made)
+            stored.append(acting.stored(self._world.writer, act))
         for failure in await asyncio.gather(*stored, return_exceptions=True):
             if isinstance(failure, BaseException):
                 raise failure
         return job
 
-    def _item(
-        self, job: JobRow, one: SignalId, made: Remade | None
-    ) -> tuple[JobRow, Act, "asyncio.Future[None]"]:
+    def _item(self, job: JobRow, one: SignalId, made: Remade | None) -> tuple[JobRow, Act]:
         why = made.why_not if made else "its bytes are not in the journal any more"
         arrived = (made,) if made and not why else ()
         job = replace(
@@ -195,8 +192,8 @@ class Replaying:
             other,
             job.id,
         )
-        act, done = _awaited(Act((row,), _nothing, _nobody, arrived=arrived, jobs=(job,)))
-        return job, act, done
+        how = acting.nothing, acting.nobody
+        return job, Act((row,), *how, arrived=arrived, jobs=(job,))
 
     async def _stands(self, job: JobRow) -> JobRow:
         """How far it has really come, as soon as the journal can say."""
@@ -215,9 +212,9 @@ class Replaying:
         self._world.emit(ReplayEnded(text, job.state, job.made, job.skipped))
 
     async def _store(self, *jobs: JobRow) -> None:
-        act, done = _awaited(Act((), _nothing, _nobody, jobs=jobs))
-        self._world.writer.act(act)
-        await done
+        await acting.stored(
+            self._world.writer, Act((), acting.nothing, acting.nobody, jobs=jobs)
+        )
 
 
 async def _halted(halt: asyncio.Event, seconds: float) -> bool:
@@ -227,26 +224,3 @@ async def _halted(halt: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _awaited(act: Act) -> tuple[Act, "asyncio.Future[None]"]:
-    """The act, and what is done once it is stored or failed."""
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def stored(seq: int) -> None:
-        if not done.done():
-            done.set_result(None)
-
-    def failed(error: JournalError) -> None:
-        if not done.done():
-            done.set_exception(error)
-
-    return replace(act, stored=stored, failed=failed), done
-
-
-def _nothing(seq: int) -> None:
-    """Nobody else is to be told."""
-
-
-def _nobody(error: JournalError) -> None:
-    """Nobody else is to be told."""
