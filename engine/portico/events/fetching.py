@@ -8,8 +8,9 @@ from portico.events.emit import Event
 
 @dataclass(frozen=True, slots=True)
 class SourceLost(Event):
-    """A place that is polled cannot be reached, or a fault of ours (`internal`) stopped a source
-    that polls or a schedule; it is tried again until it can."""
+    """A place that is polled cannot be reached, or a fault of ours (`internal`) stopped a
+    source that polls or a schedule; it is tried again until it can.
+    """
 
     level: ClassVar[str] = "error"
     labels: ClassVar[tuple[str, ...]] = ("channel", "code")

@@ -32,9 +32,7 @@ class Reader:
     """Reads the journal for the engine. conninfo: where it is now."""
 
     def __init__(self, conninfo: Callable[[], str]) -> None:
-        self._link = Link(
-            conninfo, deadline=_DEADLINE, settings=statements.READING, reads=True
-        )
+        self._link = Link(conninfo, deadline=_DEADLINE, settings=statements.READING, reads=True)
 
     async def waiting(self, after: int, limit: int, window_ms: int) -> list[Recovered]:
         """Signals that wait, after this place of the journal, with what they have had.
@@ -68,6 +66,8 @@ class Reader:
         """The same for one lane, barriers across it too, both places included."""
         asked = (destination, first, last, lane, lane, limit)
         rows = await self.rows("queued_in_lane", asked)
+        return [delivery_of(destination, row) for row in rows]
+
     async def last_queued(self, destination: str) -> int:
         """The last place of its queue; -1 when that is empty."""
         rows = await self.rows("last_queued", (destination,))
@@ -76,8 +76,6 @@ class Reader:
     async def queued_up_to(self, destination: str, seq: int) -> bool:
         """Whether anything is queued up to this place."""
         return bool((await self.rows("queued_up_to", (destination, seq)))[0][0])
-
-        return [delivery_of(destination, row) for row in rows]
 
     async def held_lanes(self, destination: str) -> frozenset[str]:
         """Lanes that wait for a person."""
