@@ -64,7 +64,8 @@ class UploadTray:
 
     async def take(self, found: Found) -> BinaryIO | None:
         """Its bytes, which are the reading's from now on."""
-        spool, self._upload.spool = self._upload.spool, None
+        spool: BinaryIO | None = self._upload.spool
+        self._upload.spool = None
         if spool is not None:
             spool.seek(0)
         return spool
