@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -268,3 +269,18 @@ async def test_a_process_ends_with_its_group_and_leaves_nothing(bench, call):
 
     assert not os.path.exists(scratch)
     assert not os.path.exists(f"/proc/{pid}")
+
+
+async def test_a_process_that_is_ended_while_it_starts_leaves_nothing(bench):
+    """A stop in the middle of a start: nothing is left running, and nothing hangs."""
+    crew = bench.crew(bench.plugin(ECHO, pool={"fewest": 2, "most": 2}))
+
+    crew.fill()
+    await asyncio.sleep(0)
+    crew.cut()
+    await asyncio.wait_for(crew.leave("stopped"), 10)
+
+    assert crew.status()["processes"] == 0
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    lines = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
+    assert not any(b"portico.plugins.launch" in line for line in lines)

@@ -101,6 +101,9 @@ class Process:
                 start_new_session=True,
             )
             self.pid = self._transport.get_pid()
+            if self.gone.done():  # it was ended while it was being started
+                _kill(self.pid)
+                raise self.fault or PluginAway("it is not wanted any more")
             self._keeper = loop.create_task(self._keep(ready))
             async with asyncio.timeout(_READY_SECONDS):
                 self._session = await ready
