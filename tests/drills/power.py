@@ -113,5 +113,6 @@ class Power:
                 Path(path).unlink()
             elif what == "R":
                 Path(path).rename(other)
-        if saved:
-            Path(saved).rename(path)
+        with suppress(FileNotFoundError):  # its folder's own name has gone before
+            if saved:
+                Path(saved).rename(path)

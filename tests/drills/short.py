@@ -226,9 +226,12 @@ async def flush_frozen(drill: Drill) -> None:
     it wakes, that flush is not stored beside what came in its place."""
     await drill.load()
     await answered(drill, 50)
-    workers = drill.appliance.workers()
-    await drill.fault(workers, signal.SIGSTOP)  # so that it holds arrivals alone
+    parent = drill.appliance.zygote()
+    await drill.fault([parent], signal.SIGSTOP)  # nobody new, and then nobody:
+    workers = [parent, *drill.appliance.workers()]
+    await drill.fault(workers, signal.SIGSTOP)  # so that the flush holds arrivals alone
     await answered(drill, 20)
+    await asyncio.sleep(0.5)
     async with await connected(drill) as connection:
         backends = [pid for (pid,) in await (await connection.execute(WRITER)).fetchall()]
     await drill.fault(backends, signal.SIGSTOP)
