@@ -149,3 +149,27 @@ def test_a_reload_with_a_file_that_changed_is_refused(appliance, server, url):
     client.close()
     sink.close()
     assert engine.end() == 0
+
+
+def test_a_plugin_whose_processes_die_is_put_in_quarantine_with_an_alarm(
+    appliance, server, url
+):
+    """The engine starts and works on; the operator is told which plugin it is."""
+    sink, port = server.Sink(), server.free_port()
+    engine = appliance(SITE.format(port=port, sink=sink.port), journal=url)
+    equip(engine.site)
+    program = engine.site / "transforms/marks/marks.py"
+    registry = engine.site / "transforms/plugins.yaml"
+    before = hashlib.sha256(program.read_bytes()).hexdigest()
+    program.write_text("raise SystemExit(1)")
+    after = hashlib.sha256(program.read_bytes()).hexdigest()
+    pool = "pool: {fewest: 4, most: 4}\n"
+    registry.write_text(registry.read_text().replace(before, after) + pool)
+    engine.start()
+
+    server.until(lambda: engine.said("plugin_quarantined"), 40)
+    server.until(lambda: engine.said("alarm_opened"), 20)
+
+    assert "code=quarantined scope=plugin name=marks" in engine.log.read_text()
+    assert engine.process.poll() is None
+    sink.close()
