@@ -4,6 +4,11 @@ import json
 
 import pytest
 
+from portico.check import site as sites
+from portico.check.case import read_cases
+from portico.check.cases import run_cases
+from portico.clock import SystemClock
+
 SCHEMA = json.dumps({"type": "object", "properties": {"code": {"enum": ["A", "B"]}}})
 CHANNEL = "channel: adt\nsource: {type: mllp, listen: '127.0.0.1:0'}\n"
 OPENAI = "type: openai, model: m, address: 'https://models.example/v1'"
@@ -117,3 +122,39 @@ def test_nothing_else_may_leave_for_it(said, place):
     files = {"transforms__p.md": f"{{{place}}}"}
 
     assert "config.step" in said(step="phi: none", provider="phi: none", **files)
+
+
+CASE = """\
+case: an urgent one
+channel: adt
+given: {text: "MSH|^~\\\\&|H|S|||2026||ORU^R01|1|P|2.5\\rOBX|1|TX|N||ill\\r"}
+%s
+expect: {verdict: deliver, emits: {found: {/code: A}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        ("steps: {llm_1: {gives: {code: A}}}", ""),
+        ("steps: {}", "step llm_1 of a asks a model or a plugin, which a case never does"),
+    ],
+)
+async def test_a_case_needs_a_stand_in_and_says_so(site, standing, said):
+    """No case pays for a model, and none passes without having looked."""
+    site.write({**FILES, "config/portico.yaml": "providers: {m: {phi: deidentified}}\n"})
+    site.write({"transforms/__init__.py": "", "channels/a.test.yaml": CASE % standing})
+    agent = (
+        "agent: a\ngoal: Nothing\non: {channel: adt}\nsteps:\n"
+        "  - llm: {prompt: transforms/p.md, output: transforms/s.json, into: finding, phi: deidentified}\n"
+        "  - emit: {signal: found, value: finding}\n"
+    )
+    site.write({"channels/a.yaml": f"{CHANNEL}---\n{agent}"})
+    loaded = sites.load_site(site.root, {})
+    cases, findings = read_cases(site.root)
+
+    [result] = await run_cases(loaded, cases, SystemClock())
+
+    assert findings == []
+    assert said in "".join(result.differences)
+    assert bool(result.differences) == bool(said)

@@ -278,3 +278,15 @@ def test_who_was_taken_out_of_the_message_is_still_replaced(site):
     talk.run(GOOD)
 
     assert ["name", "muster"] in request_of(talk.asked[0])["identifiers"]
+
+
+def test_what_is_said_of_a_wrong_answer_holds_no_name_that_the_model_made_up(site):
+    """A key of its own may tell a patient; it would stand in logs and leave again."""
+    (site.root / "transforms/s.json").write_text('{"type": "object"}')
+    talk = Talk(site, {"llm": {**STEP, "retries": "1"}})
+
+    result = talk.run({"Muster": "99887766"}, {"Muster": "99887766"})
+
+    assert result.kind is Kind.FAULT
+    assert "Muster" not in result.failure.text
+    assert "Muster" not in request_of(talk.asked[1])["turns"][0][1]

@@ -67,12 +67,18 @@ class Stage:
         return [agent for agent in self.site.agents.values() if agent.on.holds(context)]
 
     async def run(self, agent: Agent, case: Case, item: Item) -> SessionResult:
-        """One session. Raises ConfigError when the agent does not load."""
+        """One session. Raises ConfigError when the agent does not load, or a step asks."""
         name = await self._cast(agent, case)
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._pool.submit(name, item, "", done.set_result)
         outcome = await done
         assert outcome.result is not None
+        if outcome.result.kind is Kind.CALL:
+            step = outcome.result.step
+            text = (
+                f"step {step} of {agent.name} asks a model or a plugin, which a case never does"
+            )
+            raise ConfigError(f"{text}; stand in for it: steps: {{{step}: {{gives: ...}}}}")
         return outcome.result
 
     async def _cast(self, agent: Agent, case: Case) -> str:

@@ -29,7 +29,7 @@ def news(answer: Any, given: Iterable[str], closed: Iterable[str]) -> str:
     """
     known = "\n".join(_BARE.sub("", text.casefold()) for text in given)
     exempt = frozenset(closed)
-    for at, text in _texts(answer, ""):
+    for at, text in _texts(answer, "", exempt):
         if text not in exempt and any(_bare(one) not in known for one in _LIKE.findall(text)):
             return at or "/"
     return "none"
@@ -39,14 +39,15 @@ def _bare(text: str) -> str:
     return _BARE.sub("", text.casefold())
 
 
-def _texts(value: Any, at: str) -> Iterator[tuple[str, str]]:
+def _texts(value: Any, at: str, names: frozenset[str]) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, each in value.items():
             yield at, key
-            yield from _texts(each, f"{at}/{key}")
+            shown = key if key in names else "*"  # a name of its own may tell a patient
+            yield from _texts(each, f"{at}/{shown}", names)
     elif isinstance(value, list):
         for number, each in enumerate(value):
-            yield from _texts(each, f"{at}/{number}")
+            yield from _texts(each, f"{at}/{number}", names)
     elif isinstance(value, str):
         yield at, value
     elif isinstance(value, int) and not isinstance(value, bool):

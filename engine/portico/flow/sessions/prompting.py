@@ -235,7 +235,7 @@ def _request(wanted: Wanted, model: str, veil: Deidentifier | None) -> Request:
     parts, turns = wanted.parts, wanted.turns
     if veil is not None:
         parts = [(kind, veil.out(kind, text)) for kind, text in parts]
-        turns = [(veil.out("free", answer), wrong) for answer, wrong in turns]
+        turns = [(veil.out("free", answer), veil.out("free", wrong)) for answer, wrong in turns]
     system, prompt = framing.framed(parts)
     told = tuple((answer, wrong) for answer, wrong in turns)
     return Request(system, prompt, wanted.schema, told, model, wanted.timeout, MOST_TOKENS)
