@@ -146,7 +146,8 @@ async def test_a_case_needs_a_stand_in_and_says_so(site, standing, said):
     site.write({"transforms/__init__.py": "", "channels/a.test.yaml": CASE % standing})
     agent = (
         "agent: a\ngoal: Nothing\non: {channel: adt}\nsteps:\n"
-        "  - llm: {prompt: transforms/p.md, output: transforms/s.json, into: finding, phi: deidentified}\n"
+        "  - llm: {prompt: transforms/p.md, output: transforms/s.json,"
+        " into: finding, phi: deidentified}\n"
         "  - emit: {signal: found, value: finding}\n"
     )
     site.write({"channels/a.yaml": f"{CHANNEL}---\n{agent}"})
