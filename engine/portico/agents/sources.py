@@ -17,6 +17,7 @@ from portico.language.tables import Tables
 from portico.spec.rules import GROUP, walk
 
 _TABLES = Path("transforms/tables")
+_NAMING = {"validate": ("schema", "profile"), "llm": ("prompt", "output")}  # a file each
 _LOCATION = re.compile(rb"""schemaLocation\s*=\s*["']([^"'\s:]+)["']""")  # of an XML Schema
 
 
@@ -37,16 +38,14 @@ def files(document: Mapping[str, Any], root: Path) -> dict[str, bytes]:
     on_error = document.get("on_error")
     handlers = on_error.get(GROUP, ()) if isinstance(on_error, Mapping) else ()
     for step in walk([*document[GROUP], *handlers]):
-        if step["verb"] == "python":
-            _add_module(found, root, call_of(step["args"]).partition(":")[0])
-        elif step["verb"] == "lookup" and isinstance(step["args"], dict):
-            named.add(str(step["args"].get("table")))
-        elif step["verb"] == "validate" and isinstance(step["args"], dict):
-            for key in ("schema", "profile"):
-                _add_file(found, root, step["args"].get(key))
-        elif step["verb"] == "llm" and isinstance(step["args"], dict):
-            for key in ("prompt", "output"):
-                _add_file(found, root, step["args"].get(key))
+        verb, args = step["verb"], step["args"]
+        if verb == "python":
+            _add_module(found, root, call_of(args).partition(":")[0])
+        elif verb == "lookup" and isinstance(args, dict):
+            named.add(str(args.get("table")))
+        elif verb in _NAMING and isinstance(args, dict):
+            for key in _NAMING[verb]:
+                _add_file(found, root, args.get(key))
     for source in list(found.values()):
         named.update(_tables_called(source))
     for name in named:
