@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from portico.llm.table import provider_type
 from portico.model.call import MEANWHILE
 from portico.spec.models import Budget, Chosen
 from portico.spec.models import Provider as Settings
+from portico.spec.rules import walk
 
 KEY = "llm.key"
 _AGAIN = 1.0  # seconds until the journal is asked again what was spent
@@ -83,6 +84,7 @@ class Modelling:
         spans = [self._prompting.spending.longest]
         spans += [one.budget.per for one in site.config.providers.values() if one.budget]
         spans += [one.budget.per for one in site.agents.values() if one.budget]
+        spans += [per for one in site.agents.values() for per in _spans(one.steps)]
         self._prompting.spending.longest = max(spans)
 
     async def do(self, asked: Asked) -> Called:
@@ -144,6 +146,14 @@ class Modelling:
             path = self._site.root / self._site.config.data / KEY
             self._key = key_of(path)
         return self._key
+
+
+def _spans(steps: Sequence[Mapping[str, Any]]) -> Iterator[float]:
+    """Seconds of the budgets of `llm` steps."""
+    for step in walk(steps):
+        args = step["args"]
+        if step["verb"] == "llm" and isinstance(args, dict) and args.get("budget"):
+            yield Budget.model_validate(args["budget"]).per
 
 
 def key_of(path: Path) -> bytes:
