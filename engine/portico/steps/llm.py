@@ -7,6 +7,7 @@ wrong, `retries` times. Each exchange is one call of the journal, so that a Sign
 again, or is replayed, pays for none of them twice.
 """
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -28,7 +29,6 @@ from portico.spec.models import Budget, ModelField, Phi
 from portico.spec.rules import AsideField, ConditionField
 from portico.steps import grounding, identifying
 from portico.steps.contract import Build, End, StepType
-from portico.steps.jsonrules import JsonRules
 from portico.steps.state import RunState
 
 VERB, REVIEW = "llm", "review"
@@ -80,7 +80,7 @@ class _Contract:
 
     prompt: Template
     digest: str
-    rules: JsonRules
+    rules: Any  # steps.jsonrules.JsonRules
     schema: Any
     closed: frozenset[str]
 
@@ -203,7 +203,9 @@ def _build(options: Any, build: Build) -> _Llm:
     except (ValueError, PathInvalid) as error:
         raise ValueError(f"{options.prompt}: {error}") from None
     try:
-        rules, whole = JsonRules(schema), parse_json(schema)
+        # By name: only sites that ask a model load what reads schemas.
+        found = importlib.import_module("portico.steps.jsonrules")
+        rules, whole = found.JsonRules(schema), parse_json(schema)
     except (ValueError, MessageError) as error:
         raise ValueError(f"{options.output}: {error}") from None
     if not isinstance(whole, dict) or whole.get("type") != "object":
