@@ -53,7 +53,7 @@ def test_a_missing_key_is_an_error_with_place_and_code(trial):
     )  # fmt: skip
     assert "LAB" not in fault.text
     assert refused.kind is Kind.REFUSE
-    assert refused.refusal == Refusal("AE", "103", "Unknown LAB", "MSH-5")
+    assert refused.refusal == Refusal("AE", "103", "Unknown LAB", "MSH-5", "Unknown {MSH-5}")
 
 
 @pytest.mark.parametrize(

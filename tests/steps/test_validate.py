@@ -61,7 +61,7 @@ def test_its_on_error_can_be_another(trial):
     assert trial.run({**step, "on_error": "park"}).kind is Kind.FAULT
     told = {"refuse": {"ack": "AR", "code": "103", "text": "no {PID-8}"}}
     assert trial.run({**step, "on_error": told}).refusal == Refusal(
-        "AR", "103", "no M", "PID-99"
+        "AR", "103", "no M", "PID-99", "no {PID-8}"
     )
 
 
