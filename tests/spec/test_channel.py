@@ -71,15 +71,6 @@ def test_an_order_that_is_none_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "key"),
-    [],
-)
-def test_what_comes_later_is_named_and_never_ignored(text, key):
-    """Known to the language, so no unknown key; not built, so no silence."""
-    assert said(text + "\n") == [("site.not_yet", 3, key)]
-
-
-@pytest.mark.parametrize(
     "text", ["batch: no", "acknowledge: {reply: ack}", "content: {type: json}"]
 )
 def test_what_changes_nothing_is_taken(text):
