@@ -122,7 +122,7 @@ class _Llm:
     def _wrong(self, state: RunState, answer: Any, given: list[str]) -> str:
         """What is wrong with an answer, in words that hold none of it."""
         if broken := self._contract.rules.broken(answer):
-            return broken[0].text
+            return str(broken[0].text)
         listed: set[str] = set(self._contract.closed)
         if self._options.checks is not None:
             for table in self._options.checks.tables:
