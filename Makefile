@@ -17,8 +17,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 run: venv
 	@$(BIN)/python -m portico run --demo
 
+# On two processes at once, a file of tests in one of them: most tests wait for real processes.
+JOBS ?= 2
+
 test: venv
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: venv
 	$(BIN)/python -m ruff format --check .
