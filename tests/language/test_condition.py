@@ -148,7 +148,6 @@ def test_an_error_names_its_place_once():
         ({"not": {"channel": "a"}}, {}),
         ({"channel": {"not": "a"}}, {}),
     ],
-    ids=str,
 )
 def test_it_knows_which_words_it_allows(source, allowed):
     """By these the matcher finds the agents of a channel."""

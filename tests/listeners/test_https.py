@@ -215,11 +215,11 @@ TYPES = [
     ("csv", {"Content-Type": "text/csv"}, b"a;b", 200),
     ("bytes", {"Content-Type": "image/png"}, b"\0", 200),
     ("json", {**JSON, "Content-Encoding": "br"}, b"{}", 415),
-    ("json", {**JSON, "Content-Encoding": "gzip"}, gzip.compress(b"{}"), 200),
+    ("json", {**JSON, "Content-Encoding": "gzip"}, gzip.compress(b"{}", mtime=0), 200),
     ("json", {**JSON, "Content-Encoding": "gzip"}, b"{}", 400),
-    ("json", {**JSON, "Content-Encoding": "gzip"}, gzip.compress(b"{}")[:-3], 400),
-    ("json", {**JSON, "Content-Encoding": "gzip"}, gzip.compress(b"{}") + b"x", 400),
-    ("json", {**JSON, "Content-Encoding": "gzip"}, gzip.compress(bytes(4 << 20)), 413),
+    ("json", {**JSON, "Content-Encoding": "gzip"}, gzip.compress(b"{}", mtime=0)[:-3], 400),
+    ("json", {**JSON, "Content-Encoding": "gzip"}, gzip.compress(b"{}", mtime=0) + b"x", 400),
+    ("json", {**JSON, "Content-Encoding": "gzip"}, gzip.compress(bytes(4 << 20), mtime=0), 413),
 ]
 
 
@@ -464,7 +464,9 @@ async def test_a_fault_of_ours_in_a_thread_is_an_answer(serving, desk, client, m
     monkeypatch.setattr(http_body, "contents", broken)
     listener = await serving()
     packed = {**JSON, "Content-Encoding": "gzip"}
-    told = await client.post(url(listener), content=gzip.compress(b"{}"), headers=packed)
+    told = await client.post(
+        url(listener), content=gzip.compress(b"{}", mtime=0), headers=packed
+    )
 
     assert (told.status_code, told.json()["code"]) == (500, "internal")
     assert "word" not in told.text
