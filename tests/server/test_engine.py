@@ -32,6 +32,8 @@ def draining(done):
         running=sync,
         broker=sync,
         pool=SimpleNamespace(stop=quiet("workers", done)),
+        plugging=SimpleNamespace(stop=quiet("plugins", done)),
+        modelling=SimpleNamespace(stop=quiet("models", done)),
     )
     engine.watchers = SimpleNamespace(stop=quiet("watchers", done))
     engine.messages = SimpleNamespace(stop=quiet("replays", done))
@@ -53,5 +55,14 @@ async def test_a_reload_that_has_begun_ends_before_sources_close():
         engine._lock.release()
         await drain
 
-    assert done == ["watchers", "swapped", "replays", "sources", "workers", "journal"]
+    assert done == [
+        "watchers",
+        "swapped",
+        "replays",
+        "sources",
+        "plugins",
+        "models",
+        "workers",
+        "journal",
+    ]
     assert engine._lock.locked()

@@ -240,7 +240,7 @@ def test_a_metrics_port_in_use_is_tried_again(server, world):
     """It is said once, the engine runs, and once the port is free the metrics are there."""
     taken = socket.create_server(("127.0.0.1", world.metrics_port))
     one = world.start()
-    assert one.said("port_refused") == 1
+    server.until(lambda: one.said("port_refused") == 1)
     taken.close()
     server.until(lambda: reached(one))
     assert one.said("port_refused") == 1
