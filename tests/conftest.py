@@ -21,6 +21,7 @@ from portico.journal import binaries, connect
 from portico.journal.embedded import Embedded
 from portico.journal.folder import Folder
 from portico.journal.migrate import migrate
+from portico.server.reactor import started
 from portico.spec.tls import Tls
 from portico.tls import authority
 from portico.tls.authority import Issued
@@ -35,15 +36,10 @@ async def reactor() -> Any:
     Bridge to it with `deferred.asFuture(asyncio.get_running_loop())`; it is never stopped,
     because stopping it would stop the loop.
     """
-    from twisted.internet import asyncioreactor
-
     assert "twisted.internet.reactor" not in sys.modules, (
         "a module imported the reactor too early"
     )
-    asyncioreactor.install(asyncio.get_running_loop())
-    from twisted.internet import reactor as running
-
-    running.startRunning(installSignalHandlers=False)
+    running = started(asyncio.get_running_loop())
     yield running
     running.disconnectAll()
     if running.threadpool is not None:

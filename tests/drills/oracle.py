@@ -27,9 +27,9 @@ def nothing_missing(acknowledged: Iterable[Sent], received: Sequence[Received]) 
     """Every acknowledged message was taken by the destination, or refused by it."""
     taken = {one.control_id for one in received if one.settled}
     missing = [one.control_id for one in acknowledged if one.control_id not in taken]
-    return (
-        [f"{len(missing)} acknowledged, never delivered: {missing[:_MOST]}"] if missing else []
-    )
+    moods = {one.control_id: one.mood for one in received}
+    some = [f"{name} ({moods.get(name, 'never came')})" for name in missing[:_MOST]]
+    return [f"{len(missing)} acknowledged, never delivered: {some}"] if missing else []
 
 
 def order(received: Sequence[Received]) -> list[str]:

@@ -23,7 +23,7 @@ from portico.events.operating import WatcherFailed
 from portico.events.scribe import Scribe
 from portico.events.site import EngineDraining, EngineStarting, EngineStopped
 from portico.events.stall import StallMeter
-from portico.server import faults, network
+from portico.server import faults, network, reactor
 from portico.server import metrics as port
 from portico.server.doors import Door
 from portico.server.engine import Engine
@@ -72,7 +72,7 @@ class _Service:
             render.sink(render.mode_for(sys.stderr, environ), self._scribe, clock),
             self._metrics,
         )
-        self._reactor = _reactor(loop)
+        self._reactor = reactor.started(loop)
         self._certificates = Certificates(site.root, environ, self._emit)
         base = Base(
             clock,
@@ -213,17 +213,6 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-def _reactor(loop: asyncio.AbstractEventLoop) -> Any:
-    """Twisted's reactor on this loop, running; it handles no signals."""
-    from twisted.internet import asyncioreactor  # before any other import of it
-
-    asyncioreactor.install(loop)  # type: ignore[no-untyped-call]
-    from twisted.internet import reactor
-
-    reactor.startRunning(installSignalHandlers=False)
-    return reactor
 
 
 def _both(log: Emit, metrics: Metrics) -> Emit:
