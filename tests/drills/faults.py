@@ -3,17 +3,14 @@ soon as the load heals by itself; the oracle is asked afterwards."""
 
 import asyncio
 import signal
-import struct
-import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from pathlib import Path
 
 import psycopg
 
-from drills import message
+from drills import clock, message
 from drills.appliance import until
 from drills.drill import Drill
 from drills.places import fill, free_port
@@ -163,9 +160,7 @@ def stepped(seconds: int) -> Fault:
     """The wall clock is set; time-outs still come when they are due."""
 
     async def work(drill: Drill) -> None:
-        # In its place: the engine has it mapped, and a file cut to nothing would kill it.
-        with Path(drill.environ["CLOCK_OFFSET"]).open("r+b") as offset:
-            offset.write(struct.pack("=q", seconds))
+        clock.put(drill.environ, seconds)
         await drill.recover(time.monotonic())
         await moody("silent")(drill)
         sink = drill.sinks["lab"]
@@ -249,16 +244,3 @@ FAULTS: dict[str, Fault] = {
     "bad reload": misread,
     "destination moved with a queue": moved,
 }  # fmt: skip
-
-
-def clock(folder: Path) -> dict[str, str]:
-    """An environ whose wall clock a drill can set; empty where there is no C compiler."""
-    library, offset = folder / "clock.so", folder / "clock"
-    offset.write_bytes(struct.pack("=q", 0))
-    source = Path(__file__).with_name("clock.c")
-    command = ["cc", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"]
-    try:
-        subprocess.run(command, check=True, timeout=60)
-    except FileNotFoundError:
-        return {}
-    return {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(offset)}

@@ -212,4 +212,10 @@ MUTANTS = (
         '        named = build.__dict__.setdefault("named", header.control_id)\n'
         "        if named",
     ),
+    Mutant(
+        "timers by the wall clock",
+        "clock_set_back",
+        "seconds = staticmethod(time.monotonic)",
+        "seconds = staticmethod(time.time)",
+    ),
 )

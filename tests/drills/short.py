@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from drills import message
+from drills import clock, message
 from drills.appliance import until
 from drills.drill import Drill, Plan
 from drills.message import Sent
@@ -38,10 +38,14 @@ REFUSE = """
 
 @dataclass(frozen=True, slots=True)
 class Short:
-    """A short drill: its set-up, and what it does. It fails by an AssertionError."""
+    """A short drill: its set-up, and what it does. It fails by an AssertionError.
+
+    clock: it sets the engine's wall clock.
+    """
 
     plan: Plan
     work: Callable[[Drill], Awaitable[None]]
+    clock: bool = False
 
 
 async def connected(drill: Drill) -> psycopg.AsyncConnection:
@@ -207,6 +211,20 @@ async def rejected_once(drill: Drill) -> None:
     await drill.verify()
 
 
+async def clock_set_back(drill: Drill) -> None:
+    """The wall clock is set back an hour while messages are out that nobody answers: they
+    time out when they are due, and come again."""
+    sink = drill.sinks["lab"]
+    silent = [f"D{number}" for number in range(1, 5)]
+    sink.mood = lambda control_id, nth: "silent" if nth == 1 and control_id in silent else "AA"
+    await drill.load()
+    await until(lambda: any(one.mood == "silent" for one in sink.received), 10, "a message")
+    clock.put(drill.environ, -3600)
+    drill.faults += 1
+    await answered(drill, 50)
+    await drill.verify()
+
+
 async def given_up(drill: Drill) -> None:
     """A lock keeps a flush beyond its deadline: it is not stored later beside the one that
     replaced it."""
@@ -338,6 +356,7 @@ SHORT: dict[str, Short] = {
     "closed_answers": moody("close"),
     "silent_answers": moody("silent"),
     "rejected_once": Short(_QUICK, rejected_once),
+    "clock_set_back": Short(Plan(timeout="1s", patience=8), clock_set_back, clock=True),
     "given_up": Short(_QUICK, given_up),
     "flush_frozen": Short(_QUICK, flush_frozen),
     "refused_flushes": Short(

@@ -2,13 +2,15 @@
 met by the short drill that must notice it; and the same drills on the engine as it is."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
+from drills import clock
 from drills.drill import Drill, Plan
 from drills.mutants import MUTANTS, Mutant
 from drills.proxy import Proxy
-from drills.short import SHORT, answers_cut
+from drills.short import SHORT, Short, answers_cut
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 
@@ -23,6 +25,13 @@ def named(mutant: Mutant) -> object:
     return pytest.param(mutant, id=mutant.name, marks=marks)
 
 
+def around(short: Short, ground: Path) -> dict[str, str]:
+    """What a short drill needs in the engine's environment."""
+    if not short.clock:
+        return {}
+    return clock.settable(ground) or pytest.skip("no C compiler: the clock cannot be set")
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
 def test_each_defect_still_has_its_place_in_the_engine(mutant):
     """The text that a defect replaces stands in the engine exactly once."""
@@ -34,8 +43,9 @@ def test_each_defect_still_has_its_place_in_the_engine(mutant):
 @pytest.mark.parametrize("name", SHORT)
 async def test_a_short_drill_passes(ground, seed, record, name):
     """The engine as it is gives the short drills nothing to find."""
-    async with Drill(ground, seed, SHORT[name].plan) as drill:
-        await SHORT[name].work(drill)
+    short = SHORT[name]
+    async with Drill(ground, seed, short.plan, environ=around(short, ground)) as drill:
+        await short.work(drill)
         record(drill)
 
 
@@ -44,7 +54,8 @@ async def test_a_defect_is_noticed(ground, seed, verdict, mutant):
     """The engine starts with the defect, and its drill fails by what the oracle finds."""
     code = mutant.put(ground / "mutant")
     short = SHORT[mutant.drill]
-    drill = Drill(ground, seed, short.plan, environ={"PYTHONPATH": str(code)})
+    environ = {"PYTHONPATH": str(code)} | around(short, ground)
+    drill = Drill(ground, seed, short.plan, environ=environ)
     told = None
     try:
         async with drill:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drills import faults
+from drills import clock, faults
 from drills.appliance import until
 from drills.drill import Drill, Plan
 from drills.places import TO_THE_LAST
@@ -40,7 +40,7 @@ async def deal(drill: Drill, kinds: dict[str, faults.Fault], minutes: float) -> 
 
 async def test_every_fault_of_one_machine(ground, seed, record):
     """P1 to P8: processes, database, peers, clock and configuration, all in one life."""
-    environ = faults.clock(ground)
+    environ = clock.settable(ground)
     kinds = {
         name: work for name, work in faults.FAULTS.items() if environ or "clock" not in name
     }
