@@ -11,9 +11,9 @@ import pytest
 from portico.agents.item import Item
 from portico.agents.plan import compile_plan
 from portico.agents.run import run
-from portico.flow.sessions.prompting import Wanted, _request, _veil
 from portico.hl7 import identifying
 from portico.hl7.view import MessageView
+from portico.llm import asking
 from portico.llm.script import Script
 from portico.model.call import Reply
 from portico.model.verdict import Kind
@@ -72,9 +72,9 @@ def asked(plan, content, replies=()):
 
 def outgoing(call):
     """What would leave, and how to put it back."""
-    wanted = msgspec.json.decode(call.request, type=Wanted)
-    veil = _veil(wanted, lambda: b"k" * 32)
-    return _request(wanted, "m", veil), veil
+    wanted = asking.decode(call.request)
+    veil = asking.veil(wanted, lambda: b"k" * 32)
+    return asking.request(wanted, "m", veil), veil
 
 
 def disguised(order, way):

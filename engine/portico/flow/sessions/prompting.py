@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
-from msgspec import Struct
 
 from portico.clock import Clock
 from portico.events.asking import ProviderBack, ProviderDown
@@ -19,29 +18,14 @@ from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow.sessions.asking import Asked
 from portico.journal.calls import Called
-from portico.llm import framing
+from portico.llm import asking
+from portico.llm.asking import Wanted
 from portico.llm.circuit import Circuit, Pace
-from portico.llm.contract import MOST_TOKENS, Completion, ModelFailed, Provider, Request
-from portico.llm.deidentify import Deidentifier
+from portico.llm.contract import Completion, ModelFailed, Provider, Request
 from portico.llm.spending import Limit, Spending, whose
 from portico.model.call import Reply
 from portico.spec.models import Budget, Chosen, exceeds
 from portico.spec.models import Provider as Settings
-
-
-class Wanted(Struct, frozen=True):
-    """What the step asks (steps/llm.py). model: empty, [provider] or [provider, model]."""
-
-    parts: list[tuple[str, str]]
-    prompt: str
-    schema: dict[str, Any]
-    phi: Any
-    model: list[str]
-    timeout: float
-    budget: list[float]
-    identifiers: list[tuple[str, str]]
-    patient: str
-    turns: list[tuple[str, str]] = []
 
 
 class Site(Protocol):
@@ -70,9 +54,6 @@ class World:
     metrics: Metrics
 
 
-_decode = msgspec.json.Decoder(Wanted).decode
-
-
 class Prompting:
     """Does the calls of `llm` steps. spending: as the journal knew it at the start."""
 
@@ -84,7 +65,7 @@ class Prompting:
 
     async def do(self, asked: Asked) -> Called:
         """One exchange; what goes wrong with it is an answer, too."""
-        wanted, began = _decode(asked.call.request), self._world.clock.monotonic()
+        wanted, began = asking.decode(asked.call.request), self._world.clock.monotonic()
         name, model = "", ""
         try:
             name, model, settings = self._chosen(asked.agent, wanted)
@@ -124,8 +105,8 @@ class Prompting:
         limits = self._limits(asked, wanted, name, settings)
         self._admit(limits)
         await self._paced(name, settings, wanted.timeout)
-        veil = _veil(wanted, world.key)
-        request = _request(wanted, model, veil)
+        veil = asking.veil(wanted, world.key)
+        request = asking.request(wanted, model, veil)
         if not self._circuit(name).passes(world.clock.monotonic()):
             text = f"provider {name} fails; it is tried again soon"
             raise ModelFailed("llm.circuit", text, True)
@@ -223,19 +204,3 @@ class Prompting:
 def default(providers: Mapping[str, Settings]) -> Chosen:
     """The provider of a step that names none: the only one, or the one called `default`."""
     return Chosen(next(iter(providers)) if len(providers) == 1 else "default")
-
-
-def _veil(wanted: Wanted, key: Callable[[], bytes]) -> Deidentifier | None:
-    if wanted.phi != "deidentified":
-        return None
-    return Deidentifier(key(), wanted.patient, wanted.identifiers)
-
-
-def _request(wanted: Wanted, model: str, veil: Deidentifier | None) -> Request:
-    parts, turns = wanted.parts, wanted.turns
-    if veil is not None:
-        parts = [(kind, veil.out(kind, text)) for kind, text in parts]
-        turns = [(veil.out("free", answer), veil.out("free", wrong)) for answer, wrong in turns]
-    system, prompt = framing.framed(parts)
-    told = tuple((answer, wrong) for answer, wrong in turns)
-    return Request(system, prompt, wanted.schema, told, model, wanted.timeout, MOST_TOKENS)
