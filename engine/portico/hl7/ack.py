@@ -76,8 +76,16 @@ def decide(header: Header, mode: str, outcome: str) -> Answers:
     accept code it asks for in MSH-15, so that no answers go round. Raises ValueError for an
     unknown mode or outcome.
     """
+    acknowledges = header.message_code == "ACK"
+    return _decided(header.accept_ack, header.application_ack, acknowledges, mode, outcome)
+
+
+@lru_cache(maxsize=1024)
+def _decided(
+    accept_ack: str, application_ack: str, acknowledges: bool, mode: str, outcome: str
+) -> Answers:
     ended = Outcome(outcome)
-    accept, application = _conditions(header, Mode(mode))
+    accept, application = _conditions((accept_ack, application_ack), acknowledges, Mode(mode))
     code = _CODES[ended]
     return Answers(
         code.accept if ended in _ANSWERED[accept] else None,
@@ -92,11 +100,12 @@ def enhanced(header: Header, mode: str) -> bool:
     return mode == Mode.ENHANCED
 
 
-def _conditions(header: Header, mode: Mode) -> tuple[Condition, Condition]:
-    asked = (header.accept_ack, header.application_ack)
+def _conditions(
+    asked: tuple[str, str], acknowledges: bool, mode: Mode
+) -> tuple[Condition, Condition]:
     if mode is Mode.NONE:
         return _NEITHER
-    if header.message_code == "ACK":
+    if acknowledges:
         return (
             _condition(asked[0]) if mode is not Mode.ORIGINAL else Condition.NE
         ), Condition.NE

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from portico.hl7.delimiters import Delimiters
-from portico.hl7.path import HEADERS
+from portico.hl7.path import HEADERS, Path
 
 Span = tuple[int, int, bytes]
 
@@ -37,8 +37,19 @@ def _piece(separator: bytes, number: int) -> re.Pattern[bytes]:
     return re.compile(rb"(?:[^%b]*+%b){%d}+([^%b]*+)" % (mark, mark, number - 1, mark))
 
 
+def finder(path: Path, marks: Delimiters) -> re.Pattern[bytes] | None:
+    """Finds a place that is there in one call, from its segment's start; None: no such way.
+
+    It says nothing of a place that is missing. The path's own conditions are not its matter.
+    """
+    header = path.segment in HEADERS
+    return _finder(
+        header, path.field or 0, path.repetition, path.component, path.subcomponent, marks
+    )
+
+
 @lru_cache(maxsize=4096)
-def finder(
+def _finder(
     header: bool,
     field: int,
     repetition: int | None,
@@ -46,10 +57,6 @@ def finder(
     subcomponent: int | None,
     marks: Delimiters,
 ) -> re.Pattern[bytes] | None:
-    """Finds a place that is there in one call, from the segment's start; None: no such way.
-
-    It says nothing of a place that is missing. header: the segment counts its separator.
-    """
     steps = [(marks.field, field if header else field + 1)]
     if repetition or component:
         steps.append((marks.repetition, repetition or 1))
@@ -57,13 +64,29 @@ def finder(
         steps.append((marks.component, component))
     if subcomponent:
         steps.append((marks.subcomponent, subcomponent))
-    if (header and field == 1) or not all(mark for mark, _ in steps):
+    if (header and field == 1) or not field or not all(mark for mark, _ in steps):
         return None
-    pattern, inside = b"", b""
+    pattern, inside = b"", rb"\r\n"
     for mark, number in steps:
         inside += re.escape(mark)
         pattern += b"(?:[^%b]*+%b){%d}+" % (inside, re.escape(mark), number - 1)
     return re.compile(b"%b([^%b]*+)" % (pattern, inside))
+
+
+@lru_cache(maxsize=4096)
+def locator(path: Path, marks: Delimiters) -> re.Pattern[bytes] | None:
+    """Finds a place of the first segment of its name in one call, from before that segment.
+
+    Where that segment has no such place the match has no group; None: no such way.
+    """
+    if path.segment in HEADERS or path.occurrence or path.where or path.repetition_where:
+        return None
+    found = finder(path, marks)
+    if found is None:
+        return None
+    mark = re.escape(marks.field)
+    begin = rb"[\r\n]%b(?![^\r\n%b])" % (path.segment.encode(), mark)
+    return re.compile(b"%b(?:%b)?" % (begin, found.pattern))
 
 
 def field(scan: bytes, start: int, end: int, number: int, marks: Delimiters) -> Span:

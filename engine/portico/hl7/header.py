@@ -48,7 +48,11 @@ def read(content: bytes) -> Header:
     answered and the connection is closed. Any other fault leaves a field empty.
     """
     start = delimiters.begin(content)
-    marks = delimiters.after(content, start)
+    return of(content, start, delimiters.after(content, start))
+
+
+def of(content: bytes, start: int, marks: Delimiters) -> Header:
+    """The same of a message whose MSH begins there and names those delimiters."""
     end = _line_end(content, start)
     fields = split(content[start:end], marks)
     if len(fields) < _FIELDS:

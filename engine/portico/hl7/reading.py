@@ -13,7 +13,7 @@ from portico.errors import CharsetUnknown, PathInvalid, TextUndecodable, TextUne
 from portico.hl7 import charset, escape, fields
 from portico.hl7.delimiters import Delimiters
 from portico.hl7.fields import Span
-from portico.hl7.path import HEADERS, Path, Select, parse
+from portico.hl7.path import Path, Select, parse
 
 _NULL = b'""'
 
@@ -93,8 +93,7 @@ class Reading:
         """The first match as it stands in the message, escapes kept; None when absent."""
         if isinstance(path, str):
             path = parse(path)
-        spot = self._spot(path)
-        return None if spot is None else self._raw(spot, path)
+        return self._one(path)
 
     def text(self, path: str | Path) -> Text | None:
         """The first match, decoded and unescaped. None: absent; DELETED: HL7's `\"\"`.
@@ -105,10 +104,7 @@ class Reading:
         """
         if isinstance(path, str):
             path = parse(path)
-        spot = self._spot(path)
-        if spot is None:
-            return None
-        raw = self._raw(spot, path)
+        raw = self._one(path)
         return None if raw is None else self._read(raw, path)
 
     def raws(self, path: str | Path) -> list[bytes]:
@@ -207,6 +203,11 @@ class Reading:
             named = self._default if self._on_error == "replace" else self._on_error
             return charset.codec_of((), named)
 
+    def _one(self, path: Path) -> bytes | None:
+        """The first match, raw; None when there is none or it is empty."""
+        spot = self._spot(path)
+        return None if spot is None else self._raw(spot, path)
+
     def _spot(self, path: Path) -> Spot | None:
         if path.occurrence is None and path.where is None:
             return self._first(path.segment.encode())
@@ -242,14 +243,7 @@ class Reading:
         if path.field is None:
             return spot.start, spot.end, b""
         if path.repetition_where is None:
-            finder = fields.finder(
-                path.segment in HEADERS,
-                path.field,
-                path.repetition,
-                path.component,
-                path.subcomponent,
-                marks,
-            )
+            finder = fields.finder(path, marks)
             if finder is not None and (found := finder.match(scan, spot.start, spot.end)):
                 return *found.span(1), b""
         span = fields.field(scan, spot.start, spot.end, path.field, marks)

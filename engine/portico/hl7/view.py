@@ -12,7 +12,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from portico.errors import CharsetUnknown, MessageError, TextUndecodable
-from portico.hl7 import charset, delimiters, header
+from portico.hl7 import charset, delimiters, fields, header
 from portico.hl7.header import Header
 from portico.hl7.path import HEADERS, Path
 from portico.hl7.reading import DELETED, Deleted, Reading, Spot, Text
@@ -81,7 +81,7 @@ class MessageView(Reading):
     def header(self) -> Header:
         """The MSH fields that routing and acknowledgement need."""
         if self._header is None:
-            self._header = header.read(self.content)
+            self._header = header.of(self.content, self.start, self.delimiters)
         return self._header
 
     @property
@@ -140,6 +140,14 @@ class MessageView(Reading):
 
     def _names(self) -> tuple[str, ...]:
         return self.header.charset
+
+    def _one(self, path: Path) -> bytes | None:
+        locator = fields.locator(path, self.delimiters)
+        if locator is not None and (found := locator.search(self._scan, self.start)):
+            start, end = found.span(1)
+            if start >= 0:
+                return self.content[start:end] or None
+        return super()._one(path)
 
     def _first(self, name: bytes) -> Spot | None:
         if name == b"MSH":

@@ -4,7 +4,8 @@ Source: HL7 v2.5.1 chapter 2.15.9 (MSH); SITE reference, `channel` (`order_by`, 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -137,16 +138,13 @@ def _route_hl7(
         _check(header, content, view.start)
         flags = _charset_flags(rules, view)
         patient = view.text(PATIENT.path)
+        context = partial(_context, rules, view, kind, peer, about)
         if rules.order_by[0] == PATIENT and isinstance(patient, str):
             order_key = patient
         else:
-            words = {"channel": rules.origin, "type": kind, "peer": peer, **about}
-            context = Context(view, words)
-            order_key = _order_key(rules, context, sender, connection)
+            order_key = _order_key(rules, context, sender, peer, connection)
         if rules.beside is not None and _meets(rules.beside, kind):
-            words = {"channel": rules.origin, "type": kind, "peer": peer, **about}
-            context = Context(view, words)
-            order_key = order.widened(order_key, rules.beside, kind, context)
+            order_key = order.widened(order_key, rules.beside, kind, context())
         repeat_key = _repeat_key(rules, view, header, about)
     except MessageError as fault:
         return Routed(kind, control_id, sender, header=header, view=view, fault=fault)
@@ -174,11 +172,10 @@ def _route_other(
 ) -> Routed:
     """Read at the door: what is not JSON, XML or CSV is refused there, as bad HL7 is."""
     kind = view.check() if isinstance(view, PointView) else "application/octet-stream"
-    words = {"channel": rules.origin, "type": kind, "peer": peer, **about}
-    context = Context(view, words)
-    order_key = _order_key(rules, context, peer.rpartition(":")[0], connection)
+    context = partial(_context, rules, view, kind, peer, about)
+    order_key = _order_key(rules, context, "", peer, connection)
     if rules.beside is not None and rules.beside.places:
-        order_key = order.widened(order_key, rules.beside, "", context)
+        order_key = order.widened(order_key, rules.beside, "", context())
     return Routed(
         kind,
         order_key=order_key,
@@ -217,10 +214,19 @@ def _meets(rules: Beside, kind: str) -> bool:
     return bool(rules.places) or kind in order.MEETINGS
 
 
-def _order_key(rules: Rules, context: Context, sender: str, connection: int) -> str:
+def _context(
+    rules: Rules, view: View, kind: str, peer: str, about: Mapping[str, Any]
+) -> Context:
+    """What places are read from; made only where a channel has some."""
+    return Context(view, {"channel": rules.origin, "type": kind, "peer": peer, **about})
+
+
+def _order_key(
+    rules: Rules, context: Callable[[], Context], sender: str, peer: str, connection: int
+) -> str:
     for source in rules.order_by:
         if isinstance(source, Place):
-            value = source.text(context)
+            value = source.text(context())
             if isinstance(value, str):
                 return value
         elif source == "channel":
@@ -229,9 +235,7 @@ def _order_key(rules: Rules, context: Context, sender: str, connection: int) -> 
             return f"connection {connection}"
         elif source == "none":
             return ""
-    if sender.strip("|"):
-        return sender
-    return str(context.envelope.get("peer", "")).rpartition(":")[0]
+    return sender if sender.strip("|") else peer.rpartition(":")[0]
 
 
 def _repeat_key(
