@@ -7,9 +7,10 @@ import psycopg
 import pytest
 
 from portico.clock import SystemClock
-from portico.errors import JournalFenced
+from portico.errors import JournalFenced, JournalRefused
 from portico.ids import IdMaker, SignalId
-from portico.journal.calls import Called
+from portico.journal import together
+from portico.journal.calls import OPEN, Called
 from portico.journal.postgres import Journal, Told
 from portico.journal.writer import Hooks
 from portico.model.call import Call, Reply
@@ -124,3 +125,56 @@ async def test_what_a_peer_said_is_stored_whatever_it_said(journal, journal_url)
     async with await psycopg.AsyncConnection.connect(journal_url) as connection:
         rows = await (await connection.execute("select text from call")).fetchall()
     assert rows == [("no\ufffd ?",)]
+
+
+async def test_what_is_about_to_leave_has_its_row_before_it_leaves(journal):
+    """Killed then, the journal tells what left; answered, the same row tells all."""
+    signal = await a_signal(journal)
+
+    opened = await journal.calls.open(signal, "a", CALL, "sim:fixed", b"out")
+    [left] = await journal.calls.egress(signal)
+    assert (left.sent, left.error, left.target) == (b"out", OPEN, "sim:fixed")
+    assert await journal.calls.find(signal, "a", CALL) is None
+
+    await journal.calls.keep(signal, "a", CALL, GOOD, opened)
+    [whole] = await journal.calls.egress(signal)
+    assert (whole.sent, whole.received, whole.error) == (b"out", b"in", "")
+    assert await journal.calls.find(signal, "a", CALL) == GOOD.reply
+
+
+async def test_all_that_a_step_did_is_found_in_order_a_parents_too(journal):
+    """Its conversation is made of that."""
+    first = await a_signal(journal)
+    await journal.calls.keep(first, "a", CALL, GOOD)
+    again = await a_signal(journal, parent=first)
+    other = Call("tool", "triage", 1, b"{}")
+    await journal.calls.open(again, "a", other, "bedboard.book", b"{}")
+    await journal.calls.keep(again, "a", Call("llm", "other", 1, b"{}"), GOOD)
+
+    made = await journal.calls.made(again, "a", "triage")
+
+    assert [(one.digest, one.error) for one in made] == [
+        (CALL.digest, ""),
+        (other.digest, OPEN),
+    ]
+
+
+async def test_writes_of_many_share_a_commit_and_none_fails_for_another(journal, monkeypatch):
+    """What comes while one commit is under way waits for the next; a refused one is alone."""
+    signal = await a_signal(journal)
+    commits = []
+    whole = together._made
+    monkeypatch.setattr(
+        together,
+        "_made",
+        lambda link, group: (commits.append(len(group)), whole(link, group))[1],
+    )
+    calls = [Call("llm", f"step{number}", 1, b"{}") for number in range(20)]
+    calls[7] = Call("llm", "no\0", 1, b"{}")
+
+    kept = [journal.calls.keep(signal, "a", call, GOOD) for call in calls]
+    told = await asyncio.gather(*kept, return_exceptions=True)
+
+    assert [type(one) for one in told if one] == [JournalRefused]
+    assert commits == [20, *[1] * 20]
+    assert len(await journal.calls.egress(signal)) == 19

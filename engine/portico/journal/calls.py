@@ -3,11 +3,14 @@
 A row is written before the run goes on, so that a call that went well is made once however
 often its Signal runs again. It says what left this machine, byte for byte, to whom and under
 which policy, of calls that failed too; those are made again when the Signal is released.
+
+Where something is about to leave, the row is written first, as `OPEN`; the answer closes it.
+One that an engine left open when it died tells what left: nobody knows what came of it.
 """
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from msgspec import Struct
@@ -18,7 +21,10 @@ from portico.errors import JournalFenced
 from portico.ids import SignalId
 from portico.journal.lease import Lease
 from portico.journal.link import Link
+from portico.journal.together import Together
 from portico.model.call import Call, Reply
+
+OPEN = "call.open"  # the error of a row whose answer is not there
 
 _DEADLINE = 10.0
 _OLDEST = 7 * 86_400.0  # seconds that a Signal may wait before its step asks
@@ -33,16 +39,35 @@ _KEEP = """
     from lease where name = %(lease)s and epoch = %(epoch)s
     returning 1
     """
-_REPLY = """
-    select digest, outcome from call
-    where signal = %s and agent = %s and digest = %s and error = ''
-    order by number, at limit 1
+_CLOSE = """
+    update call set micros = %(micros)s, target = %(target)s, detail = %(detail)s,
+        sent = %(sent)s, received = %(received)s, outcome = %(outcome)s, error = %(error)s,
+        text = %(text)s
+    from lease where lease.name = %(lease)s and lease.epoch = %(epoch)s
+        and call.signal = %(signal)s and call.agent = %(agent)s
+        and call.number = %(number)s and call.at = %(at)s
+    returning 1
     """
-# The same step of the Signal that this one was made of asked the same.
-_EARLIER = """
-    select c.digest, c.outcome from signal s join call c on c.signal = s.parent
-    where s.id = %s and c.agent = %s and c.digest = %s and c.error = ''
-    order by c.number, c.at limit 1
+# The call itself, or the same one of the Signal that this one was made of.
+_REPLY = """
+    select digest, outcome from (
+        select digest, outcome, 0 as rank, number, at from call
+        where signal = %(signal)s and agent = %(agent)s and digest = %(digest)s and error = ''
+        union all
+        select c.digest, c.outcome, 1, c.number, c.at
+        from signal s join call c on c.signal = s.parent
+        where s.id = %(signal)s and c.agent = %(agent)s and c.digest = %(digest)s
+            and c.error = ''
+    ) found order by rank, number, at limit 1
+    """
+# The same, of all that one step did inside one call, oldest first.
+_WITHIN = """
+    select digest, outcome, error, at from call
+    where signal = %(signal)s and agent = %(agent)s and step = %(step)s
+    union all
+    select c.digest, c.outcome, c.error, c.at from signal s join call c on c.signal = s.parent
+    where s.id = %(signal)s and c.agent = %(agent)s and c.step = %(step)s
+    order by at
     """
 
 
@@ -91,6 +116,15 @@ class Called(Struct, frozen=True):
     received: bytes = b""
 
 
+class Made(Struct, frozen=True):
+    """What is known of a call. error: empty when it went well, `OPEN` when nobody knows."""
+
+    digest: bytes
+    outcome: bytes
+    error: str
+    at: datetime
+
+
 class Calls:
     """The calls of a journal. lease: ours as it is now. Every verb may raise JournalError."""
 
@@ -98,43 +132,43 @@ class Calls:
         self, conninfo: Callable[[], str], lease: Callable[[], Lease | None], clock: Clock
     ) -> None:
         self._link = Link(conninfo, deadline=_DEADLINE, name="portico calls")
+        self._writes = Together(self._link, _DEADLINE)
         self._lease = lease
         self._clock = clock
+        self._last = 0
 
     async def find(self, signal: SignalId, agent: str, call: Call) -> Reply | None:
         """The reply that is stored for this call, or for the same one of the Signal that this
         one repeats; None when none went well."""
-        asked = (UUID(bytes=signal), agent, call.digest)
-        rows = await self._link.run(_REPLY, asked) or await self._link.run(_EARLIER, asked)
+        asked = {"signal": UUID(bytes=signal), "agent": agent, "digest": call.digest}
+        rows = await self._link.run(_REPLY, asked)
         return Reply(*rows[0]) if rows else None
 
-    async def keep(self, signal: SignalId, agent: str, call: Call, called: Called) -> None:
-        """Store what was done."""
-        held = self._lease()
-        if held is None:
-            raise JournalFenced("this engine does not hold the journal's lease")
-        reply = called.reply
-        row = {
-            "signal": UUID(bytes=signal),
-            "agent": agent,
-            "number": call.number,
-            "step": call.step,
-            "verb": call.verb,
-            "digest": call.digest,
-            "at": moment(self._clock.time_ns()),
-            "micros": called.micros,
-            "target": called.target,
-            "detail": called.detail.decode(),
-            "sent": called.sent,
-            "received": called.received,
-            "outcome": reply.outcome,
-            "error": reply.error,
-            "text": _storable(reply.text),
-            "lease": held.name,
-            "epoch": held.epoch,
-        }
-        if not await self._link.run(_KEEP, row):
-            raise JournalFenced("another engine has taken this journal's lease")
+    async def made(self, signal: SignalId, agent: str, step: str) -> list[Made]:
+        """Every call of a step, of the Signal that this one repeats too; oldest first."""
+        asked = {"signal": UUID(bytes=signal), "agent": agent, "step": step}
+        return [Made(*row) for row in await self._link.run(_WITHIN, asked)]
+
+    async def open(
+        self, signal: SignalId, agent: str, call: Call, target: str, sent: bytes
+    ) -> datetime:
+        """Store what is about to leave; the row's place, for `keep`."""
+        at = self._stamp()
+        called = Called(Reply(call.digest, error=OPEN), target, sent=sent)
+        await self._write(_KEEP, _row(signal, agent, call, called, at))
+        return at
+
+    async def keep(
+        self,
+        signal: SignalId,
+        agent: str,
+        call: Call,
+        called: Called,
+        opened: datetime | None = None,
+    ) -> None:
+        """Store what was done. opened: the row that was written before it was."""
+        row = _row(signal, agent, call, called, opened or self._stamp())
+        await self._write(_CLOSE if opened else _KEEP, row)
 
     async def spent(self, since: float) -> list[tuple[float, str, str, str, int]]:
         """(when, provider, agent, step, tokens) of calls of models, oldest first.
@@ -157,6 +191,43 @@ class Calls:
     async def close(self) -> None:
         """Close the connection."""
         await self._link.close()
+
+    async def _write(self, statement: LiteralString, row: dict[str, Any]) -> None:
+        held = self._lease()
+        if held is None:
+            raise JournalFenced("this engine does not hold the journal's lease")
+        if not await self._writes.run(
+            statement, row | {"lease": held.name, "epoch": held.epoch}
+        ):
+            raise JournalFenced("another engine has taken this journal's lease")
+
+    def _stamp(self) -> datetime:
+        """Now; later than every stamp before, because it is part of a row's key."""
+        self._last = max(self._last + 1000, self._clock.time_ns())
+        return moment(self._last)
+
+
+def _row(
+    signal: SignalId, agent: str, call: Call, called: Called, at: datetime
+) -> dict[str, Any]:
+    reply = called.reply
+    return {
+        "signal": UUID(bytes=signal),
+        "agent": agent,
+        "number": call.number,
+        "step": call.step,
+        "verb": call.verb,
+        "digest": call.digest,
+        "at": at,
+        "micros": called.micros,
+        "target": called.target,
+        "detail": called.detail.decode(),
+        "sent": called.sent,
+        "received": called.received,
+        "outcome": reply.outcome,
+        "error": reply.error,
+        "text": _storable(reply.text),
+    }
 
 
 def _storable(text: str) -> str:

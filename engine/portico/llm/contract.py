@@ -21,7 +21,8 @@ MOST_TOKENS = 4096  # of one answer
 @dataclass(frozen=True, slots=True)
 class Request:
     """One exchange. schema: of the answer. turns: earlier answers that were wrong, each with
-    what was wrong. timeout: seconds until the whole answer is there."""
+    what was wrong. timeout: seconds until the whole answer is there. leaving: awaited with the
+    exact body before it leaves."""
 
     system: str
     prompt: str
@@ -30,6 +31,7 @@ class Request:
     model: str = ""
     timeout: float = 60.0
     most_tokens: int = MOST_TOKENS
+    leaving: Callable[[bytes], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

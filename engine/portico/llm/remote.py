@@ -7,7 +7,7 @@ kept as it leaves the client and the body of the answer as it comes in. Nothing 
 here: the engine's own retries and circuit are above. Imported where such a provider is used.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
@@ -47,9 +47,10 @@ _MOST_BYTES = 8 << 20  # of an answer
 
 
 class _Wire(httpx2.AsyncBaseTransport):
-    """Keeps the bodies of one exchange. body: of the request; answer: of the response."""
+    """Keeps the bodies of one exchange. leaving: awaited with the one before it leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, leaving: Callable[[bytes], Awaitable[None]] | None) -> None:
+        self._leaving = leaving
         self._inner = httpx2.AsyncHTTPTransport(retries=0)
         self.sent = b""
         self.received = b""
@@ -58,6 +59,8 @@ class _Wire(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send it; the whole answer is read here."""
         self.sent = await request.aread()
+        if self._leaving is not None:
+            await self._leaving(self.sent)
         response = await self._inner.handle_async_request(request)
         self.status = response.status_code
         parts, size = [], 0
@@ -97,7 +100,7 @@ class Remote:
 
     async def complete(self, request: Request) -> Completion:
         """One exchange on a connection of its own, so that its bytes are told apart."""
-        wire = _Wire()
+        wire = _Wire(request.leaving)
         timeout = httpx2.Timeout(request.timeout, connect=min(_CONNECT, request.timeout))
         client = httpx2.AsyncClient(transport=wire, timeout=timeout, follow_redirects=False)
         settings = ModelSettings(

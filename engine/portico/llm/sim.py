@@ -34,6 +34,8 @@ class Sim:
                 "turns": request.turns,
             }
         )
+        if request.leaving is not None:
+            await request.leaving(sent)
         act = self._acts.act(request.prompt, request.schema, request.model)
         if act.delay:
             await self._around.sleep(min(act.delay, request.timeout))

@@ -20,7 +20,7 @@ class RecordTwin:
     """The journal's calls, in memory; `away` times it cannot be reached."""
 
     def __init__(self, stored=None, away=0):
-        self.stored, self.kept, self.away = stored, [], away
+        self.stored, self.kept, self.away, self.opened = stored, [], away, []
 
     async def find(self, signal, agent, call):
         """As journal.calls."""
@@ -29,9 +29,15 @@ class RecordTwin:
             raise JournalUnavailable("not now")
         return self.stored
 
-    async def keep(self, signal, agent, call, called):
+    async def open(self, signal, agent, call, target, sent):
+        """As journal.calls."""
+        self.opened.append((target, sent))
+        return len(self.opened)
+
+    async def keep(self, signal, agent, call, called, opened=None):
         """As journal.calls."""
         self.kept.append((agent, called))
+        self.closed = opened
 
 
 def a_run():
@@ -78,6 +84,20 @@ async def test_what_may_work_later_is_not_stored():
 
     assert await asked(record, doer) == later
     assert record.kept == []
+
+
+async def test_what_leaves_is_stored_before_it_leaves():
+    """And its row is closed by what came of it, also where that may work later."""
+    record = RecordTwin()
+
+    async def doer(one):
+        await one.leaves("sim:m", b"out")
+        assert (record.opened, record.kept) == ([("sim:m", b"out")], [])
+        return Called(Reply(CALL.digest, error="llm.cut", text="cut", transient=True))
+
+    await asked(record, doer)
+
+    assert (len(record.kept), record.closed) == (1, 1)
 
 
 @pytest.mark.parametrize(

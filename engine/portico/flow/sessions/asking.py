@@ -1,12 +1,14 @@
 """Asking: what steps want of the engine is done once, journaled, and given back.
 
 A call that was made before is answered from the journal: after a restart, so that nothing is
-paid or done twice, and in a replay, so that it decides as the first run did.
+paid or done twice, and in a replay, so that it decides as the first run did. What leaves this
+machine is in the journal before it leaves.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from portico.errors import JournalError, JournalRefused, PorticoError
@@ -14,7 +16,7 @@ from portico.events.emit import Emit
 from portico.events.running import CallFailed
 from portico.flow.runs import Run
 from portico.ids import SignalId
-from portico.journal.calls import Called
+from portico.journal.calls import Called, Made
 from portico.model.call import Call, Reply
 
 _AGAIN = 1.0  # seconds until the journal is asked again
@@ -23,25 +25,58 @@ Replied = Callable[[Reply], None]
 Found = TypeVar("Found")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A call on its way. run: whose step asks, with its Signal and envelope."""
-
-    agent: str
-    run: Run
-    call: Call
-
-
 class Record(Protocol):
-    """The journal's side. Raises JournalError."""
+    """The journal's side (journal.calls). Every verb raises JournalError."""
 
     def find(self, signal: SignalId, agent: str, call: Call) -> Awaitable[Reply | None]:
         """The reply that is stored."""
         ...
 
-    def keep(self, signal: SignalId, agent: str, call: Call, called: Called) -> Awaitable[None]:
+    def made(self, signal: SignalId, agent: str, step: str) -> Awaitable[list[Made]]:
+        """Every call of a step, oldest first."""
+        ...
+
+    def open(
+        self, signal: SignalId, agent: str, call: Call, target: str, sent: bytes
+    ) -> Awaitable[datetime]:
+        """Store what is about to leave."""
+        ...
+
+    def keep(
+        self,
+        signal: SignalId,
+        agent: str,
+        call: Call,
+        called: Called,
+        opened: datetime | None = None,
+    ) -> Awaitable[None]:
         """Store what was done."""
         ...
+
+
+@dataclass(slots=True)
+class Asked:
+    """A call on its way. run: whose step asks, with its Signal and envelope. opened: the row
+    of what has left for it."""
+
+    agent: str
+    run: Run
+    call: Call
+    record: Record
+    opened: datetime | None = None
+
+    async def leaves(self, target: str, sent: bytes) -> None:
+        """Store what is about to leave, once. Raises JournalRefused."""
+        signal = self.run.signal.id
+        if self.opened is None:
+            self.opened = await patiently(
+                lambda: self.record.open(signal, self.agent, self.call, target, sent)
+            )
+
+    async def kept(self, called: Called) -> None:
+        """Store what was done. Raises JournalRefused."""
+        signal, opened = self.run.signal.id, self.opened
+        await patiently(lambda: self.record.keep(signal, self.agent, self.call, called, opened))
 
 
 Doer = Callable[[Asked], Awaitable[Called]]
@@ -60,7 +95,7 @@ class Broker:
 
     def ask(self, agent: str, run: Run, call: Call, replied: Replied) -> None:
         """Have it done; `replied` is called once, unless the engine stops before."""
-        task = asyncio.ensure_future(self._ask(Asked(agent, run, call), replied))
+        task = asyncio.ensure_future(self._ask(Asked(agent, run, call, self._record), replied))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -83,13 +118,13 @@ class Broker:
 
     async def _reply(self, asked: Asked) -> Reply:
         """As stored, else as done now. Raises JournalRefused when it cannot be stored."""
-        run, agent, call = asked.run, asked.agent, asked.call
-        reply = await self._patiently(lambda: self._record.find(run.signal.id, agent, call))
+        signal, agent, call = asked.run.signal.id, asked.agent, asked.call
+        reply = await patiently(lambda: self._record.find(signal, agent, call))
         if reply is not None:
             return reply
         called = await self._done(asked)
-        if called.sent or not called.reply.transient:  # what left is told in any case
-            await self._patiently(lambda: self._record.keep(run.signal.id, agent, call, called))
+        if asked.opened or called.sent or not called.reply.transient:
+            await asked.kept(called)  # what left is told in any case
         return called.reply
 
     async def _done(self, asked: Asked) -> Called:
@@ -110,11 +145,13 @@ class Broker:
         code = error.code if isinstance(error, PorticoError) else "step.permanent"
         return Reply(call.digest, error=code, text=text)
 
-    async def _patiently(self, work: Callable[[], Awaitable[Found]]) -> Found:
-        while True:
-            try:
-                return await work()
-            except JournalRefused:
-                raise
-            except JournalError:
-                await asyncio.sleep(_AGAIN)
+
+async def patiently(work: Callable[[], Awaitable[Found]]) -> Found:
+    """What it gives, as soon as the journal can be reached. Raises JournalRefused."""
+    while True:
+        try:
+            return await work()
+        except JournalRefused:
+            raise
+        except JournalError:
+            await asyncio.sleep(_AGAIN)

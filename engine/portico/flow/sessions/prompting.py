@@ -7,7 +7,8 @@ is made, and the answer is put back. What left is told to the byte in the call's
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -106,7 +107,8 @@ class Prompting:
         self._admit(limits)
         await self._paced(name, settings, wanted.timeout)
         veil = asking.veil(wanted, world.key)
-        request = asking.request(wanted, model, veil)
+        leaving = partial(asked.leaves, f"{name}:{model}")
+        request = replace(asking.request(wanted, model, veil), leaving=leaving)
         if not self._circuit(name).passes(world.clock.monotonic()):
             text = f"provider {name} fails; it is tried again soon"
             raise ModelFailed("llm.circuit", text, True)
