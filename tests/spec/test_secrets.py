@@ -6,7 +6,8 @@ from pydantic import BaseModel
 from portico.errors import SecretMissing
 from portico.spec.destination import Destination
 from portico.spec.document import parse
-from portico.spec.secrets import Expanded, Secret, SecretField, expand, plain
+from portico.spec.expanding import expand
+from portico.spec.secrets import Expanded, Secret, SecretField, plain
 from portico.spec.shape import fit
 
 

@@ -55,10 +55,13 @@ class Plan(Struct, frozen=True):
     tables: Mapping[str, Table] = {}
 
 
-def compile_plan(document: Mapping[str, Any], root: Path) -> Plan:
+def compile_plan(
+    document: Mapping[str, Any], root: Path, files: Mapping[str, bytes] | None = None
+) -> Plan:
     """The plan of a document; imports the transforms, so only a worker calls it.
 
-    Raises ConfigError, with the step's file and line and what would be right.
+    files: as `sources.files` gives them, where they are known. Raises ConfigError, with the
+    step's file and line and what would be right.
     """
     tables = sources.tables(root)
     extras = document.get("charsets") or {}, document.get("tools") or {}
@@ -73,7 +76,7 @@ def compile_plan(document: Mapping[str, Any], root: Path) -> Plan:
     charset = document.get("charset") or {}
     return Plan(
         document["agent"],
-        version_of(document, root),
+        version_of(document, root, files),
         compiler.program(document[GROUP], fallback),
         fallback,
         content,
@@ -87,13 +90,16 @@ def compile_plan(document: Mapping[str, Any], root: Path) -> Plan:
     )
 
 
-def version_of(document: Mapping[str, Any], root: Path) -> str:
+def version_of(
+    document: Mapping[str, Any], root: Path, files: Mapping[str, bytes] | None = None
+) -> str:
     """The first 16 hex digits of SHA-256 over the document and the files that it uses.
 
     Moving a step to another line changes nothing; imports no site code.
     """
     digest = hashlib.sha256(msgspec.json.encode(_without_lines(document), order="sorted"))
-    for name, content in sorted(sources.files(document, root).items()):
+    used = sources.files(document, root) if files is None else files
+    for name, content in sorted(used.items()):
         digest.update(f"\n{name} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()[:16]

@@ -5,10 +5,9 @@ and in the worker, which does.
 """
 
 import ast
-import importlib
 import re
 from collections.abc import Iterator, Mapping
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from portico.language.tables import Tables
 from portico.spec.rules import GROUP, walk
 
+_PACKAGE = "__init__.py"
 _TABLES = Path("transforms/tables")
 _NAMING = {"validate": ("schema", "profile"), "llm": ("prompt", "output")}  # a file each
 _LOCATION = re.compile(rb"""schemaLocation\s*=\s*["']([^"'\s:]+)["']""")  # of an XML Schema
@@ -77,40 +77,38 @@ def call_of(args: Any) -> str:
 def top_level(name: str, root: Path) -> ModuleSpec | None:
     """A package or module of the root, found without a list of that folder."""
     package = root / name
-    if (package / "__init__.py").is_file():
+    if (package / _PACKAGE).is_file():
         inside = [str(package)]
         return spec_from_file_location(
-            name, package / "__init__.py", submodule_search_locations=inside
+            name, package / _PACKAGE, submodule_search_locations=inside
         )
     module = package.with_suffix(".py")
     return spec_from_file_location(name, module) if module.is_file() else None
 
 
-def _specs(name: str, root: Path) -> Iterator[ModuleSpec]:
-    """The packages above a module and the module, from the outside in, as far as they are."""
-    importlib.invalidate_caches()
-    path: list[str] = []
-    whole = ""
+def _modules(name: str, root: Path) -> Iterator[tuple[str, Path]]:
+    """The packages above a module and the module: each with its file, from the outside in, as
+    far as they are. Looked up afresh: the interpreter's own finders remember folders."""
+    folder, whole = root, ""
     for part in name.split("."):
         whole = f"{whole}.{part}".lstrip(".")
-        at_top = whole == part
-        spec = top_level(part, root) if at_top else PathFinder.find_spec(whole, path)
-        if spec is None:
+        module, folder = folder / f"{part}.py", folder / part
+        if (package := folder / _PACKAGE).is_file():
+            yield whole, package
+        elif module.is_file():
+            yield whole, module
             return
-        yield spec
-        path = list(spec.submodule_search_locations or ())
+        elif whole == part or not folder.is_dir():
+            return
 
 
 def _add_module(found: dict[str, bytes], root: Path, name: str) -> None:
     """The module's file, those of its packages, and all that they import of the site."""
-    for spec in _specs(name, root):
-        origin = Path(spec.origin) if spec.origin else None
-        if origin is None or origin.suffix != ".py":
-            continue
-        at = str(origin.relative_to(root))
+    for whole, file in _modules(name, root):
+        at = str(file.relative_to(root))
         if at not in found:
-            found[at] = origin.read_bytes()
-            package = spec.name if spec.submodule_search_locations else spec.parent or ""
+            found[at] = file.read_bytes()
+            package = whole if file.name == _PACKAGE else whole.rpartition(".")[0]
             for imported in _imports(found[at], package):
                 _add_module(found, root, imported)
 

@@ -23,10 +23,10 @@ from portico.spec.agent import Agent
 from portico.spec.channel import Channel, Source, source_of
 from portico.spec.destination import Destination
 from portico.spec.document import Document, Location, read
+from portico.spec.expanding import expand
 from portico.spec.fields import Options, nearest
 from portico.spec.finding import Finding, Severity
 from portico.spec.rules import GROUP
-from portico.spec.secrets import expand
 from portico.spec.shape import fit
 from portico.spec.site import Config, override
 from portico.spec.tls import Tls

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from portico.errors import ConfigError
-from portico.spec import document, secrets, shape
+from portico.spec import document, expanding, shape
 from portico.spec import site as sites
 from portico.spec.site import Config
 
@@ -19,7 +19,7 @@ def settings(site: Path) -> Config:
     documents, findings = document.read(site / SETTINGS, SETTINGS, nouns=False)
     config: Config | None = Config()
     if (site / SETTINGS).exists() and documents:
-        value, missing = secrets.expand(documents[0], os.environ)
+        value, missing = expanding.expand(documents[0], os.environ)
         config, wrong = shape.fit(Config, value, documents[0])
         findings = [*findings, *missing, *wrong]
     elif not (site / SETTINGS).exists():

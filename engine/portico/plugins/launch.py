@@ -8,7 +8,6 @@ and Java.
 
 import os
 import sys
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -38,11 +37,9 @@ def shut(given: Launch) -> None:
     """Close the walls around this process. Raises OSError."""
     limits.die_with_parent(given.parent)
     limits.bound_process(_FILES, _FILE_SIZE)
-    scratch, filters = Path(given.scratch), seccomp.available()  # Landlock hides how one knows
+    filters = seccomp.available()  # Landlock hides how one knows
     if landlock.version() > 0:
-        landlock.shut(
-            map(Path, given.reads), scratch, map(Path, given.runs), network=given.sockets
-        )
+        landlock.shut(given.reads, given.scratch, given.runs, network=given.sockets)
     limits.drop_capabilities()
     if filters:
         seccomp.shut(seccomp.PROGRAMS | (seccomp.SOCKETS if given.sockets else frozenset()))

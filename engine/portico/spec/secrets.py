@@ -2,8 +2,7 @@
 
 A secret is read when it is used, never kept in a model, never printed. A credential is a file
 of that name in $CREDENTIALS_DIRECTORY, as systemd passes it (systemd.exec(5), LoadCredential).
-Texts that are no secrets may hold `${env:NAME}` anywhere (an address for each environment);
-those are replaced when the file is read.
+Texts that are no secrets may hold `${env:NAME}` anywhere (spec/expanding.py).
 """
 
 import re
@@ -14,11 +13,9 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, WithJsonSchema
 
 from portico.errors import SecretMissing
-from portico.spec.document import Document
 from portico.spec.fields import wrong
-from portico.spec.finding import Finding
 
-_REFERENCE = re.compile(r"\$\{(file|env|credential):([^${}]+)\}")
+REFERENCE = re.compile(r"\$\{(file|env|credential):([^${}]+)\}")
 _MOST_BYTES = 64 << 10
 
 
@@ -34,7 +31,7 @@ class Secret:
     @classmethod
     def parse(cls, text: str) -> "Secret":
         """The reference that is the whole text. Raises ValueError, which does not repeat it."""
-        if match := _REFERENCE.fullmatch(text):
+        if match := REFERENCE.fullmatch(text):
             return cls(match[1], match[2])
         raise ValueError(
             "a secret is never written here; write ${credential:NAME} or ${file:PATH}"
@@ -111,45 +108,6 @@ class Expanded(str):
 def typed_text(value: object) -> object:
     """What the file says, for messages: an environment value may itself be private."""
     return value.typed if isinstance(value, Expanded) else value
-
-
-def expand(
-    document: Document, environ: Mapping[str, str], skip: tuple[str, ...] = ()
-) -> tuple[Any, list[Finding]]:
-    """The document's value with every `${env:NAME}` replaced, except below top keys `skip`."""
-    findings: list[Finding] = []
-
-    def walk(value: Any, at: tuple[str | int, ...]) -> Any:
-        if isinstance(value, dict):
-            return {
-                k: v if not at and k in skip else walk(v, (*at, k)) for k, v in value.items()
-            }
-        if isinstance(value, list):
-            return [walk(each, (*at, number)) for number, each in enumerate(value)]
-        if "${" not in value:
-            return value
-        return _expanded(value, document, at, environ, findings)
-
-    return walk(document.value, ()), findings
-
-
-def _expanded(
-    text: str,
-    document: Document,
-    at: tuple[str | int, ...],
-    environ: Mapping[str, str],
-    findings: list[Finding],
-) -> str:
-    def value(match: re.Match[str]) -> str:
-        kind, target = match.groups()
-        if kind != "env":
-            return match[0]
-        if target not in environ:
-            complaint = f"there is no environment variable {target!r}"
-            findings.append(document.finding(at, "config.env_missing", complaint))
-        return environ.get(target, match[0])
-
-    return Expanded.of(_REFERENCE.sub(value, text), text)
 
 
 def plain(value: Any) -> Any:

@@ -59,11 +59,12 @@ def load(message: Load, scratch: Path) -> Runner:
     sys.dont_write_bytecode = True  # a file changed within one second would keep its old code
     limits.bound_memory(message.memory)
     root = Path(message.root)
-    missing = cage.shut(root, sources.files(message.document, root), scratch)
+    files = sources.files(message.document, root)
+    missing = cage.shut(root, files, scratch)
     if missing and message.document.get("trust") == "none":
         walls = " and ".join(missing)
         raise ConfigError(f"trust: none needs {walls}, which this machine does not have")
-    return PlanRunner(plans.compile_plan(message.document, root))
+    return PlanRunner(plans.compile_plan(message.document, root, files))
 
 
 def serve(connection: socket.socket, loader: Callable[[Load], Runner]) -> None:

@@ -6,9 +6,12 @@ port, is as if it were another user's. Source: Linux Documentation/userspace-api
 
 import ctypes
 import os
+import stat
 import struct
 from collections.abc import Iterable
-from pathlib import Path
+from functools import cache
+
+from portico.workers import libc
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # the same numbers on every machine
 _VERSION, _PATH_BENEATH = 1, 1
@@ -29,18 +32,19 @@ _WRITABLE = (
 )
 
 
+@cache
 def version() -> int:
     """The kernel's version of Landlock; 0 when it has none."""
     try:
-        return _call(_CREATE, None, 0, _VERSION)
+        return libc.call(_CREATE, None, 0, _VERSION)
     except (OSError, AttributeError):
         return 0
 
 
 def shut(
-    readable: Iterable[Path],
-    writable: Path,
-    executable: Iterable[Path] = (),
+    readable: Iterable[str],
+    writable: str,
+    executable: Iterable[str] = (),
     *,
     network: bool = False,
 ) -> None:
@@ -55,39 +59,28 @@ def shut(
     scope = (_SOCKETS | _SIGNALS) if has > 5 else 0
     rules = struct.pack("QQQ", files, net, scope)
     size = 24 if has > 5 else 16 if has > 3 else 8
-    ruleset = _call(_CREATE, ctypes.create_string_buffer(rules, len(rules)), size, 0)
+    ruleset = libc.call(_CREATE, ctypes.create_string_buffer(rules, len(rules)), size, 0)
     try:
         for path in readable:
             _add(ruleset, path, _READABLE & files)
         for path in executable:
             _add(ruleset, path, (_READ | _EXECUTE) & files)
         _add(ruleset, writable, _WRITABLE & files)
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0)))
-        _call(_RESTRICT, ruleset, 0)
+        libc.library().prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0)))
+        libc.call(_RESTRICT, ruleset, 0)
     finally:
         os.close(ruleset)
 
 
-def _add(ruleset: int, path: Path, rights: int) -> None:
+def _add(ruleset: int, path: str, rights: int) -> None:
     try:
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        if not path.is_dir():
+        if not stat.S_ISDIR(os.fstat(handle).st_mode):
             rights &= _OF_FILES
         rule = struct.pack("=Qi", rights, handle)
-        _call(_ADD, ruleset, _PATH_BENEATH, ctypes.create_string_buffer(rule, len(rule)), 0)
+        libc.call(_ADD, ruleset, _PATH_BENEATH, ctypes.create_string_buffer(rule, len(rule)), 0)
     finally:
         os.close(handle)
-
-
-def _call(number: int, *arguments: object) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    made = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
-    found: int = libc.syscall(ctypes.c_long(number), *made)
-    if found < 0:
-        failed = ctypes.get_errno()
-        raise OSError(failed, os.strerror(failed))
-    return found

@@ -15,7 +15,8 @@ import struct
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+
+from portico.workers import libc
 
 _KEPT = frozenset({"PATH", "LANG", "LANGUAGE", "TZ", "TZDIR"})
 _KEPT_PREFIXES = ("LC_", "PYTHON")
@@ -54,7 +55,7 @@ def bound_process(files: int = _FILES, size: int = _FILE_SIZE) -> None:
     _lower(resource.RLIMIT_NOFILE, files)
     _lower(resource.RLIMIT_FSIZE, size)
     if sys.platform == "linux":
-        _write("/proc/self/oom_score_adj", str(_OOM_SCORE))
+        _write("/proc/self/oom_score_adj", b"%d" % _OOM_SCORE)
 
 
 def bound_memory(memory: int) -> None:
@@ -84,12 +85,12 @@ def drop_capabilities() -> None:
         return
     head = ctypes.create_string_buffer(struct.pack("II", _CAPABILITIES, 0), 8)
     none = ctypes.create_string_buffer(24)
-    ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), head, none)
+    libc.library().syscall(ctypes.c_long(number), head, none)
 
 
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+        libc.library().prctl(option, value, 0, 0, 0)
 
 
 def _lower(which: int, wanted: int) -> None:
@@ -106,15 +107,25 @@ def _lower(which: int, wanted: int) -> None:
 def _sizes() -> tuple[int, int]:
     """Bytes mapped in all, and private ones that can be written; zeros where unknown."""
     try:
-        numbers = Path("/proc/self/statm").read_text(encoding="ascii").split()
+        descriptor = os.open("/proc/self/statm", os.O_RDONLY)
     except OSError:
         return 0, 0
+    try:
+        numbers = os.read(descriptor, 256).split()
+    finally:
+        os.close(descriptor)
     page = resource.getpagesize()
     return int(numbers[0]) * page, int(numbers[5]) * page
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, text: bytes) -> None:
     try:
-        Path(path).write_text(text, encoding="ascii")
-    except OSError:  # no /proc, or a container that forbids it
+        descriptor = os.open(path, os.O_WRONLY)
+    except OSError:  # no /proc
         return
+    try:
+        os.write(descriptor, text)
+    except OSError:  # a container that forbids it
+        return
+    finally:
+        os.close(descriptor)

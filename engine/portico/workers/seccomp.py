@@ -13,6 +13,9 @@ import os
 import platform
 import struct
 from collections.abc import Collection
+from functools import cache
+
+from portico.workers import libc
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER = 38, 22, 2
 _CLONE_THREAD = 0x10000
@@ -89,6 +92,7 @@ _OF_ITSELF: dict[str, _Pair] = {  # or 0, which is the one that asks
 }
 
 
+@cache
 def available() -> bool:
     """Whether this machine has filters, and we its table of calls."""
     if platform.machine() not in _MACHINES or not hasattr(os, "uname"):
@@ -140,8 +144,7 @@ def program(machine: str, pid: int, kept: Collection[str] = ()) -> bytes:
 
 
 def _prctl(option: int, *values: object) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
     padded = [*values, *(ctypes.c_ulong(0),) * (4 - len(values))]
-    if libc.prctl(option, *padded) != 0:
+    if libc.library().prctl(option, *padded) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

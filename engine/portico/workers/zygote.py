@@ -27,7 +27,7 @@ from msgspec import Struct
 
 from portico.steps.table import STEPS
 from portico.wire import pipe
-from portico.workers import child, limits
+from portico.workers import child, limits, rehearsal
 
 _READ = 4096
 _HEADER_LIMIT = 64 << 10
@@ -241,15 +241,18 @@ def main(descriptor: str, *modules: str) -> None:
     """Load, then serve."""
     limits.adopt_orphans()
     missing = _preload(list(modules))
-    gc.collect()
-    gc.freeze()
     with (
         socket.socket(fileno=int(descriptor)) as control,
         tempfile.TemporaryDirectory(prefix="portico-") as scratch,
     ):
+        rehearsal.rehearse(Path(scratch))
+        gc.collect()
+        kept = rehearsal.fill()
+        gc.freeze()
         zygote = Zygote(control, Path(scratch))
         zygote.serve(missing)
         zygote.end_all()
+        del kept
 
 
 if __name__ == "__main__":
