@@ -7,12 +7,15 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -153,6 +156,22 @@ class Papers:
         key.write_bytes(issued.key_pem)
         key.chmod(0o600)
         return {"certificate": str(certificate), "key": f"${{file:{key}}}"}
+
+    def revoke(self, *names: str, days: int = 7) -> str:
+        """A list of what the CA has revoked, which ends after so many days: its file."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.ca.certificate.subject)
+            .last_update(self.now - timedelta(days=30))
+            .next_update(self.now + timedelta(days=days))
+        )
+        for name in names:
+            issued = x509.load_pem_x509_certificate((self.folder / f"{name}.pem").read_bytes())
+            one = x509.RevokedCertificateBuilder().serial_number(issued.serial_number)
+            builder = builder.add_revoked_certificate(one.revocation_date(self.now).build())
+        file = self.folder / "revoked.pem"
+        file.write_bytes(builder.sign(self.ca.key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        return str(file)
 
     def tls(self, name: str = "", **options: Any) -> Tls:
         """The setting that trusts our CA and shows a new certificate of that name, if any."""

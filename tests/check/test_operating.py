@@ -63,6 +63,21 @@ def test_an_api_in_the_clear_stays_on_this_machine(tmp_path, listen, codes):
     assert [finding.code for finding in findings] == codes
 
 
+def test_an_api_with_tls_may_be_reached_by_others(tmp_path, papers):
+    """It then shows the certificate that its `tls` names; one that cannot work is found."""
+    shown = papers.issue()
+    api = "api: {listen: 0.0.0.0:9000, tls: house}\n"
+    tls = "tls: {{house: {{certificate: {certificate}, key: '{key}'}}}}\n"
+    site, findings = checked(tmp_path, config=CONFIG + api + tls.format(**shown))
+    assert findings == () and site.config.api.tls == site.config.tls["house"]
+
+    shown["certificate"] = "gone.pem"
+    _, (finding,) = checked(tmp_path, config=CONFIG + api + tls.format(**shown))
+    assert (finding.code, finding.path) == ("config.tls", "config/portico.yaml")
+    _, (finding,) = checked(tmp_path, config=CONFIG + api)
+    assert finding.code == "site.unknown_tls"
+
+
 def test_the_variable_is_held_to_the_same(tmp_path):
     """PORTICO_API, also of a site without a configuration."""
     _, (finding,) = checked(tmp_path, config="", environ={"PORTICO_API": "10.0.0.1:9000"})

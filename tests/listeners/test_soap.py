@@ -317,6 +317,45 @@ async def test_any_wsdl_takes_a_user_token(serving, desk, tmp_path):
     assert len(desk.arrivals) == 3
 
 
+SECOND = """\
+<xsd:schema targetNamespace="urn:codes" elementFormDefault="qualified">
+  <xsd:simpleType name="Ward"><xsd:restriction base="xsd:int"><xsd:maxInclusive value="9"/>
+  </xsd:restriction></xsd:simpleType></xsd:schema>
+ <xsd:schema targetNamespace="urn:lab" xmlns:c="urn:codes" elementFormDefault="qualified">
+  <xsd:import namespace="urn:codes"/>"""
+
+
+async def test_a_wsdl_may_hold_several_schemas(serving, desk, tmp_path):
+    """They import each other by namespace, and all of them count."""
+    one = '<xsd:schema targetNamespace="urn:lab" elementFormDefault="qualified">'
+    text = WSDL.replace(one, SECOND).replace('"ward" type="xsd:int"', '"ward" type="c:Ward"')
+    (tmp_path / "lab.wsdl").write_text(text)
+    listener = await serving(wsdl="lab.wsdl")
+
+    assert await call(listener, "result", ward=9, hl7="MSH|1\r") == "ACK:MSH|1\r"
+    with pytest.raises(zeep.exceptions.Fault, match="does not fit the WSDL"):
+        await call(listener, "result", ward=10, hl7="MSH|2\r")
+    assert len(desk.arrivals) == 1
+
+
+@pytest.mark.parametrize("name", ["lab.wsdl", "codes.xsd"])
+async def test_a_wsdl_with_a_document_type_is_not_served(serving, tmp_path, name):
+    """Nor one that imports such a schema: nothing in it is ever expanded."""
+    bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
+    first = '<xsd:element name="result">'
+    reach = '<xsd:import namespace="urn:codes" schemaLocation="codes.xsd"/>'
+    files = {
+        "lab.wsdl": WSDL.replace(first, reach + first),
+        "codes.xsd": '<schema xmlns="http://www.w3.org/2001/XMLSchema" '
+        'targetNamespace="urn:codes"/>',
+    }
+    for each, text in files.items():
+        (tmp_path / each).write_text(bomb + text if each == name else text)
+
+    with pytest.raises(ListenFailed, match=r"document type|DTDForbidden"):
+        await serving(wsdl="lab.wsdl")
+
+
 async def test_a_wsdl_that_reaches_out_is_not_served(serving, tmp_path):
     """Imports from the network or from outside its folder: the channel says so."""
     (tmp_path / "in").mkdir()

@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -255,12 +256,13 @@ def reached(one):
         return False
 
 
-def asked(port, path, token=None):
-    """Status and JSON of one request to the network API."""
+def asked(port, path, token=None, tls=None):
+    """Status and JSON of one request to the network API. tls: a client's context."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    scheme = "https" if tls else "http"
+    request = urllib.request.Request(f"{scheme}://127.0.0.1:{port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10, context=tls) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refused:
         return refused.code, json.load(refused)
@@ -273,7 +275,7 @@ def test_the_api_is_on_the_network_only_when_asked_and_with_its_token(server, ap
     ports = {"adt": server.free_port(), "oru": server.free_port(), "his": 9}
     one = appliance(SITE.format(**ports), journal=url, PORTICO_API=f"127.0.0.1:{port}").start()
     file = one.site / "var/api.token"
-    server.until(file.exists)
+    server.until(lambda: file.exists() and file.read_text().endswith("\n"))
     token = file.read_text().strip()
     assert file.stat().st_mode & 0o777 == 0o600
     for wrong in (None, "x", token[:-1]):
@@ -290,4 +292,33 @@ def test_the_api_is_on_the_network_only_when_asked_and_with_its_token(server, ap
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 5)
     assert file.read_text().strip() == token
+    assert one.end() == 0
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_the_api_speaks_tls_where_it_is_told_to(server, appliance, url, papers):
+    """`api.tls`: TLS 1.2 at least and the token all the same; in the clear nothing is said."""
+    port = server.free_port()
+    ports = {"adt": server.free_port(), "oru": server.free_port(), "his": 9}
+    one = appliance(SITE.format(**ports), journal=url)
+    shown = "certificate: {certificate}, key: '{key}'".format(**papers.issue())
+    (one.site / "config").mkdir(exist_ok=True)
+    config = one.site / "config/portico.yaml"
+    text = config.read_text() if config.exists() else ""
+    config.write_text(f"{text}\napi: {{listen: 127.0.0.1:{port}, tls: {{{shown}}}}}\n")
+    one.start()
+    file = one.site / "var/api.token"
+    server.until(lambda: file.exists() and file.read_text().endswith("\n"))
+    token = file.read_text().strip()
+    context = ssl.create_default_context(cafile=papers.trust)
+
+    assert asked(port, "/v1/status", None, context)[0] == 401
+    assert asked(port, "/v1/status", token, context)[1]["state"] == "ready"
+    with pytest.raises(OSError):
+        asked(port, "/v1/status", token)
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises(OSError):
+        asked(port, "/v1/status", token, context)
     assert one.end() == 0

@@ -48,7 +48,7 @@ def test_the_embedded_journal_may_be_named():
         ("journal: {disk: {close: 5GiB}}", "config.value", "journal.disk"),
         ("timezone: Europe/Berln", "config.timezone", "timezone"),
         ("timezone: ../../etc/passwd", "config.timezone", "timezone"),
-        ("api: {tls: hospital}", "site.not_yet", "api.tls"),
+        ("api: {tls: Hospital}", "config.name", "api.tls"),
         ("workers: {most: 0}", "config.value", "workers.most"),
         ("providers: {sim: {type: bard}}", "config.choice", "providers.sim.type"),
         ("plugins: [a]", "config.type", "plugins"),
@@ -69,7 +69,7 @@ def test_the_embedded_journal_may_be_named():
         ("[data]", "config.type", ""),
     ],
 )
-def test_what_is_wrong_or_comes_later_has_a_code(text, code, key):
+def test_what_is_wrong_has_a_code(text, code, key):
     """One finding, which repeats no secret."""
     config, findings = read(text + "\n")
 

@@ -6,7 +6,7 @@ import pytest
 
 from portico.errors import TlsInvalid
 from portico.spec.tls import Tls
-from portico.tls import authority, contexts
+from portico.tls import authority, contexts, faults
 from portico.tls.certificates import Certificates
 
 
@@ -84,6 +84,37 @@ def test_required_clients_must_show_a_certificate_of_ours(papers):
         shake(shown, client(lab))
 
 
+def test_a_revoked_certificate_is_refused(papers):
+    """T2: by its CA's list, on either side; a list that has ended vouches for nobody."""
+    good, bad = client(papers.tls("lab")), client(papers.tls("lost"))
+    shown = papers.tls("server", clients="required", crl=papers.revoke("lost"))
+
+    shake(server(shown), good)
+    with pytest.raises(ssl.SSLCertVerificationError) as told:
+        shake(server(shown), bad)
+    assert faults.of(told.value).word == "revoked"
+    papers.revoke("server")
+    with pytest.raises(ssl.SSLCertVerificationError, match="revoked"):
+        shake(server(papers.tls("other")), client(papers.tls(crl=papers.revoke("other"))))
+    papers.revoke(days=-1)
+    with pytest.raises(ssl.SSLCertVerificationError) as told:
+        shake(server(shown), good)
+    assert faults.of(told.value).word == "no_crl"
+
+
+def test_a_new_revocation_list_is_used_by_the_next_handshake(papers):
+    """T5: whoever is revoked is out within a minute."""
+    certificates = Certificates(papers.folder)
+    lost = Certificates(papers.folder).client(papers.tls("lost")).context
+    secured = certificates.server(papers.tls("server", clients="required", crl=papers.revoke()))
+    shake(secured.context, lost)
+    papers.revoke("lost")
+    certificates.refresh()
+
+    with pytest.raises(ssl.SSLCertVerificationError, match="revoked"):
+        shake(secured.context, lost)
+
+
 def test_optional_clients_may_stay_unknown(papers):
     """`clients: optional` takes a peer without a certificate, and a good one."""
     shown = server(papers.tls("server", clients="optional"))
@@ -145,6 +176,7 @@ def test_an_expired_certificate_is_refused(papers):
         ({"key": "${{file:{other}}}"}, "not the key of"),
         ({"key": "${{file:{locked}}}"}, "locked by a password"),
         ({"trust": "{key}", "clients": "required"}, "'trust' holds no certificates"),
+        ({"crl": "{trust}", "clients": "required"}, "'crl' is no PEM of revocation lists"),
     ],
 )
 def test_files_that_cannot_work_are_told_apart(papers, change, told):

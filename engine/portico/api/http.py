@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,8 +28,10 @@ async def run(engine: EnginePort, listening: socket.socket, grace: int) -> None:
     await run_application(resources.build(engine), listening, grace)
 
 
-async def run_application(application: Any, listening: socket.socket, grace: int) -> None:
-    """The same for any ASGI application."""
+async def run_application(
+    application: Any, listening: socket.socket, grace: int, tls: ssl.SSLContext | None = None
+) -> None:
+    """The same for any ASGI application, with TLS where there is a context."""
     config = uvicorn.Config(
         application,
         lifespan="off",
@@ -41,6 +44,8 @@ async def run_application(application: Any, listening: socket.socket, grace: int
         http=NamedPeer,
         server_header=False,
     )
+    config.load()
+    config.ssl = tls
     server = _Server(config)
     serving = asyncio.ensure_future(server.serve(sockets=[listening]))
     try:

@@ -104,6 +104,8 @@ def _read_config(draft: Draft) -> None:
             draft.findings += findings
             draft.config = fitted or draft.config
     draft.config, findings = override(draft.config, draft.environ)
+    api = _secured(draft.config, "api", draft.config.api)
+    draft.config = draft.config.model_copy(update={"api": api})
     draft.findings += findings
 
 

@@ -12,7 +12,8 @@ from portico.spec.site import API
 def findings(draft: Draft) -> Iterator[Finding]:
     """Hours and sinks of alarms that the configuration does not define."""
     config = draft.config
-    if config.api.open and not loopback(config.api.listen):
+    api = config.api
+    if api.open and api.tls is None and not loopback(api.listen):
         yield _open_api(draft)
     for noun, specs in (("channel", draft.channels), ("destination", draft.destinations)):
         for name, spec in specs.items():
@@ -31,7 +32,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
 def _open_api(draft: Draft) -> Finding:
     """/v1 in the clear for everybody who reaches that address."""
     text = f"the API at {draft.config.api.listen} would be in the clear"
-    hint = "listen on 127.0.0.1, with a proxy that speaks TLS before it"
+    hint = "set api.tls, or listen on 127.0.0.1"
     if draft.environ.get(API):
         return Finding(API, 0, "", text, hint, "site.open_door")
     document = next(each for each in draft.documents if not each.noun)

@@ -1,10 +1,10 @@
-"""`tls:` of a source or destination: the setting that it names, and whether that can work."""
+"""`tls:` of a source, a destination or the API: what it names, and whether that can work."""
 
 from collections.abc import Iterator
 
 from portico.check.draft import Draft
 from portico.errors import SecretMissing, TlsInvalid
-from portico.spec.document import Location
+from portico.spec.document import Document, Location
 from portico.spec.fields import Options, nearest
 from portico.spec.finding import Finding
 from portico.spec.tls import Tls
@@ -14,11 +14,10 @@ from portico.tls.certificates import Certificates
 def misfits(draft: Draft) -> Iterator[Finding]:
     """Names that lead nowhere, and files that cannot be used."""
     certificates = Certificates(draft.root, draft.environ)
-    for noun, name, at, options, listens in _users(draft):
+    for document, at, options, listens in _users(draft):
         said = options.tls  # type: ignore[attr-defined]
         if not isinstance(said, Tls):
             continue
-        document = draft.named[noun, name]
         if said.reference:
             text, known = f"there is no tls {said.reference!r}", draft.config.tls
             hint = nearest(said.reference, known) or "name it in config/portico.yaml"
@@ -32,15 +31,18 @@ def misfits(draft: Draft) -> Iterator[Finding]:
                 yield document.finding(at, error.code, text, hint)
 
 
-def _users(draft: Draft) -> Iterator[tuple[str, str, Location, Options, bool]]:
-    """Noun, name, place, options and whether peers connect to it, of all that have a `tls`."""
+def _users(draft: Draft) -> Iterator[tuple[Document, Location, Options, bool]]:
+    """Document, place, options and whether peers connect to it, of all that have a `tls`."""
+    for document in draft.documents:
+        if not document.noun:
+            yield document, ("api", "tls"), draft.config.api, True
     for name, channel in draft.channels.items():
         options = channel.source.options
         if hasattr(options, "tls"):
             listens = getattr(options, "listen", None) is not None
-            yield "channel", name, ("source", "tls"), options, listens
+            yield draft.named["channel", name], ("source", "tls"), options, listens
     for name, destination in draft.destinations.items():
         options = destination.options
         if hasattr(options, "tls"):
             listens = getattr(options, "listen", None) is not None
-            yield "destination", name, ("tls",), options, listens
+            yield draft.named["destination", name], ("tls",), options, listens

@@ -1,4 +1,6 @@
-"""/v1 on a TCP port, where the site asks for it by `api.listen`, behind a bearer token."""
+"""/v1 on a TCP port, where the site asks for it by `api.listen`, behind a bearer token and,
+beyond the loopback, TLS.
+"""
 
 import asyncio
 import importlib
@@ -6,17 +8,21 @@ import socket
 from pathlib import Path
 
 from portico.api.port import EnginePort
+from portico.tls.certificates import Secured
 
 _GRACE = 2
 
 
-async def serve(engine: EnginePort, data: Path, listening: socket.socket) -> None:
+async def serve(
+    engine: EnginePort, data: Path, secured: Secured | None, listening: socket.socket
+) -> None:
     """Serve until cancelled. Raises OSError when the token cannot be kept."""
     http = await asyncio.to_thread(importlib.import_module, "portico.api.http")
     guard = importlib.import_module("portico.api.guard")
     resources = importlib.import_module("portico.api.resources")
     try:
         application = guard.Guard(resources.build(engine), guard.token(data))
-        await http.run_application(application, listening, _GRACE)
+        tls = secured.lasting if secured is not None else None
+        await http.run_application(application, listening, _GRACE, tls)
     finally:
         listening.close()

@@ -142,8 +142,10 @@ class _Service:
         door = Door("metrics", config.metrics.listen, self._emit)
         self._task(door.serve(partial(port.serve, self._metrics)))
         if config.api.open:
+            tls = config.api.tls
+            secured = None if tls is None else self._certificates.server(tls)
             door = Door("the API", config.api.listen, self._emit)
-            self._task(door.serve(partial(network.serve, engine, data)))
+            self._task(door.serve(partial(network.serve, engine, data, secured)))
         if self._notifier.watchdog:
             self._task(self._watchdog())
 

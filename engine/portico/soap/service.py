@@ -22,11 +22,10 @@ from zeep.wsdl import Document
 from zeep.wsdl.bindings.soap import Soap12Binding
 
 from portico.errors import WsdlInvalid
+from portico.soap import schemas
 from portico.soap.envelope import NEW, OLD
 from portico.soap.xml import Element, sendable
 
-_XSD = "http://www.w3.org/2001/XMLSchema"
-_WSDL = "http://schemas.xmlsoap.org/wsdl/"
 _BINDINGS = (
     "http://schemas.xmlsoap.org/wsdl/soap/",
     "http://schemas.xmlsoap.org/wsdl/soap12/",
@@ -150,10 +149,10 @@ class Service:
         """Raises WsdlInvalid."""
         local: Any = _Local(path.parent)
         try:
-            self._document = Document(str(path), local, settings=Settings())
+            self._document = Document(str(path), local, settings=Settings(forbid_dtd=True))
             self.operations = {str(one.asks.qname): one for one in self._operations()}
-            self._schema = etree.XMLSchema(_schema(path))
-            root = etree.parse(str(path)).getroot()
+            self._schema = schemas.whole(path)
+            root = schemas.tree(path).getroot()
             self._namespace = root.get("targetNamespace", "")
             self.addressed = next(root.iter(*_ADDRESSED), None) is not None
         except (ZeepError, etree.LxmlError, ValueError, OSError, KeyError) as error:
@@ -202,7 +201,7 @@ class Service:
 
     def text(self, address: str) -> bytes:
         """The WSDL for `?wsdl`: its address ours, its imports found at `?xsd=`."""
-        root = etree.parse(str(self._path)).getroot()
+        root = schemas.tree(self._path).getroot()
         for binding in _BINDINGS:
             for one in root.iter(f"{{{binding}}}address"):
                 one.set("location", address)
@@ -215,7 +214,7 @@ class Service:
         path = self._files.get(name)
         if path is None or path == self._path:
             return None
-        root = etree.parse(str(path)).getroot()
+        root = schemas.tree(path).getroot()
         _point(root, address)
         text: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
         return text
@@ -240,26 +239,9 @@ def rendered(kind: Any, values: Mapping[str, Any]) -> Element:
 
 def _point(root: Element, address: str) -> None:
     for tag in ("import", "include"):
-        for one in root.iter(f"{{{_XSD}}}{tag}"):
+        for one in root.iter(f"{{{schemas.XSD}}}{tag}"):
             if where := one.get("schemaLocation"):
                 one.set("schemaLocation", f"{address}?xsd={where}")
-
-
-def _schema(path: Path) -> Element:
-    """The WSDL's schema as a document that lxml can compile. Raises WsdlInvalid."""
-    parser = etree.XMLParser(no_network=True, resolve_entities=False, load_dtd=False)
-    tree = etree.parse(str(path), parser)
-    found = tree.getroot().findall(f"{{{_WSDL}}}types/{{{_XSD}}}schema")
-    if len(found) == 1:
-        return etree.ElementTree(found[0])
-    whole = etree.Element(f"{{{_XSD}}}schema")
-    whole.base = str(path)
-    for one in found:
-        imports = [each for each in one if each.tag == f"{{{_XSD}}}import"]
-        if len(imports) != len(one) or not all(each.get("schemaLocation") for each in imports):
-            raise WsdlInvalid(f"{path.name}: keep its schemas in files and import them")
-        whole.extend(imports)
-    return etree.ElementTree(whole)
 
 
 @lru_cache(maxsize=16)

@@ -15,7 +15,6 @@ from portico.spec.fields import (
     Count,
     Duration,
     HostPort,
-    Later,
     Name,
     Options,
     Size,
@@ -27,7 +26,7 @@ from portico.spec.finding import Finding
 from portico.spec.models import Provider
 from portico.spec.plugin import PLUGINS
 from portico.spec.secrets import Secret, secret
-from portico.spec.tls import Tls
+from portico.spec.tls import Tls, TlsField
 
 DATA, JOURNAL = "PORTICO_DATA", "PORTICO_JOURNAL_URL"
 METRICS, API = "PORTICO_METRICS", "PORTICO_API"
@@ -70,7 +69,7 @@ class Api(Options):
     """The network API: only where somebody says `listen`, or PORTICO_API."""
 
     listen: Address = HostPort("127.0.0.1", 9000)
-    tls: Annotated[str, Later("TLS of the API", "no")] = "no"
+    tls: TlsField = None
 
     @property
     def open(self) -> bool:

@@ -69,6 +69,7 @@ class Tls(Options):
 
     certificate: PEM, ours first, then those between it and the CA; key: its private key.
     trust: `system`, or a PEM file of the certificates that the peer's must be, or come from.
+    crl: a PEM file of what the CAs have revoked.
     clients: whether peers of a listener must show a certificate. pins: then the peer's key is
     one of these. names: one of these stands in the peer's certificate; none: for a
     destination the host of its address, for a listener any. name: how people call it.
@@ -77,6 +78,7 @@ class Tls(Options):
     certificate: FilePath | None = None
     key: SecretField | None = None
     trust: Text = SYSTEM
+    crl: FilePath | None = None
     clients: Literal["no", "optional", "required"] = "no"
     pins: Annotated[tuple[Pin, ...], ONE_OR_MANY] = ()
     names: Annotated[tuple[Text, ...], ONE_OR_MANY] = ()

@@ -129,11 +129,14 @@ def common_name(certificate: x509.Certificate) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What the files of a `tls:` hold. chain: ours first; trust: empty for the system's."""
+    """What the files of a `tls:` hold. chain: ours first; trust: empty for the system's; crl:
+    empty where no list is asked for.
+    """
 
     chain: bytes
     key: bytes
     trust: bytes
+    crl: bytes
 
     @property
     def certificates(self) -> list[x509.Certificate]:
@@ -153,11 +156,12 @@ def read(options: Tls, root: Path, environ: Mapping[str, str]) -> Material:
         chain = b"" if options.certificate is None else _file(root / options.certificate)
         key = b"" if options.key is None else options.key.reveal(root, environ).encode()
         trust = b"" if options.trust == SYSTEM else _file(root / options.trust)
+        crl = b"" if options.crl is None else _file(root / options.crl)
     except SecretMissing as error:
         raise TlsInvalid(str(error)) from error
     if b"ENCRYPTED" in key:
         raise TlsInvalid("'key' is locked by a password; store it without one, mode 0600")
-    return Material(chain, key, trust)
+    return Material(chain, key, trust, crl)
 
 
 def _file(path: Path) -> bytes:
@@ -188,6 +192,8 @@ def build(options: Tls, material: Material, server: bool) -> SecureContext:
         raise TlsInvalid("a listener needs 'certificate' and 'key'; try 'portico certs'")
     if not server or options.clients != "no":
         _trust(context, material.trust)
+        if options.crl is not None:
+            _revoke(context, material.crl)
     return context
 
 
@@ -224,6 +230,20 @@ def _trust(context: ssl.SSLContext, trust: bytes) -> None:
         context.load_verify_locations(cadata=trust.decode("ascii", "replace"))
     except ssl.SSLError as error:
         raise TlsInvalid(f"'trust' holds no certificates: {_reason(error)}") from None
+
+
+def _revoke(context: ssl.SSLContext, crl: bytes) -> None:
+    """From now on the peer's CA must vouch, by a list that is in force, that it still stands.
+
+    Source: RFC 5280, section 6.3.
+    """
+    try:
+        x509.load_pem_x509_crl(crl)
+        with _in_memory(crl) as path:
+            context.load_verify_locations(cafile=path)
+    except (ValueError, ssl.SSLError):
+        raise TlsInvalid("'crl' is no PEM of revocation lists") from None
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
 def _reason(error: ssl.SSLError) -> str:

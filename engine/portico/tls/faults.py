@@ -8,6 +8,8 @@ _TEXTS = {
     "no_certificate": "the peer showed no certificate, and must",
     "untrusted": "the peer's certificate does not come from what 'trust' names",
     "expired": "the peer's certificate has ended, or has not begun",
+    "revoked": "the peer's certificate has been revoked by its CA",
+    "no_crl": "'crl' holds no list in force of the CA of the peer's certificate",
     "wrong_name": "the peer's certificate has none of the names wanted",
     "wrong_pin": "the peer's key is none of those that are pinned",
     "not_tls": "the peer does not speak TLS",
@@ -29,8 +31,18 @@ _REASONS = {
     "NO_PROTOCOLS_AVAILABLE": "old_version",
     "NO_SHARED_CIPHER": "no_suite",
 }
-# X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED; _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH.
-_VERIFY_CODES = {9: "expired", 10: "expired", 62: "wrong_name", 64: "wrong_name"}
+# X509_V_ERR_*, as in <openssl/x509_vfy.h>.
+_VERIFY_CODES = {
+    3: "no_crl",  # UNABLE_TO_GET_CRL
+    8: "no_crl",  # CRL_SIGNATURE_FAILURE
+    9: "expired",  # CERT_NOT_YET_VALID
+    10: "expired",  # CERT_HAS_EXPIRED
+    11: "no_crl",  # CRL_NOT_YET_VALID
+    12: "no_crl",  # CRL_HAS_EXPIRED
+    23: "revoked",  # CERT_REVOKED
+    62: "wrong_name",  # HOSTNAME_MISMATCH
+    64: "wrong_name",  # IP_ADDRESS_MISMATCH
+}
 
 
 def fault(word: str) -> HandshakeBroken:
