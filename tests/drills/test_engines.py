@@ -35,6 +35,33 @@ async def test_a_stop_under_load_drains_and_repeats_nothing(ground, seed, record
         record(drill)
 
 
+async def test_a_stop_ends_although_everything_hangs(ground, seed, record):
+    """SIGTERM with PostgreSQL and all workers frozen, a destination that does not answer and
+    senders that wait for it: over within 30 s, and nothing is lost."""
+    plan = Plan(when="delivered", timeout="60s")
+    async with Drill(ground, seed, plan) as drill:
+        sink = drill.sinks["lab"]
+        await drill.load()
+        sink.mood = lambda control_id, nth: "silent"
+        await drill.run(1.0, 1.5)
+        await drill.fault(
+            [drill.appliance.zygote(), *drill.appliance.workers()], signal.SIGSTOP
+        )
+        frozen = drill.appliance.cluster()
+        await drill.fault(frozen, signal.SIGSTOP)
+        await drill.run(0.5, 1.0)
+        began = time.monotonic()
+        await drill.appliance.stop()
+        took = time.monotonic() - began
+        drill.kills.append(began)  # what was out then is unclear
+        await drill.fault(frozen, signal.SIGCONT)
+        sink.mood = lambda control_id, nth: "AA"
+        await drill.appliance.start()
+        await drill.verify()
+        print(f"the stop took {took:.1f} s")
+        record(drill)
+
+
 async def test_a_reload_under_load_closes_no_connection(ground, seed, record):
     """SIGHUP: a good site is swapped in, a bad one is refused with its reason; nobody is cut
     off by either."""

@@ -3,6 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
+from portico.clock import SystemClock
 from portico.server.engine import Engine
 
 
@@ -20,6 +21,7 @@ def draining(done):
     """An engine whose parts are twins."""
     engine = object.__new__(Engine)
     engine._lock, engine._search = asyncio.Lock(), None
+    engine._base = SimpleNamespace(clock=SystemClock())
     channel = SimpleNamespace(
         stop=quiet("sources", done), intake=SimpleNamespace(stop=lambda: None)
     )

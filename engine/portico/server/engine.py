@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 
 from portico.api.shapes import Finding, Reloaded, Status
 from portico.check.site import Site, examine
@@ -13,6 +12,7 @@ from portico.journal.found import Page, Query, Record, Row
 from portico.journal.operating import Wish
 from portico.journal.search import Search
 from portico.server import outboxes, renaming, status, terms
+from portico.server.deadline import Deadline
 from portico.server.handling import Handling
 from portico.server.keeping import Keeping
 from portico.server.modelling import Modelling
@@ -25,7 +25,10 @@ from portico.workers.pool import Pool
 from portico.workers.staff import Proof
 
 _WARM = 10.0  # seconds that plugins have to answer before sources open
-DRAIN = 20.0  # seconds that a stop may take for what is under way
+# Seconds that a stop may take: for what is under way, and for the writer to store it. With the
+# end of an embedded PostgreSQL that does not answer, all of it is over within 30.
+DRAIN = 10.0
+STORE = 4.0
 
 
 class Engine:
@@ -92,29 +95,43 @@ class Engine:
         base.emit(EngineReady(*counts, base.clock.monotonic() - began))
 
     async def drain(self) -> bool:
-        """Stop taking, end what is under way, store it, close all; False when time ran out."""
+        """Stop taking, end what is under way, store it, close all; False when time ran out.
+
+        Each step has a share of DRAIN, and the journal STORE beside it.
+        """
         self.state = "draining"
-        house = self.house
-        await self.watchers.stop()
-        with suppress(TimeoutError):  # a reload or an act that has begun ends; no other begins
-            await asyncio.wait_for(self._lock.acquire(), DRAIN / 4)
-        await self.messages.stop()
-        await asyncio.gather(*(one.stop(DRAIN / 2) for one in house.channels.values()))
+        house, time = self.house, Deadline(self._base.clock, DRAIN)
+        await time.step(1.0, lambda _: self.watchers.stop())
+        # A reload or an act that has begun ends; no other begins.
+        await time.step(2.0, lambda _: self._lock.acquire())
+        await time.step(1.0, lambda _: self.messages.stop())
+        await time.step(6.0, self._close_sources)
         for channel in house.channels.values():
             channel.intake.stop()
         house.deferring.stop()
         house.dispatcher.pause()
         house.running.stop()
         house.broker.stop()
-        await house.plugging.stop(DRAIN / 8)
-        await house.modelling.stop()
-        await house.pool.stop(DRAIN / 4)
-        await asyncio.gather(*(one.pause(DRAIN / 4) for one in house.outboxes.values()))
-        await asyncio.gather(*(one.adapter.stop(1.0) for one in house.outboxes.values()))
-        stored = await self.storage.close(DRAIN / 4)
+        await time.step(4.0, self._end_work)
+        await time.step(4.0, self._end_deliveries)
+        stored = await self.storage.close(STORE)
         if self._search is not None:
             self._search.close()
         return stored
+
+    async def _close_sources(self, grace: float) -> None:
+        await asyncio.gather(*(one.stop(grace) for one in self.house.channels.values()))
+
+    async def _end_work(self, grace: float) -> None:
+        house = self.house
+        await asyncio.gather(
+            house.plugging.stop(grace), house.modelling.stop(), house.pool.stop(grace)
+        )
+
+    async def _end_deliveries(self, grace: float) -> None:
+        boxes = tuple(self.house.outboxes.values())
+        await asyncio.gather(*(one.pause(grace) for one in boxes))
+        await asyncio.gather(*(one.adapter.stop(grace / 4) for one in boxes))
 
     async def status(self) -> Status:
         """What runs, and the books (EnginePort)."""

@@ -25,7 +25,7 @@ _READ = 64 << 10
 _HEADER_LIMIT = 64 << 10
 _STEADY_SECONDS = 10.0  # one that lived so long is replaced at once
 _FIRST_DELAY, _MOST_DELAY = 0.5, 30.0
-_LAST_WORDS_SECONDS = 5.0
+_LAST_WORDS_SECONDS = 2.0
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(FromZygote).decode

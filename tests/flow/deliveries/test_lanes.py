@@ -197,3 +197,25 @@ def test_a_queue_is_as_old_as_what_waits_in_it():
     assert one.oldest() == (now + 1) * 1_000_000
     one.drop_head(one.next())
     assert one.oldest() == 0 and not one.returned
+
+
+def test_a_place_that_a_person_gave_back_is_forgotten_once_it_is_settled():
+    """Not while a read is under way that may have seen it; and not what is parked again and
+    given back again."""
+    one = lanes.Lanes()
+    one.behind = False
+    released = delivery(3, "a")
+    one.expect(3)
+    one.put_back(released)
+    one.reading(1)
+    assert emptied(one) == [3]
+    one.admit(released)
+    assert emptied(one) == []
+    one.expect(3)
+    one.reading(-1)
+    one.admit(released)
+    assert emptied(one) == []
+
+    one.put_back(released)
+    assert emptied(one) == [3]
+    assert not one.aside

@@ -157,7 +157,7 @@ class Outbox:
 
     def expect(self, delivery: Delivery) -> None:
         """A person is about to release this one: `put_back` brings it, nothing else does."""
-        self._lanes.aside.add(delivery.seq)
+        self._lanes.expect(delivery.seq)
 
     def put_back(self, delivery: Delivery) -> None:
         """A Delivery whose release is committed goes to its old place in its lane."""

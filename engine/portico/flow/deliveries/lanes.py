@@ -70,6 +70,8 @@ class Lanes:
         self._ready: deque[Lane] = deque()
         self.count = 0
         self.aside: set[int] = set()
+        self._settled: set[int] = set()  # of `aside`; a read under way may have seen them
+        self._reads = 0
         self.cursor = -1
         self.behind = True
         self.missed = True
@@ -131,6 +133,22 @@ class Lanes:
         if not lane.items:
             self._forget(lane)
 
+    def expect(self, place: int) -> None:
+        """What stands there comes by `put_back`, and by no reading."""
+        self.aside.add(place)
+        self._settled.discard(place)
+
+    def reading(self, reads: int) -> None:
+        """So many more reads of the journal are under way; negative: fewer."""
+        self._reads += reads
+        self._let_aside_go()
+
+    def _let_aside_go(self) -> None:
+        """What is settled is in the journal's queue no more: no read to come finds it."""
+        if self._settled and not self._reads:
+            self.aside -= self._settled
+            self._settled.clear()
+
     def put_back(self, delivery: Delivery) -> None:
         """A Delivery that a person released: at its old place, behind a head that is out."""
         for key in names.keys(delivery.lane):
@@ -191,7 +209,11 @@ class Lanes:
 
     def drop_head(self, lane: Lane) -> None:
         """The head is settled; forget the lane when nothing is left of it."""
-        self.returned.pop(lane.items[0].seq, None)
+        place = lane.items[0].seq
+        self.returned.pop(place, None)
+        if place in self.aside:
+            self._settled.add(place)
+            self._let_aside_go()
         for one in self.abreast(lane):
             one.items.popleft()
             self.count -= 1

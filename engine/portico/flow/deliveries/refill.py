@@ -1,7 +1,8 @@
 """Refill: what was left in the journal comes back into a destination's lanes, page by page."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
@@ -79,9 +80,10 @@ class Refill:
         try:
             while lanes.room():
                 lanes.missed = False
-                page = await self._queue.queued(self._name, lanes.cursor, PAGE)
-                for delivery in page:
-                    lanes.admit(delivery)
+                with self._reads():
+                    page = await self._queue.queued(self._name, lanes.cursor, PAGE)
+                    for delivery in page:
+                        lanes.admit(delivery)
                 lanes.behind = len(page) == PAGE or lanes.missed
                 self._pump()
         except JournalError:
@@ -93,21 +95,31 @@ class Refill:
     async def _read_lane(self, lane: Lane) -> None:
         assert lane.shut is not None
         lane.missed, last = False, self._lanes.cursor
-        try:
-            page = await self._queue.queued_in_lane(
-                self._name, lane.key, lane.shut, last, _LANE_PAGE
-            )
-        except JournalError:
-            lane.missed = True
-            self._later(_READ_AGAIN, partial(self.lane, lane))
-            return
-        finally:
-            lane.reading = False
-        full = len(page) == _LANE_PAGE
-        lane.shut = page[-1].seq + 1 if full else (last + 1 if lane.missed else None)
-        self._lanes.extend(lane, page)
+        with self._reads():
+            try:
+                page = await self._queue.queued_in_lane(
+                    self._name, lane.key, lane.shut, last, _LANE_PAGE
+                )
+            except JournalError:
+                lane.missed = True
+                self._later(_READ_AGAIN, partial(self.lane, lane))
+                return
+            finally:
+                lane.reading = False
+            full = len(page) == _LANE_PAGE
+            lane.shut = page[-1].seq + 1 if full else (last + 1 if lane.missed else None)
+            self._lanes.extend(lane, page)
         self.lane(lane)
         self._pump()
+
+    @contextmanager
+    def _reads(self) -> Iterator[None]:
+        """One more read of the journal is under way until its page is in the lanes."""
+        self._lanes.reading(1)
+        try:
+            yield
+        finally:
+            self._lanes.reading(-1)
 
     def _chore(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)

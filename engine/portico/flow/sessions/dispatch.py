@@ -150,6 +150,7 @@ class Dispatcher:
                         return
                     self._take_up(recovered)
                 self._behind = len(known) == PAGE or self._missed
+            self._aside = {seq for seq in self._aside if seq > self._cursor}
         except JournalError:
             self._world.emit(JournalUnreadable())
             self._world.later(_READ_AGAIN, self._read_on)
