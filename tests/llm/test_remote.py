@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from portico.clock import SystemClock
-from portico.llm.contract import ModelFailed, Request, Surroundings
+from portico.llm.contract import ModelFailed, Request, Round, Surroundings, Tool
 from portico.llm.script import Script
 from portico.llm.simserver import SimServer
 from portico.llm.table import provider_type
@@ -18,6 +18,8 @@ SCHEMA = {
     "properties": {"code": {"enum": ["X1", "X2"]}, "sure": {"type": "number"}},
     "required": ["code", "sure"],
 }
+GOOD = {"code": "X1", "sure": 0.5}
+FIND = {"type": "object", "properties": {"code": {"type": "string"}}}
 AROUND = Surroundings(SystemClock(), Path(), {"KEY": "sk-secret"}, asyncio.sleep)
 BOTH = pytest.mark.parametrize("kind", ["openai", "anthropic"])
 
@@ -64,7 +66,9 @@ async def test_what_was_wrong_is_told_in_the_next_exchange(kind, served):
     """The earlier answer and the complaint stand behind the prompt."""
     server, provider = await served(kind, Script("fixed", [{"code": "X1", "sure": 1}]))
 
-    await provider.complete(asked(turns=(('{"code": "Y"}', "/code does not fit"),)))
+    await provider.complete(
+        asked(rounds=(Round('{"code": "Y"}', (), ("/code does not fit",)),))
+    )
 
     messages = json.loads(server.seen[0][1])["messages"]
     assert [one["role"] for one in messages][-3:] == ["user", "assistant", "user"]
@@ -105,3 +109,29 @@ async def test_a_server_that_is_away_is_unreachable(served):
         await provider.complete(asked())
 
     assert (told.value.code, told.value.transient) == ("llm.unreachable", True)
+
+
+@BOTH
+async def test_a_model_calls_tools_and_is_told_what_they_gave(kind, served):
+    """Several at once; what they gave stands in the next exchange under the call's own id."""
+    said = [{"$call": [{"tool": "find", "with": {"code": "A"}}, {"tool": "list"}]}, GOOD]
+    server, provider = await served(kind, Script("fixed", [said]))
+    tools = (Tool("find", "Finds", FIND), Tool("list", "Lists", {"type": "object"}))
+
+    called = await provider.complete(asked(tools=tools))
+    over = Round("", called.uses, ("<d>one</d>", "<d>two</d>"))
+    done = await provider.complete(asked(tools=tools, rounds=(over,)))
+
+    assert [(use.name, json.loads(use.arguments)) for use in called.uses] == [
+        ("find", {"code": "A"}),
+        ("list", {}),
+    ]
+    assert (called.text, json.loads(done.text), done.uses) == ("", GOOD, ())
+    body = json.loads(server.seen[1][1])
+    told = json.dumps(body["messages"][2:])
+    assert all(text in told for text in ("<d>one</d>", "<d>two</d>", called.uses[1].id))
+    assert {one.get("name") or one["function"]["name"] for one in body["tools"]} == {
+        "find",
+        "list",
+        "answer",
+    }

@@ -7,14 +7,24 @@ import msgspec
 from msgspec import Struct
 
 from portico.llm import framing
-from portico.llm.contract import MOST_TOKENS, Request
+from portico.llm.contract import MOST_TOKENS, Request, Round, Tool, Use
 from portico.llm.deidentify import Deidentifier
+
+Pieces = tuple[tuple[str, str], ...]  # (kind, text); an empty kind is no data
+
+
+class Past(Struct, frozen=True):
+    """A round before: what the model said, and what it is told of each use, or of its answer."""
+
+    text: str
+    uses: tuple[Use, ...] = ()
+    told: tuple[Pieces, ...] = ()
 
 
 class Wanted(Struct, frozen=True):
     """One question. parts: (kind, text) of the prompt. prompt: the digest of its file. model:
     empty, [provider] or [provider, model]. identifiers: (kind, text) that can tell a patient.
-    turns: earlier answers, each with what was wrong."""
+    turns: earlier answers, each with what was wrong. rounds: all of a conversation before."""
 
     parts: list[tuple[str, str]]
     prompt: str
@@ -26,6 +36,8 @@ class Wanted(Struct, frozen=True):
     identifiers: list[tuple[str, str]]
     patient: str
     turns: list[tuple[str, str]] = []
+    tools: tuple[Tool, ...] = ()
+    rounds: tuple[Past, ...] = ()
 
 
 decode = msgspec.json.Decoder(Wanted).decode
@@ -40,10 +52,36 @@ def veil(wanted: Wanted, key: Callable[[], bytes]) -> Deidentifier | None:
 
 def request(wanted: Wanted, model: str, veil: Deidentifier | None) -> Request:
     """What leaves."""
-    parts, turns = wanted.parts, wanted.turns
-    if veil is not None:
-        parts = [(kind, veil.out(kind, text)) for kind, text in parts]
-        turns = [(veil.out("free", answer), veil.out("free", wrong)) for answer, wrong in turns]
-    system, prompt = framing.framed(parts)
-    told = tuple((answer, wrong) for answer, wrong in turns)
-    return Request(system, prompt, wanted.schema, told, model, wanted.timeout, MOST_TOKENS)
+    past = (
+        *wanted.rounds,
+        *(Past(text, (), ((("", wrong),),)) for text, wrong in wanted.turns),
+    )
+    out = veil.out if veil is not None else _plain
+    parts = [(kind, out(kind, text)) for kind, text in wanted.parts]
+    told = [
+        [[(kind, out(kind, text)) for kind, text in one] for one in each.told] for each in past
+    ]
+    words = framing.framed(parts, [one for each in told for one in each], bool(wanted.tools))
+    rest = iter(words.told)
+    rounds = tuple(
+        Round(
+            out("free", each.text),
+            tuple(Use(use.id, use.name, out("free", use.arguments)) for use in each.uses),
+            tuple(next(rest) for _ in each.told),
+        )
+        for each in past
+    )
+    return Request(
+        words.system,
+        words.prompt,
+        wanted.schema,
+        rounds,
+        wanted.tools,
+        model,
+        wanted.timeout,
+        MOST_TOKENS,
+    )
+
+
+def _plain(_: str, text: str) -> str:
+    return text

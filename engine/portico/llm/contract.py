@@ -1,15 +1,16 @@
 """What a provider of language models must do.
 
-A provider makes one exchange: a prompt and a JSON Schema out, a JSON value in. It decides
-nothing about patients, budgets or retries, and keeps nothing between two calls. A longer
-conversation (start, input, status, cancel, result) will be a second port beside this one, made
-of such exchanges.
+A provider makes one exchange: a prompt and a JSON Schema out, a JSON value in, or calls of
+tools. It decides nothing about patients, budgets or retries, and keeps nothing between two
+calls. A conversation is made of such exchanges (flow/sessions/conversing.py).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from portico.clock import Clock
 from portico.errors import PorticoError
@@ -18,16 +19,42 @@ from portico.spec.models import Provider as Settings
 MOST_TOKENS = 4096  # of one answer
 
 
+class Tool(Struct, frozen=True):
+    """What a model may call. schema: JSON Schema of its arguments."""
+
+    name: str
+    summary: str
+    schema: dict[str, Any]
+
+
+class Use(Struct, frozen=True):
+    """A call of a tool that a model wants. arguments: JSON, or what the model took for it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Round(Struct, frozen=True):
+    """An exchange that is over, and what the model was told: of each use what it gave, or
+    what was wrong with the answer `text`."""
+
+    text: str
+    uses: tuple[Use, ...] = ()
+    told: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One exchange. schema: of the answer. turns: earlier answers that were wrong, each with
-    what was wrong. timeout: seconds until the whole answer is there. leaving: awaited with the
+    """One exchange. schema: of the answer. rounds: those before it. tools: what the model may
+    call instead. timeout: seconds until the whole answer is there. leaving: awaited with the
     exact body before it leaves."""
 
     system: str
     prompt: str
     schema: Mapping[str, Any]
-    turns: tuple[tuple[str, str], ...] = ()
+    rounds: tuple[Round, ...] = ()
+    tools: tuple[Tool, ...] = ()
     model: str = ""
     timeout: float = 60.0
     most_tokens: int = MOST_TOKENS
@@ -36,7 +63,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What came of it. text: the answer as the model wrote it, JSON or not.
+    """What came of it. text: the answer as the model wrote it, JSON or not; uses: the calls
+    that it wants instead.
 
     sent, received: the exact bodies that left and came back. input_tokens, output_tokens: as
     the provider counts them.
@@ -47,6 +75,7 @@ class Completion:
     received: bytes
     input_tokens: int = 0
     output_tokens: int = 0
+    uses: tuple[Use, ...] = ()
 
 
 class ModelFailed(PorticoError):

@@ -1,13 +1,13 @@
 """`openai` and `anthropic`: providers over HTTP, through pydantic-ai.
 
 `openai` is every server that speaks OpenAI's Chat Completions (OpenAI, Together, Azure, vLLM,
-Ollama), by `address`. The answer is asked for as the one call of a tool whose parameters are
-the schema; a model that writes text instead is taken at its word. The body of the request is
+Ollama), by `address`. The answer is asked for as the call of a tool whose parameters are the
+schema; a model that writes text instead is taken at its word. The body of the request is
 kept as it leaves the client and the body of the answer as it comes in. Nothing is asked twice
 here: the engine's own retries and circuit are above. Imported where such a provider is used.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx2
@@ -21,6 +21,7 @@ from pydantic_ai.messages import (
     SystemPromptPart,
     TextPart,
     ToolCallPart,
+    ToolReturnPart,
     UserPromptPart,
 )
 from pydantic_ai.models import Model, ModelRequestParameters
@@ -37,7 +38,9 @@ from portico.llm.contract import (
     Provider,
     ProviderType,
     Request,
+    Round,
     Surroundings,
+    Use,
 )
 from portico.spec.models import Provider as Settings
 
@@ -119,7 +122,9 @@ class Remote:
             await client.aclose()
         usage = said.usage
         tokens = usage.input_tokens or 0, usage.output_tokens or 0
-        return Completion(_text(said), wire.sent, wire.received, *tokens)
+        uses = _uses(said)
+        text = "" if uses else _text(said)
+        return Completion(text, wire.sent, wire.received, *tokens, uses)
 
     async def close(self) -> None:
         """Nothing stays open."""
@@ -129,21 +134,47 @@ def _messages(request: Request) -> list[ModelMessage]:
     messages: list[ModelMessage] = [
         ModelRequest(parts=[SystemPromptPart(request.system), UserPromptPart(request.prompt)])
     ]
-    for answer, wrong in request.turns:
-        messages.append(ModelResponse(parts=[TextPart(answer)]))
-        messages.append(ModelRequest(parts=[UserPromptPart(wrong)]))
+    for one in request.rounds:
+        messages += _round(one)
     return messages
 
 
+def _round(one: Round) -> list[ModelMessage]:
+    """What the model said, and what it was told."""
+    if not one.uses:
+        [wrong] = one.told
+        return [
+            ModelResponse(parts=[TextPart(one.text)]),
+            ModelRequest(parts=[UserPromptPart(wrong)]),
+        ]
+    called = [ToolCallPart(use.name, use.arguments or "{}", use.id) for use in one.uses]
+    pairs = zip(one.uses, one.told, strict=True)
+    gave = [ToolReturnPart(use.name, told, use.id) for use, told in pairs]
+    return [ModelResponse(parts=called), ModelRequest(parts=gave)]
+
+
 def _asking(request: Request) -> ModelRequestParameters:
-    tool = ToolDefinition(
-        name=ANSWER,
-        description="Give the answer.",
-        parameters_json_schema=dict(request.schema),
-        strict=False,
-    )
+    answer = _tool(ANSWER, "Give the answer.", request.schema)
     return ModelRequestParameters(
-        output_mode="tool", output_tools=[tool], allow_text_output=False
+        function_tools=[_tool(one.name, one.summary, one.schema) for one in request.tools],
+        output_mode="tool",
+        output_tools=[answer],
+        allow_text_output=False,
+    )
+
+
+def _tool(name: str, summary: str, schema: Mapping[str, Any]) -> ToolDefinition:
+    return ToolDefinition(
+        name=name, description=summary, parameters_json_schema=dict(schema), strict=False
+    )
+
+
+def _uses(said: ModelResponse) -> tuple[Use, ...]:
+    """The calls of tools that the model wants; an answer beside them came too early."""
+    return tuple(
+        Use(part.tool_call_id, part.tool_name, part.args_as_json_str())
+        for part in said.parts
+        if isinstance(part, ToolCallPart) and part.tool_name != ANSWER
     )
 
 

@@ -4,20 +4,23 @@ A script is a JSON file: {"way": ..., "answers": [...], "delay": seconds, "fault
 way: `random` (true to the schema, by a seed that the prompt decides; the default), `fixed` and
 `sequence` (the answers, the last of a sequence for ever), `echo` (every text of the schema
 holds the prompt's data), `attacker` (does what the data tell it: see obey), `recorded`
-(answers by the prompt's digest, as record keeps them). faults: of the first calls, in order: a
-status such as 429, `slow`, `cut`, `garbage`, or null.
+(answers by the prompt's digest, as record keeps them). An answer that is a list is one for each
+round of a conversation, the last for ever; {"$call": [{"tool": NAME, "with": {...}}]} calls
+tools instead. faults: of the first calls, in order: a status such as 429, `slow`, `cut`,
+`garbage`, or null.
 """
 
 import hashlib
 import json
 import random
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from portico.errors import ConfigError
+from portico.llm.contract import Round, Tool, Use
 
 WAYS = ("random", "fixed", "sequence", "echo", "attacker", "recorded")
 _SLOW = 3600.0
@@ -25,18 +28,21 @@ _ORDER = re.compile(
     r"(?:ignore|disregard|answer|reply|output|respond|say|write|set)\b.*", re.I | re.S
 )
 _OBJECT = re.compile(r"\{.*\}", re.S)
+_TOOL_ORDER = re.compile(r"call (?:the )?tool ([\w.-]+)(?: with (\{[^}]*\}?))?", re.I)
+CALL = "$call"
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
     """One answer. text: instead of `answer`, as it stands. delay: seconds. cut: the connection
-    ends in the middle."""
+    ends in the middle. uses: tools that are called instead."""
 
     answer: Any = None
     text: str | None = None
     status: int = 200
     delay: float = 0.0
     cut: bool = False
+    uses: tuple[Use, ...] = ()
 
 
 @dataclass(slots=True)
@@ -50,8 +56,16 @@ class Script:
     recorded: dict[str, Any] = field(default_factory=dict)
     calls: int = 0
 
-    def act(self, prompt: str, schema: Mapping[str, Any], model: str = "") -> Act:
-        """The next. model: a way, when it is one: it goes before the script's."""
+    def act(
+        self,
+        prompt: str,
+        schema: Mapping[str, Any],
+        model: str = "",
+        tools: Sequence[Tool] = (),
+        rounds: Sequence[Round] = (),
+    ) -> Act:
+        """The next. model: a way, when it is one: it goes before the script's. tools: what may
+        be called; rounds: of the conversation before."""
         number = self.calls
         self.calls += 1
         fault = self.faults[number] if number < len(self.faults) else None
@@ -64,21 +78,28 @@ class Script:
         if fault == "garbage":
             return Act(text='{"half": [tru', delay=self.delay)
         way = model if model in WAYS else self.way
-        return self._said(way, prompt, schema, number)
+        if way == "attacker" and (use := ordered(prompt, rounds)) is not None and tools:
+            return Act(delay=self.delay, uses=(use,))
+        if way == "random" and tools and len(rounds) < _seed(prompt) % 3:
+            return Act(delay=self.delay, uses=(_picked(tools, prompt, len(rounds)),))
+        act = self._said(way, prompt, schema, number, len(rounds))
+        return _calling(act, len(rounds)) if tools else act
 
-    def _said(self, way: str, prompt: str, schema: Mapping[str, Any], number: int) -> Act:
+    def _said(
+        self, way: str, prompt: str, schema: Mapping[str, Any], number: int, rounds: int
+    ) -> Act:
         if way in ("fixed", "sequence"):
             at = 0 if way == "fixed" else min(number, len(self.answers) - 1)
-            return Act(self.answers[at], delay=self.delay)
+            return Act(_of_round(self.answers[at], rounds), delay=self.delay)
         if way == "recorded":
-            known = self.recorded.get(digest(prompt))
+            known = _of_round(self.recorded.get(digest(prompt)), rounds)
             return Act(known, delay=self.delay, status=200 if known is not None else 404)
         if way == "echo":
             return Act(filled(schema, random.Random(0), prompt), delay=self.delay)  # noqa: S311
         if way == "attacker":
             return Act(text=obey(prompt, schema), delay=self.delay)
-        seed = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:8], "big")
-        return Act(filled(schema, random.Random(seed)), delay=self.delay)  # noqa: S311  no secret
+        chance = random.Random(_seed(prompt))  # noqa: S311  no secret
+        return Act(filled(schema, chance), delay=self.delay)
 
     def record(self, prompt: str, answer: Any) -> None:
         """Keep an answer to be given again."""
@@ -89,6 +110,43 @@ def digest(prompt: str) -> str:
     """What an answer is kept under; the marks around data differ each time and do not count."""
     bare = re.sub(r"data-[0-9a-f]{12}", "data", prompt)
     return hashlib.sha256(bare.encode()).hexdigest()
+
+
+def _seed(prompt: str) -> int:
+    return int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:8], "big")
+
+
+def _of_round(answer: Any, rounds: int) -> Any:
+    """Of answers for each round the one whose turn it is."""
+    return answer[min(rounds, len(answer) - 1)] if isinstance(answer, list) else answer
+
+
+def _calling(act: Act, rounds: int) -> Act:
+    """With the calls of tools that the answer stands for."""
+    if not isinstance(act.answer, dict) or CALL not in act.answer:
+        return act
+    uses = tuple(
+        Use(f"call_{rounds}_{number}", one["tool"], json.dumps(one.get("with", {})))
+        for number, one in enumerate(act.answer[CALL])
+    )
+    return replace(act, uses=uses)
+
+
+def _picked(tools: Sequence[Tool], prompt: str, rounds: int) -> Use:
+    """A call that fits the schema of one of them."""
+    chance = random.Random(_seed(prompt) + rounds)  # noqa: S311  no secret
+    tool = chance.choice(tools)
+    return Use(f"call_{rounds}_0", tool.name, json.dumps(filled(tool.schema, chance)))
+
+
+def ordered(prompt: str, rounds: Sequence[Round]) -> Use | None:
+    """The call of a tool that the data order, in the prompt or in what a tool gave: its
+    arguments as they stand there."""
+    told = "".join(one for each in rounds for one in each.told)
+    found = _TOOL_ORDER.search(prompt + told)
+    if found is None:
+        return None
+    return Use(f"call_{len(rounds)}_0", found[1], found[2] or "{}")
 
 
 def load(path: Path | None) -> Script:

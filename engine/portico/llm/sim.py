@@ -11,6 +11,7 @@ from portico.llm.contract import (
     Provider,
     ProviderType,
     Request,
+    Round,
     Surroundings,
 )
 from portico.spec.models import Provider as Settings
@@ -31,12 +32,15 @@ class Sim:
                 "system": request.system,
                 "prompt": request.prompt,
                 "schema": request.schema,
-                "turns": request.turns,
+                "tools": [tool.name for tool in request.tools],
+                "rounds": request.rounds,
             }
         )
         if request.leaving is not None:
             await request.leaving(sent)
-        act = self._acts.act(request.prompt, request.schema, request.model)
+        act = self._acts.act(
+            request.prompt, request.schema, request.model, request.tools, request.rounds
+        )
         if act.delay:
             await self._around.sleep(min(act.delay, request.timeout))
         if act.delay >= request.timeout:
@@ -47,13 +51,19 @@ class Sim:
         if act.cut:
             raise ModelFailed("llm.cut", "the connection was lost", True, sent)
         text = act.text if act.text is not None else json.dumps(act.answer)
-        words = len(request.prompt.split()) + sum(
-            len(turn[0].split()) for turn in request.turns
-        )
-        return Completion(text, sent, text.encode(), words, len(text.split()))
+        text = "" if act.uses else text
+        words = len(request.prompt.split()) + sum(map(_words, request.rounds))
+        received = msgspec.json.encode(act.uses) if act.uses else text.encode()
+        tokens = words, len(received.split())
+        return Completion(text, sent, received, *tokens, act.uses)
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+def _words(one: Round) -> int:
+    said = (one.text, *(use.arguments for use in one.uses), *one.told)
+    return sum(len(text.split()) for text in said)
 
 
 def _build(settings: Settings, around: Surroundings) -> Provider:

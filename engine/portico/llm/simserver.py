@@ -7,9 +7,11 @@ loopback only, one request a connection.
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from portico.llm import script
+from portico.llm.contract import Round, Tool, Use
 
 _LARGEST = 8 << 20
 _STATUS = (
@@ -62,8 +64,8 @@ class SimServer:
         body = await reader.readexactly(min(sizes[0] if sizes else 0, _LARGEST))
         self.seen.append((path, body))
         asked = json.loads(body)
-        prompt, schema = _asked(asked)
-        act = self.acts.act(prompt, schema, asked.get("model", ""))
+        prompt, schema, tools = _asked(asked)
+        act = self.acts.act(prompt, schema, asked.get("model", ""), tools, _rounds(asked))
         await asyncio.sleep(act.delay)
         spoken = _anthropic if path.endswith("/messages") else _openai
         if act.status != 200:
@@ -72,32 +74,51 @@ class SimServer:
             content = act.text
         else:
             text = act.text if act.text is not None else json.dumps(act.answer)
-            content = json.dumps(spoken(asked, text, _words(asked)))
+            uses = act.uses or (Use("call_1", "answer", text),)
+            content = json.dumps(spoken(asked, uses, _words(asked)))
         data = _STATUS.format(act.status, len(content.encode())).encode() + content.encode()
         writer.write(data[: len(data) // 2] if act.cut else data)
         await writer.drain()
 
 
-def _asked(asked: dict[str, Any]) -> tuple[str, Any]:
-    """The first prompt of a person, and the schema of the tool."""
+def _asked(asked: dict[str, Any]) -> tuple[str, Any, list[Tool]]:
+    """The first prompt of a person, the schema of the answer, and the other tools."""
     said = next(one["content"] for one in asked["messages"] if one["role"] == "user")
     prompt = said if isinstance(said, str) else "".join(part["text"] for part in said)
-    tool = (asked.get("tools") or [{}])[0]
-    return prompt, tool.get("input_schema") or tool.get("function", {}).get("parameters") or {}
+    told = [one.get("function", one) for one in asked.get("tools", [])]
+    found = {
+        one["name"]: Tool(
+            one["name"], "", one.get("input_schema") or one.get("parameters") or {}
+        )
+        for one in told
+    }
+    answer = found.pop("answer", None)
+    return prompt, answer.schema if answer else {}, list(found.values())
+
+
+def _rounds(asked: dict[str, Any]) -> list[Round]:
+    """What the model said before; what it was told stands in the last."""
+    after = [one for one in asked["messages"] if one["role"] not in ("system", "user")]
+    said = [Round("") for one in after if one["role"] == "assistant"]
+    told = json.dumps([one["content"] for one in asked["messages"][2:]])
+    return [*said[:-1], Round("", told=(told,))] if said else []
 
 
 def _words(asked: dict[str, Any]) -> int:
     return len(json.dumps(asked["messages"]).split())
 
 
-def _openai(asked: dict[str, Any], text: str, words: int) -> dict[str, Any]:
-    call = {
-        "id": "call_1",
-        "type": "function",
-        "function": {"name": "answer", "arguments": text},
-    }
-    message = {"role": "assistant", "content": None, "tool_calls": [call]}
-    count = len(text.split())
+def _openai(asked: dict[str, Any], uses: Sequence[Use], words: int) -> dict[str, Any]:
+    calls = [
+        {
+            "id": use.id,
+            "type": "function",
+            "function": {"name": use.name, "arguments": use.arguments},
+        }
+        for use in uses
+    ]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    count = _count(uses)
     return {
         "id": "sim",
         "object": "chat.completion",
@@ -112,23 +133,26 @@ def _openai(asked: dict[str, Any], text: str, words: int) -> dict[str, Any]:
     }
 
 
-def _anthropic(asked: dict[str, Any], text: str, words: int) -> dict[str, Any]:
-    try:
-        block = {
-            "type": "tool_use",
-            "id": "toolu_1",
-            "name": "answer",
-            "input": json.loads(text),
-        }
-    except ValueError:
-        block = {"type": "text", "text": text}
+def _anthropic(asked: dict[str, Any], uses: Sequence[Use], words: int) -> dict[str, Any]:
     return {
         "id": "sim",
         "type": "message",
         "role": "assistant",
         "model": asked["model"],
-        "content": [block],
+        "content": [_block(use) for use in uses],
         "stop_reason": "tool_use",
         "stop_sequence": None,
-        "usage": {"input_tokens": words, "output_tokens": len(text.split())},
+        "usage": {"input_tokens": words, "output_tokens": _count(uses)},
     }
+
+
+def _block(use: Use) -> dict[str, Any]:
+    try:
+        arguments = json.loads(use.arguments)
+    except ValueError:
+        return {"type": "text", "text": use.arguments}
+    return {"type": "tool_use", "id": use.id, "name": use.name, "input": arguments}
+
+
+def _count(uses: Sequence[Use]) -> int:
+    return sum(len(use.arguments.split()) for use in uses)

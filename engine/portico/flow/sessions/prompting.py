@@ -22,7 +22,7 @@ from portico.journal.calls import Called
 from portico.llm import asking
 from portico.llm.asking import Wanted
 from portico.llm.circuit import Circuit, Pace
-from portico.llm.contract import Completion, ModelFailed, Provider, Request
+from portico.llm.contract import Completion, ModelFailed, Provider, Request, Use
 from portico.llm.spending import Limit, Spending, whose
 from portico.model.call import Reply
 from portico.spec.models import Budget, Chosen, exceeds
@@ -71,7 +71,7 @@ class Prompting:
         try:
             name, model, settings = self._chosen(asked.agent, wanted)
             done, detail = await self._exchange(asked, wanted, (name, model), settings)
-            reply = Reply(asked.call.digest, msgspec.json.encode({"text": done.text}))
+            reply = Reply(asked.call.digest, _said(done))
             sent, received, outcome = done.sent, done.received, "ok"
         except ModelFailed as error:
             reply = Reply(asked.call.digest, b"", error.code, str(error), error.transient)
@@ -136,7 +136,8 @@ class Prompting:
             "replaced": len(wanted.identifiers),
         }
         if veil is not None:
-            done = Completion(veil.back(done.text), done.sent, done.received)
+            uses = tuple(Use(u.id, u.name, veil.back(u.arguments)) for u in done.uses)
+            done = Completion(veil.back(done.text), done.sent, done.received, uses=uses)
         return done, detail
 
     async def _made(self, name: str, request: Request) -> Completion:
@@ -201,6 +202,11 @@ class Prompting:
             if now + wait > end:
                 raise ModelFailed("llm.rate", f"provider {name} has its rate of calls", True)
             await asyncio.sleep(wait)
+
+
+def _said(done: Completion) -> bytes:
+    """The outcome of a call: the answer, and the tools that the model wants."""
+    return msgspec.json.encode({"text": done.text, "uses": done.uses})
 
 
 def default(providers: Mapping[str, Settings]) -> Chosen:
