@@ -14,7 +14,7 @@ Pieces = tuple[tuple[str, str], ...]  # (kind, text); an empty kind is no data
 
 
 class Past(Struct, frozen=True):
-    """A round before: what the model said, and what it is told of each use, or of its answer."""
+    """A round before: what the model said, and what it is told of each use, or of it."""
 
     text: str
     uses: tuple[Use, ...] = ()
