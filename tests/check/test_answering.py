@@ -19,6 +19,8 @@ type: mllp
 address: his.internal:2575
 """
 ACKS = HIS.replace("his", "acks") + "ack: none\n"
+LAB = HIS.replace("his", "lab") + "ack: application\n"
+RAD = HIS.replace("his", "rad") + "ack_on: adt_in\n"
 
 
 def said(site, told, *others, more=""):
@@ -35,6 +37,7 @@ def said(site, told, *others, more=""):
         "when: delivered, reply: his",
         "mode: enhanced, when: processed, deferred: acks",
         "when: delivered, deferred: acks",
+        "when: delivered, deferred: his",
     ],
 )
 def test_what_holds_together_is_not_complained_of(site, told):
@@ -52,14 +55,15 @@ def test_what_holds_together_is_not_complained_of(site, told):
         ("when: delivered, deferred: acks, mode: original", "deferred"),
         ("when: delivered, deferred: acks, mode: none", "deferred"),
         ("deferred: acks", "deferred"),
-        ("when: delivered, deferred: his", "deferred"),
+        ("when: delivered, deferred: lab", "deferred"),
+        ("when: delivered, deferred: rad", "deferred"),
         ("when: delivered, deferred: acks, reply: result", "reply"),
         ("when: delivered, deferred: acks, on_error: close", "on_error"),
     ],
 )
 def test_what_cannot_hold_is_found(site, told, key):
     """Answers that would leave too early, never, or twice; at the key that is wrong."""
-    found = said(site, told, ACKS)
+    found = said(site, told, ACKS, LAB, RAD)
 
     assert ("site.acknowledge", f"acknowledge.{key}") in found
     assert {code for code, _ in found} == {"site.acknowledge"}

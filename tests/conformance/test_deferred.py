@@ -23,6 +23,9 @@ type: mllp
 address: 127.0.0.1:{acks}
 ack: none
 """
+CONFIRMED = DEFERRING.replace("ack: none\n", "retry: {{first: 50ms, most: 100ms}}\n").replace(
+    "deferred: partner_acks}}", "deferred: partner_acks}}\nunmatched: refuse"
+)
 AWAITING = """\
 channel: orders
 source: {{type: mllp, listen: "127.0.0.1:{orders}"}}
@@ -100,6 +103,59 @@ def test_an_answer_on_another_connection_ends_the_delivery(appliance_of):
         thread.join(20)
 
     assert fields(told, b"MSA")[1:3] == [b"AA", control_id.encode()]
+
+
+def test_a_deferred_answer_is_confirmed_where_it_asks_for_that(appliance_of):
+    """A12, A9: MSH-15 AL to a partner that is waited for; only its CA ends the delivery."""
+    names = ("partner", "acks")
+    ports = dict(zip(names, free_ports(2), strict=True))
+    acks = Peer(ports["acks"], answers="CA")
+    appliance = appliance_of(CONFIRMED.format(**ports), ports)
+    taken, broken = fresh(), fresh()
+    told = appliance.answers(
+        "partner",
+        message(taken, accept="NE", application="AL", charset="UNICODE UTF-8"),
+        message(broken, accept="NE", application="AL", kind=""),
+    )
+    acks.waits_for(2)
+    end = time.monotonic() + 20
+    while (book := appliance.status()["destinations"]["partner_acks"])["delivered"] != 2:
+        assert time.monotonic() < end, book
+        time.sleep(0.05)
+    there = {fields(one, b"MSA")[2]: one for one in acks.heard}
+    acks.close()
+
+    assert told == []
+    assert fields(there[taken.encode()], b"MSA")[1] == b"AA"
+    assert fields(there[taken.encode()], b"MSH")[13:] == [
+        b"", b"", b"AL", b"NE", b"", b"UNICODE UTF-8",
+    ]  # fmt: skip
+    assert fields(there[broken.encode()], b"MSA")[1] == b"AE"
+    assert appliance.status()["channels"]["partner"]["refused"] == 1
+
+
+def test_one_line_carries_many_that_wait_for_their_answers(appliance_of):
+    """A12: `connections` is 1, and ten are under way at once; answers come in any order."""
+    names = ("orders", "replies", "partner")
+    ports = dict(zip(names, free_ports(3), strict=True))
+    documents = AWAITING.format(**ports).replace(
+        "acknowledge: {when: delivered, timeout: 5s}", "order_by: none"
+    )
+    partner = Peer(ports["partner"], answers="CA")
+    appliance = appliance_of(documents, ports)
+    ids = [fresh() for _ in range(10)]
+    appliance.answers("orders", *(message(one) for one in ids))
+    partner.waits_for(10)
+    assert appliance.status()["destinations"]["partner"]["sending"] == 10
+    appliance.raw("replies", b"".join(ack("AA", one) for one in reversed(ids)))
+    end = time.monotonic() + 20
+    while (book := appliance.status()["destinations"]["partner"])["delivered"] != 10:
+        assert time.monotonic() < end, book
+        time.sleep(0.05)
+    partner.close()
+
+    assert len(partner.heard) == 10
+    assert "answer_uncredited" not in appliance.log.read_text()
 
 
 KILLED = """\

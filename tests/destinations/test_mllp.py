@@ -500,6 +500,33 @@ async def test_an_accept_answer_frees_the_line_and_another_connection_ends_it(se
     assert not sender.destination.credit(ack.read(answer()), answer(), None)
 
 
+@pytest.mark.parametrize(("ends", "said"), [("credit", "AA"), ("timeout", "timeout")])
+async def test_who_waits_elsewhere_is_told_of_and_taken_back(sending, peer, ends, said):
+    """A12: aside once the line is free, and back before it is done, however it ends."""
+    peer.script = lambda _: encode(answer("CA"))
+    sender = await sending(peer.address, {"timeout": 0.2}, ack_on="replies")
+    changes = []
+    sender.destination.aside = changes.append
+    attempt = sender.begin(delivery())
+    await peer.until(lambda: changes == [1])
+    if ends == "credit":
+        assert sender.destination.credit(ack.read(answer()), answer(), None)
+
+    assert ((await attempt).code, changes) == (said, [1, -1])
+
+
+async def test_a_silent_line_is_free_once_its_bytes_are_out(sending, peer):
+    """A12 with `ack: none`: the same, without an accept answer."""
+    sender = await sending(peer.address, ack="none", ack_on="replies")
+    changes = []
+    sender.destination.aside = changes.append
+    attempt = sender.begin(delivery())
+    await peer.until(lambda: len(peer.frames) == 1)
+    assert sender.destination.credit(ack.read(answer()), answer(), None)
+
+    assert ((await attempt).code, changes) == ("AA", [1, -1])
+
+
 async def test_without_an_answer_on_the_other_connection_it_is_unclear(sending, peer):
     """A12: it goes out again under the same id; a late answer credits nothing."""
     peer.script = lambda _: encode(answer("CA"))

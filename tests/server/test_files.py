@@ -128,6 +128,27 @@ def test_a_batch_file_is_cut_and_a_wrong_count_refuses_it_whole(appliance, serve
     assert one.said("messages_refused") == 1
 
 
+def test_killed_within_a_batch_it_goes_on_with_no_second_delivery(appliance, server):
+    """B6: kill -9 at a fifth and at three fifths of one file: each message leaves once."""
+    text = documents().replace("content: json", "content: hl7").replace("{/n}.json", "{MSH-10}")
+    one = appliance(text)
+    count = 1000
+    messages = b"".join(server.message(control_id=str(n)) for n in range(count))
+    (one.site / "in").mkdir()
+    (one.site / "in/all.hl7").write_bytes(b"BHS|^~\\&|A\r" + messages + b"BTS|%d\r" % count)
+    for part in (count // 5, count * 3 // 5):
+        one.start()
+        server.until(lambda part=part: len(delivered(one.site)) >= part, 60)
+        one.end(9)
+        assert len(delivered(one.site)) < count
+    one.start()
+    server.until(lambda: (one.site / "in/done/all.hl7").exists(), 60)
+    server.until(lambda: len(delivered(one.site)) >= count, 60)
+    one.end()
+
+    assert delivered(one.site) == {str(n) for n in range(count)}
+
+
 def test_the_name_of_its_file_is_known_to_agents(appliance, server):
     """The word `file`, in a condition and in a template, after a restart too."""
     text = documents().replace("{{/n}}", "{/n}").replace("{/n}.json", "{file}")

@@ -83,13 +83,15 @@ def _taker(draft: Draft, document: Document, to: str) -> Iterator[Finding]:
         yield _unknown(document, at, "destination", to, draft)
         return
     taker = draft.destinations.get(to)
-    if taker is not None and getattr(taker.options, "ack", "none") != "none":
-        text = f"{to!r} waits for an answer, and nobody answers an ACK"
-        yield document.finding(at, _CODE, text, "give that destination 'ack: none'")
+    if taker is None:
+        return
+    if getattr(taker.options, "ack", "none") == "application" or _ack_on(taker):
+        text = f"{to!r} waits for an application answer, and an ACK has none"
+        yield document.finding(at, _CODE, text, "give that destination 'ack: any' or 'none'")
 
 
 def _elsewhere(draft: Draft, document: Document, destination: Destination) -> Iterator[Finding]:
-    name = getattr(destination.options, "ack_on", None)
+    name = _ack_on(destination)
     if not name:
         return
     if ("channel", name) not in draft.named:
@@ -102,6 +104,10 @@ def _elsewhere(draft: Draft, document: Document, destination: Destination) -> It
     elif channel is not None and channel.content.type != "hl7":
         text = f"{name!r} takes {channel.content.type}, and an ACK is HL7"
         yield document.finding(("ack_on",), _CODE, text, "name a channel of HL7")
+
+
+def _ack_on(destination: Destination) -> str | None:
+    return getattr(destination.options, "ack_on", None)
 
 
 def _unknown(document: Document, at: Location, noun: str, name: str, draft: Draft) -> Finding:

@@ -45,10 +45,13 @@ class Destination(Protocol):
 class Creditor(Protocol):
     """A Destination whose peer may answer on another connection (A12).
 
-    ack_on: the channel to which those answers come; empty for none.
+    ack_on: the channel to which those answers come; empty for none. aside: to be called with 1
+    when a Delivery holds no line any more, only its answer is waited for, and with -1 before
+    such a one is `done`.
     """
 
     ack_on: str
+    aside: Callable[[int], None]
 
     def credit(self, told: Ack, content: bytes, sender: tuple[bytes, bytes] | None) -> bool:
         """End the Delivery that waits for this answer; False when none does. sender: MSH-3 and

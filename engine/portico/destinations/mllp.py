@@ -3,6 +3,7 @@
 Source: MLLP Releases 1 and 2; PROTOCOLS M5, M6, A11, A12, R2.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -43,6 +44,8 @@ class MllpDestination(LinePool):
 
     _elsewhere: Elsewhere
 
+    aside: Callable[[int], None] = staticmethod(lambda change: None)
+
     def _take(self, spec: Any) -> None:
         super()._take(spec)
         options: MllpTarget = spec.options
@@ -78,8 +81,10 @@ class MllpDestination(LinePool):
 
     def passed(self, exchange: Any) -> None:
         """A line has no more to say of it: from now on the other connection's answer counts."""
+        exchange.passed = True
         exchange.deadline = self.seconds() + self._spec.timeout
         self._watch()
+        self.aside(1)
 
     def credit(self, told: Ack, content: bytes, sender: tuple[bytes, bytes] | None) -> bool:
         """An answer came on the other connection (Creditor)."""
@@ -94,6 +99,8 @@ class MllpDestination(LinePool):
     def _ended(self, exchange: Exchange, done: Done, attempt: Attempt) -> None:
         """An exchange whose answer was to come on the other connection has ended."""
         self._elsewhere.drop(exchange)
+        if exchange.passed:
+            self.aside(-1)
         done(attempt)
         self._say_quiet()
 

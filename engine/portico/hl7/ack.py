@@ -53,6 +53,7 @@ _CODES = {
 _ASKED = {"": Condition.NE} | {str(condition): condition for condition in Condition}
 _BOTH = (Condition.AL, Condition.AL)
 _NEITHER = (Condition.NE, Condition.NE)
+_CHARSET = 8  # MSH-18 among what follows MSH-10
 _FS = b"\x1c"  # before a CR it would be the end of an MLLP frame
 _ORIGINAL = (Condition.NE, Condition.AL)
 _ANSWERED = {
@@ -152,9 +153,11 @@ def build(
     at_ns: int,
     text: str = "",
     error: AckError | None = None,
+    accept: str = "",
 ) -> bytes:
     """The acknowledgement of the message with that header, each segment ended by CR.
 
+    accept: MSH-15, where the answer opens an exchange of its own; MSH-16 is NE then.
     control_id: our MSH-10. at_ns: MSH-7, nanoseconds since 1970 UTC. text: for people; it
     stands in MSA-3, or for a negative code from version 2.5 on in ERR-8, where ERR tells
     code and location too (207 when there is no `error`). A segment whose last byte is `1C`
@@ -164,7 +167,7 @@ def build(
     stamp, ours = _timestamp(at_ns // 1_000_000_000), control_id.encode("ascii")
     if not negative and not text:
         shape = replace(header, control_id=b"", datetime="")
-        before, between, after = _positive(shape, code)
+        before, between, after = _positive(shape, code, accept)
         named = header.control_id
         if named.endswith(_FS):
             named += shape.delimiters.field
@@ -176,7 +179,7 @@ def build(
     pen = _Pen(header)
     marks = header.delimiters
     lines = [
-        _msh(header, stamp, ours, pen),
+        _msh(header, stamp, ours, pen, accept),
         marks.field.join((b"MSA", code.encode(), header.control_id))
         + (marks.field + pen.text(said) if said and not (negative and modern) else b""),
     ]
@@ -210,21 +213,21 @@ class _Pen:
 
 
 @lru_cache(maxsize=1024)
-def _positive(shape: Header, code: str) -> tuple[bytes, bytes, bytes]:
+def _positive(shape: Header, code: str, accept: str) -> tuple[bytes, bytes, bytes]:
     """A positive answer's bytes around MSH-7, MSH-10 and MSA-2: a sender's are all alike."""
-    before, between, after = _around(shape, _Pen(shape))
+    before, between, after = _around(shape, _Pen(shape), accept)
     field = shape.delimiters.field
     if after.endswith(_FS):
         after += field
     return before, between, after + field.join((b"\rMSA", code.encode(), b""))
 
 
-def _msh(header: Header, stamp: bytes, ours: bytes, pen: _Pen) -> bytes:
-    before, between, after = _around(header, pen)
+def _msh(header: Header, stamp: bytes, ours: bytes, pen: _Pen, accept: str) -> bytes:
+    before, between, after = _around(header, pen, accept)
     return b"".join((before, stamp, between, ours, after))
 
 
-def _around(header: Header, pen: _Pen) -> tuple[bytes, bytes, bytes]:
+def _around(header: Header, pen: _Pen, accept: str) -> tuple[bytes, bytes, bytes]:
     """MSH before MSH-7, between that and MSH-10, and after it."""
     marks = header.delimiters
     before = (
@@ -238,9 +241,12 @@ def _around(header: Header, pen: _Pen) -> tuple[bytes, bytes, bytes]:
     )
     between = (b"", b"", _type(header, pen), b"")
     after = [b"", header.processing_id, header.version_id]
+    if accept:
+        after += [b"", b"", accept.encode("ascii"), b"NE"]
     if pen.names:
+        after += [b""] * (_CHARSET - len(after))
         names = (marks.repetition or b" ").join(name.encode("ascii") for name in pen.names)
-        after += [b""] * 5 + [names]
+        after.append(names)
     return marks.field.join(before), marks.field.join(between), marks.field.join(after)
 
 

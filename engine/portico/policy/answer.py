@@ -38,7 +38,8 @@ class Answering(Struct, frozen=True):
     fault. on_refuse: `AE` or `AR`, an agent's refusal. text: MSA-3 of a positive answer, or
     its body where the content is not HL7; bare: the body whatever the content is. reply: `ack`,
     `result` (an agent's last value) or the destination whose answer it is. deferred: the
-    destination to which the application's answer goes, where the phases are answered apart.
+    destination to which the application's answer goes, where the phases are answered apart;
+    accept: what that answer asks for in MSH-15, `AL` or `NE`.
     """
 
     when: str = "journaled"
@@ -49,6 +50,7 @@ class Answering(Struct, frozen=True):
     bare: bool = False
     reply: str = "ack"
     deferred: str = ""
+    accept: str = "NE"
 
     @property
     def replier(self) -> str:
@@ -80,6 +82,15 @@ def defers(rules: Answering, header: Header | None) -> bool:
     return any(ack.decide(header, rules.mode, one).application for one in Outcome)
 
 
+def elsewhere(rules: Answering, header: Header | None, outcome: Outcome) -> bool:
+    """Whether a message turned away at the door is told so by a message of its own: nothing
+    is to be said on its line. outcome: of the accept phase."""
+    if header is None or not defers(rules, header):
+        return False
+    accept, application = ack.decide(header, rules.mode, outcome)
+    return accept is None and application is not None
+
+
 def committed(rules: Answering, header: Header | None, signal: SignalId) -> Receipt | None:
     """The accept answer where the application's comes later; None when one answer is all.
 
@@ -100,7 +111,7 @@ def accepted(
 ) -> Receipt:
     """The positive answer. It is the same each time it is made for a Signal.
 
-    late, here and below: the accept answer has left already.
+    late, here and below: the accept answer has left already, or there is none.
     """
     if header is None or rules.bare:
         body = (text.encode(),) if text else ()
@@ -137,7 +148,11 @@ def _said(body: bytes) -> str:
 
 
 def unacceptable(
-    rules: Answering, header: Header | None, signal: SignalId, fault: MessageError
+    rules: Answering,
+    header: Header | None,
+    signal: SignalId,
+    fault: MessageError,
+    late: bool = False,
 ) -> Receipt:
     """Intake could not take it: the accept phase ends so, and the other never begins.
 
@@ -146,26 +161,33 @@ def unacceptable(
     error = ack.error_of(fault)
     if header is None:
         return _unsaid(Told.REFUSED, signal, fault.code, error, close=True)
-    return _turned_away(rules, header, signal, Outcome.ERROR, error)
+    return _turned_away(rules, header, signal, Outcome.ERROR, error, late)
 
 
-def unmatched(rules: Answering, header: Header | None, signal: SignalId) -> Receipt:
+def unmatched(
+    rules: Answering, header: Header | None, signal: SignalId, late: bool = False
+) -> Receipt:
     """No agent takes it and the channel refuses such: rejected at the door."""
     error = AckError(UNMATCHED.code, UNMATCHED.location, UNMATCHED.text)
     if header is None:
         return _unsaid(Told.REFUSED, signal, error.code, AckError(error.code, "", error.text))
-    return _turned_away(rules, header, signal, Outcome.REJECT, error)
+    return _turned_away(rules, header, signal, Outcome.REJECT, error, late)
 
 
 def _turned_away(
-    rules: Answering, header: Header, signal: SignalId, outcome: Outcome, error: AckError
+    rules: Answering,
+    header: Header,
+    signal: SignalId,
+    outcome: Outcome,
+    error: AckError,
+    late: bool,
 ) -> Receipt:
     """The accept phase ends so; original mode says it with the application's code."""
     accept, application = ack.decide(header, rules.mode, outcome)
-    code = accept or application
+    code = application if late else accept or application
     if code is None or rules.bare:
         return _unsaid(Told.REFUSED, signal, "", error)
-    reply = _reply(header, signal, code, error.text, error)
+    reply = _reply(header, signal, code, error.text, error, _asked(rules, late))
     return replace(_unsaid(Told.REFUSED, signal, code, error), replies=(reply,))
 
 
@@ -241,12 +263,22 @@ def _phases(
     if accept is not None and not late:
         replies.append(_reply(header, signal, accept, "", None))
     if application is not None:
-        replies.append(_reply(header, signal, application, text, error))
+        replies.append(_reply(header, signal, application, text, error, _asked(rules, late)))
     return tuple(replies), application or accept or ""
 
 
+def _asked(rules: Answering, late: bool) -> str:
+    """MSH-15 of an application answer: only one that goes its own way asks for anything."""
+    return rules.accept if late and rules.deferred else ""
+
+
 def _reply(
-    header: Header, signal: SignalId, code: str, text: str, error: AckError | None
+    header: Header,
+    signal: SignalId,
+    code: str,
+    text: str,
+    error: AckError | None,
+    accept: str = "",
 ) -> bytes:
     """One answer. Its MSH-10 is made from the Signal's id; an accept answer's begins with C."""
     short = ids.short(signal)
@@ -257,4 +289,5 @@ def _reply(
         at_ns=ids.millis(signal) * 1_000_000,
         text=text,
         error=error,
+        accept=accept,
     )

@@ -26,8 +26,9 @@ def rules_of(channel: Channel, first: str = "") -> Rules:
     )
 
 
-def answering_of(channel: Channel) -> Answering:
-    """How its sender is told. A source's own `reply` is the whole answer."""
+def answering_of(channel: Channel, confirmed: bool = False) -> Answering:
+    """How its sender is told. A source's own `reply` is the whole answer. confirmed: who
+    takes its deferred answers is to confirm them."""
     told, reply = channel.acknowledge, getattr(channel.source.options, "reply", None)
     return Answering(
         told.when,
@@ -38,6 +39,7 @@ def answering_of(channel: Channel) -> Answering:
         bool(reply),
         told.reply,
         told.deferred or "",
+        "AL" if confirmed else "NE",
     )
 
 

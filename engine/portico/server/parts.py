@@ -160,8 +160,9 @@ class House:
         self.modelling.follow(site)
         self.policies.clear()
         answered = terms.answered(site.destinations)
+        confirming = terms.confirming(site.destinations)
         self.policies |= {
-            name: terms.policy_of(one, answered, self.firsts.get(name, ""))
+            name: terms.policy_of(one, answered, confirming, self.firsts.get(name, ""))
             for name, one in site.channels.items()
         }
         windows = [policy.duplicates.window for policy in self.policies.values()]

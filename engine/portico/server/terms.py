@@ -45,14 +45,18 @@ def _where(options: object) -> str:
 
 
 def policy_of(
-    channel: Channel, answered: frozenset[str] = frozenset(), first: str = ""
+    channel: Channel,
+    answered: frozenset[str] = frozenset(),
+    confirming: frozenset[str] = frozenset(),
+    first: str = "",
 ) -> desk.Policy:
     """What its intake decides by. answered: channels to which answers for destinations come;
-    first: the channel's first name, when it has been renamed."""
+    confirming: destinations that wait for an answer; first: the channel's first name, when it
+    has been renamed."""
     known = channel.duplicates
     return desk.Policy(
         settings.rules_of(channel, first),
-        settings.answering_of(channel),
+        settings.answering_of(channel, channel.acknowledge.deferred in confirming),
         channel.acknowledge.timeout,
         repeats.Rules(min(known.window, _LONGEST), known.same, known.changed),
         channel.unmatched,
@@ -65,6 +69,12 @@ def answered(destinations: Mapping[str, Destination]) -> frozenset[str]:
     """The channels to which the peers of destinations send their application ACKs."""
     named = (getattr(one.options, "ack_on", None) for one in destinations.values())
     return frozenset(name for name in named if name)
+
+
+def confirming(destinations: Mapping[str, Destination]) -> frozenset[str]:
+    """The destinations whose peers are waited for, so that an ACK sent there asks for a CA."""
+    asked = {name: getattr(one.options, "ack", "none") for name, one in destinations.items()}
+    return frozenset(name for name, ack in asked.items() if ack != "none")
 
 
 def delivery_terms(destination: Destination) -> delivering.Terms:

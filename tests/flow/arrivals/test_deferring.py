@@ -1,12 +1,14 @@
 """Application answers as messages of their own, in the commit that ends the work (A12)."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from portico.flow.arrivals import deferring
 from portico.hl7 import ack
 from portico.model.states import SignalState as State
+from portico.policy.answer import BatchRules
 
 DEFERRED = {"deferred": "acks", "mode": "enhanced"}
 
@@ -107,6 +109,88 @@ async def test_delivered_is_answered_once_every_destination_has_it(start):
     assert codes(engine) == [("AA", b"1")]
     assert engine.journal.states() == [State.DONE]
     assert not engine.waiters
+
+
+@pytest.mark.parametrize(
+    ("modes", "line", "there"),
+    [
+        ("NE|AL", [], ["AE"]),
+        ("SU|ER", [], ["AE"]),
+        ("AL|AL", ["CE"], []),
+        ("ER|AL", ["CE"], []),
+        ("NE|SU", [], []),
+        ("SU|NE", [], []),
+    ],
+)
+async def test_who_asks_for_nothing_on_its_line_hears_of_a_refusal_there(
+    start, modes, line, there
+):
+    """A message without its type fails in the accept phase; MSH-15 says what that answers,
+    and where it answers nothing, MSH-16 and the reverse link do."""
+    engine = await start(when="processed", **DEFERRED)
+    sender = engine.send("6", modes=modes, kind="")
+    engine.journal.commit()
+
+    (told,) = sender.told
+    assert [ack.read(one).code for one in told.replies] == line
+    assert codes(engine) == [(code, b"6") for code in there]
+    assert not engine.journal.waiting_rows
+    if there:
+        (end,) = engine.journal.ends
+        assert (end.state, end.row.error) == (State.REFUSED, "message.required_missing")
+
+
+async def test_a_type_that_nobody_takes_is_rejected_there(start):
+    """unmatched: refuse, MSH-15 NE; an AR for what is refused once CA has left, too."""
+    engine = await start(when="processed", agents=(), unmatched="refuse", **DEFERRED)
+    quiet = engine.send("1", modes="NE|AL")
+    loud = engine.send("2", modes="AL|AL")
+    engine.journal.commit()
+
+    assert [len(one.told[0].replies) for one in (quiet, loud)] == [0, 1]
+    assert codes(engine) == [("AR", b"1")]
+    assert ack.read(loud.told[0].replies[0]).code == "CR"
+
+
+@pytest.mark.parametrize(("kind", "told"), [("", "AE"), ("ADT^A01", "AR")])
+async def test_an_engine_that_died_before_a_refusal_was_told_tells_it(start, kind, told):
+    """Stored and not ended: the next engine refuses it for the same reason."""
+    settings = {"agents": (), "unmatched": "refuse", "when": "processed", **DEFERRED}
+    engine = await start(**settings)
+    engine.send("8", modes="NE|AL", kind=kind)
+    engine.journal.store()
+
+    later = await start(engine.journal, **settings)
+    later.journal.commit()
+
+    assert codes(later) == [(told, b"8")]
+    assert later.journal.states() == [State.REFUSED]
+
+
+async def test_a_message_of_a_refused_batch_is_told_with_its_batch(start):
+    """What is wrong stands in its envelope, which a restart would not see: it ends at once."""
+    engine = await start(when="processed", **DEFERRED)
+    engine.policy = replace(engine.policy, batch=BatchRules())
+    engine.intake.policy = engine.policy
+    one = b"MSH|^~\\&|HIS|ST|LAB|ST|2026||ADT^A01|1|P|2.5|||NE|AL\r"
+    sender = engine.take(b"BHS|^~\\&\r" + one + b"BTS|7\r")
+    engine.journal.commit()
+
+    assert b"MSA|AE|1" in sender.told[0].replies[0]
+    assert codes(engine) == [] and not engine.journal.waiting_rows
+
+
+@pytest.mark.parametrize(("accept", "asked"), [("AL", b"AL"), ("NE", b"NE")])
+async def test_the_answer_says_whether_it_is_to_be_confirmed(start, accept, asked):
+    """MSH-15: the exchange is its own, and its last word is a CA; MSH-16 is NE."""
+    engine = await start(when="processed", accept=accept, **DEFERRED)
+    engine.send()
+    engine.journal.commit()
+    engine.pool.deliver()
+    engine.journal.commit()
+
+    (one,) = engine.queued
+    assert one.content.split(b"\r")[0].split(b"|")[14:] == [asked, b"NE"]
 
 
 async def test_a_destination_that_will_not_have_it_is_told_as_our_fault(start):

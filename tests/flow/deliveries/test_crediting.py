@@ -11,6 +11,7 @@ class Waiting:
 
     def __init__(self, receiver=(b"LAB", b"ST")):
         self.ack_on, self.receiver, self.ended = "replies", receiver, []
+        self.aside = None
 
     def credit(self, told, content, sender):
         """As destinations/mllp.py."""

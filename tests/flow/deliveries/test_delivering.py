@@ -45,6 +45,16 @@ class Adapter:
         return delivery.content.decode()
 
 
+class Waits(Adapter):
+    """One whose peer answers on another connection."""
+
+    ack_on = "replies"
+    aside = None
+
+    def credit(self, told, content, sender):
+        """Not asked here."""
+
+
 class QueueTwin:
     """The journal's queue of one destination; marks are committed on demand."""
 
@@ -89,8 +99,8 @@ class Nothing:
 class House:
     """One outbox, its queue, its peer."""
 
-    def __init__(self, time, queue=None, held=frozenset(), width=4, **terms):
-        self.time, self.queue, self.adapter = time, queue or QueueTwin(), Adapter(width)
+    def __init__(self, time, queue=None, held=frozenset(), width=4, adapter=Adapter, **terms):
+        self.time, self.queue, self.adapter = time, queue or QueueTwin(), adapter(width)
         self.events, self.settled = [], []
         world = World(
             self.queue, self.queue, time, time.later, lambda: 0.5, self.events.append,
@@ -173,6 +183,25 @@ async def test_no_more_are_out_than_the_destination_takes(open_house):
         house.owe(str(n), str(n))
 
     assert house.out == ["0", "1"]
+
+
+async def test_what_waits_for_another_connection_is_in_nobodys_way(open_house):
+    """A12: it counts for no line, and for no probe of a destination that went down since."""
+    house = await open_house(width=1, adapter=Waits)
+    for n in range(3):
+        house.owe(str(n), str(n))
+    house.adapter.aside(1)
+    assert house.out == ["0", "1"]
+    house.adapter.say(DOWN, at=1)
+    house.queue.commit()
+    house.time.pass_(60)
+
+    assert house.out == ["0", "1"]
+    house.adapter.aside(-1)
+    house.adapter.say(answered("AA"))
+    house.adapter.say(answered("AA"))
+    house.queue.commit()
+    assert (house.out, house.outbox.flying) == (["2"], 1)
 
 
 async def test_a_lane_that_must_retry_keeps_its_order(open_house):

@@ -16,10 +16,12 @@ from portico.events.metrics import Metrics
 from portico.flow.arrivals.deferring import Deferring
 from portico.flow.arrivals.repeated import Repeated
 from portico.flow.runs import Run
+from portico.hl7.ack import Outcome
 from portico.hl7.reading import Reading
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Earlier, Writer
 from portico.language.context import Context
+from portico.model.receipt import Receipt
 from portico.model.signal import Signal
 from portico.model.states import SignalState
 from portico.policy import answer, repeats, routing
@@ -126,12 +128,29 @@ def undecided(
     told by a Delivery of its own, or an agent takes it if it turns out to be changed."""
     if policy.unmatched == "drop" and answer.defers(policy.answering, routed.header):
         return True
+    if policy.unmatched == "refuse" and told_elsewhere(policy, routed):
+        return True
     if not routed.repeat_key or policy.duplicates.changed != "process":
         return False
     with suppress(MessageError):
         view = Context(routed.view, routing.changed(envelope))
         return bool(dispatch.matching(view))
     return False
+
+
+def told_elsewhere(policy: Policy, routed: Routed) -> bool:
+    """Whether a message that is turned away at the door is told so on the reverse link."""
+    outcome = Outcome.REJECT if routed.fault is None else Outcome.ERROR
+    return answer.elsewhere(policy.answering, routed.header, outcome)
+
+
+def turned_away(policy: Policy, routed: Routed, signal: SignalId, late: bool) -> Receipt:
+    """The answer to a message that no agent runs: it is unacceptable, or nobody takes its
+    type. late: the accept phase has had its answer, or asks for none."""
+    rules, header = policy.answering, routed.header
+    if routed.fault is not None:
+        return answer.unacceptable(rules, header, signal, routed.fault, late)
+    return answer.unmatched(rules, header, signal, late)
 
 
 def is_answer(routed: Routed) -> bool:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from portico.errors import JournalError, MessageError
 from portico.flow import endings
+from portico.flow.arrivals import desk
 from portico.flow.arrivals.deferring import Deferral, Terms
 from portico.flow.arrivals.desk import Desk, Policy, counted, is_answer
 from portico.flow.runs import Ending, Run, Waiter
@@ -86,6 +87,8 @@ class Entry:
             self.intake.world.credit(self.intake.name, self.signal.content)
         if self.signal.ended:
             self._tell(self._at_once())
+        elif self.routed.fault is not None:
+            self._turn_away(seq, self.routed.fault.code)
         elif earlier and (known := counted(self.policy, self.signal, earlier)):
             self._repeats(seq, known)
         else:
@@ -133,12 +136,18 @@ class Entry:
 
     def _at_once(self) -> Receipt:
         """The answer to what ended at intake."""
-        rules, header = self.policy.answering, self.routed.header
-        if self.routed.fault is not None:
-            return answer.unacceptable(rules, header, self.signal.id, self.routed.fault)
-        if self.signal.ended == "unmatched":
+        if self.routed.fault is None and self.signal.ended == "unmatched":
             return self._accepted(self.signal.id)
-        return answer.unmatched(rules, header, self.signal.id)
+        return desk.turned_away(self.policy, self.routed, self.signal.id, late=False)
+
+    def _turn_away(self, seq: int, code: str) -> None:
+        """No agent runs it. Its sender hears of it, on the reverse link if not here."""
+        if not self.committed and desk.told_elsewhere(self.policy, self.routed):
+            self._owe(answer.SILENCE)
+        signal = self.signal
+        receipt = desk.turned_away(self.policy, self.routed, signal.id, self.committed)
+        end = endings.refused(signal, seq, self.intake.world.clock, code)
+        self._close(seq, end, receipt)
 
     def _accepted(self, signal: SignalId) -> Receipt:
         rules, header = self.policy.answering, self.routed.header
@@ -166,10 +175,7 @@ class Entry:
         """No agent takes it, which is known only now."""
         signal, world = self.signal, self.intake.world
         if self.policy.unmatched == "refuse":
-            rules, header = self.policy.answering, self.routed.header
-            receipt = answer.unmatched(rules, header, signal.id)
-            end = endings.refused(signal, seq, world.clock, "unmatched")
-            self._close(seq, end, receipt)
+            self._turn_away(seq, "unmatched")
             return
         self._promise()
         if self.policy.unmatched == "drop":
@@ -186,11 +192,7 @@ class Entry:
             return
         first = answer.committed(rules, header, self.signal.id)
         if header is not None and self.open and answer.defers(rules, header):
-            self._tell(answer.SILENCE if first is None else replace(first, more=False))
-            self.committed = True
-            text = answer.text_of(rules, Context(self.routed.view, self.envelope))
-            terms = Terms(rules, header, self.policy.timeout, text)
-            self.deferral = self.intake.world.deferring.owe(self.signal, terms)
+            self._owe(answer.SILENCE if first is None else replace(first, more=False))
             return
         if first is not None and first.more and arrival is not None and not self.committed:
             self.committed = True
@@ -199,6 +201,16 @@ class Entry:
             self._tell(first)
         if self.arrival is not None and self.timer is None:
             self.timer = self.intake.world.later(self.policy.timeout, self._overdue)
+
+    def _owe(self, first: Receipt) -> None:
+        """This is all that is said on the line; the application's answer goes its own way."""
+        rules, header = self.policy.answering, self.routed.header
+        assert header is not None
+        self._tell(first)
+        self.committed = True
+        text = answer.text_of(rules, Context(self.routed.view, self.envelope))
+        terms = Terms(rules, header, self.policy.timeout, text)
+        self.deferral = self.intake.world.deferring.owe(self.signal, terms)
 
     def _set_aside(self, seq: int) -> None:
         if not self.aside:

@@ -128,7 +128,7 @@ class Intake:
             routed.repeat_key,
             routed.flags,
             None,
-            self._ended(routed, agents, envelope),
+            self._ended(routed, agents, envelope, of_batch=fault is not None),
             encode_json(about) if about else b"",
         )
         self.owed += 1
@@ -146,9 +146,20 @@ class Intake:
             task.cancel()
         self._reading.stop()
 
-    def _ended(self, routed: Routed, agents: tuple[str, ...], envelope: dict[str, Any]) -> str:
+    def _ended(
+        self,
+        routed: Routed,
+        agents: tuple[str, ...],
+        envelope: dict[str, Any],
+        *,
+        of_batch: bool,
+    ) -> str:
+        """How it ends at the door; empty when it does not. of_batch: what is wrong is its
+        batch, which a restart would not see in it."""
         policy = self.policy
         if routed.fault is not None:
+            if not of_batch and desk.told_elsewhere(policy, routed):
+                return ""
             return f"refused:{routed.fault.code}"
         if policy.answers and desk.is_answer(routed):
             return "" if agents else "unmatched"

@@ -1,6 +1,7 @@
 """Signals that no sender brings now: read back from the journal, or emitted by an agent."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -51,7 +52,8 @@ class Recaller:
         routed, envelope, agents = self.read(signal, policy)
         if kin is Kinship.CHANGED:
             envelope = routing.changed(envelope)
-            agents = self._matching(routed, envelope)
+            with suppress(MessageError):
+                agents = self._matching(routed, envelope)
         run = Run(
             signal,
             recovered.seq,
@@ -93,6 +95,9 @@ class Recaller:
     def _alone(self, run: Run, policy: Policy | None, routed: Routed) -> None:
         """Nobody is left to run it: end it, unless its sender is to hear of its Deliveries."""
         waiter = run.waiter if isinstance(run.waiter, Deferral) else None
+        if waiter is not None and policy is not None and not run.sessions:
+            if self._turned_away(run, waiter, policy, routed):
+                return
         if waiter is not None and run.kinds and waiter.waits(run):
             waiter.resume(run)
             return
@@ -109,6 +114,17 @@ class Recaller:
         else:
             receipt = waiter.receipt(end.state or run.state(), run.refusal)
             waiter.finish(end, receipt, run.deliveries)
+
+    def _turned_away(self, run: Run, waiter: Deferral, policy: Policy, routed: Routed) -> bool:
+        """End a message that was refused at the door and whose sender was yet to be told."""
+        if routed.fault is None and policy.unmatched != "refuse":
+            return False
+        if not desk.told_elsewhere(policy, routed):
+            return False
+        code = "unmatched" if routed.fault is None else routed.fault.code
+        end = endings.refused(run.signal, run.seq, self.clock, code)
+        waiter.finish(end, desk.turned_away(policy, routed, run.signal.id, late=True))
+        return True
 
     def _end(self, recovered: Recovered, kin: Kinship, changed: str) -> Conclusion | None:
         """The end of a repeat whose own conclusion was lost in a crash."""
@@ -159,13 +175,13 @@ class Recaller:
             envelope[RESULT] = True
         if REPLAY in signal.flags:
             envelope = {**envelope, "flags": (REPLAY, *envelope["flags"])}
-        return routed, envelope, self._matching(routed, envelope)
+        try:
+            return routed, envelope, self._matching(routed, envelope)
+        except MessageError as unreadable:
+            return replace(routed, fault=routed.fault or unreadable), envelope, set()
 
     def _matching(self, routed: Routed, envelope: dict[str, Any]) -> set[str]:
-        try:
-            return set(self.dispatch.matching(Context(routed.view, envelope)))
-        except MessageError:
-            return set()
+        return set(self.dispatch.matching(Context(routed.view, envelope)))
 
 
 def _kinship(recovered: Recovered, policy: Policy | None) -> Kinship:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from portico import ids
 from portico.clock import Clock
-from portico.destinations.contract import Destination
+from portico.destinations.contract import Creditor, Destination
 from portico.events.delivering import (
     DeliveryDeferred,
     DeliveryParked,
@@ -76,18 +76,21 @@ class Outbox:
         self._refill = Refill(
             name, self._lanes, world.queue, world.later, world.emit, self._pump
         )
-        self._flying = 0
+        self._flying = 0  # out now, and not aside
+        self._aside = 0
         self._failures = 0
         self._knock: asyncio.TimerHandle | None = None
         self._marking = 0
         self._paused = True
         self._quiet = asyncio.Event()
         self._quiet.set()
+        if isinstance(adapter, Creditor):
+            adapter.aside = self._stand_aside
 
     @property
     def flying(self) -> int:
         """Deliveries out now."""
-        return self._flying
+        return self._flying + self._aside
 
     @property
     def down(self) -> bool:
@@ -180,6 +183,13 @@ class Outbox:
             self._flying += 1
             self._quiet.clear()
             self.adapter.deliver(lane.items[0], partial(self._answered, lane))
+
+    def _stand_aside(self, change: int) -> None:
+        """A Delivery waits for its answer alone, in nobody's way; or does no more."""
+        self._aside += change
+        self._flying -= change
+        if change > 0:
+            self._pump()
 
     def _answered(self, lane: Lane, attempt: Attempt) -> None:
         self._flying -= 1
@@ -298,7 +308,7 @@ class Outbox:
 
     def _marked(self) -> None:
         self._marking -= 1
-        if not self._marking and not self._flying:
+        if not self._marking and not self.flying:
             self._quiet.set()
 
     def _unblock(self, lane: Lane) -> None:
