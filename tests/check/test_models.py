@@ -51,6 +51,14 @@ def test_a_step_within_what_its_provider_may_have_is_fine(said):
         ({"step": "phi: deidentified, budget: {tokens: 10}"}, "config.missing_key"),
         ({"step": "phi: deidentified, budget: {tokens: 10, per: 1}"}, "config.duration"),
         ({"step": "phi: deidentified, budget: {tokens: 0, per: 1d}"}, "config.value"),
+        ({"step": "phi: deidentified, budget: {per: 1d}"}, "config.value"),
+        ({"step": "phi: deidentified, budget: {cost: 5 EUR, per: 1d}"}, "config.money"),
+        ({"step": "phi: deidentified, budget: {cost: 5, per: 1d}"}, "site.no_price"),
+        ({"agent": "budget: {cost: 5, per: 1d}\n"}, "site.no_price"),
+        ({"provider": "phi: deidentified, budget: {cost: 5, per: 1d}"}, "site.no_price"),
+        ({"provider": "phi: deidentified, prices: {m: {input: 1}}"}, "config.missing_key"),
+        ({"provider": "phi: deidentified, prices: {m: {input: -1, output: 1}}"},
+         "config.money"),
         ({"step": "phi: deidentified, timeout: 5"}, "config.duration"),
         ({"step": "phi: deidentified, review: {meanwhile: maybe}"}, "config.choice"),
         ({"step": "phi: deidentified, checks: {finding/code: {in_table: t}}"},
@@ -98,6 +106,15 @@ def test_what_may_not_leave_or_cannot_work_is_found(said, more, code):
 def test_a_remote_provider_under_agreement_and_a_local_one_are_fine(said, provider):
     """A model on this machine needs no contract."""
     assert said(provider=provider) == []
+
+
+def test_a_budget_in_money_goes_with_a_price(said):
+    """Of the model that is asked: the provider's, or the step's own."""
+    priced = "phi: deidentified, model: m1, prices: {m1: {input: 2.50, output: 10}}"
+
+    assert said(step="phi: deidentified, budget: {cost: 5, per: 1d}", provider=priced) == []
+    other = "phi: deidentified, model: {m: m2}, budget: {cost: 5, per: 1d}"
+    assert said(step=other, provider=priced) == ["site.no_price"]
 
 
 def test_a_written_time_limit_lets_a_model_stand_before_the_ack(said):

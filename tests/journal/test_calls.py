@@ -142,6 +142,20 @@ async def test_what_is_about_to_leave_has_its_row_before_it_leaves(journal):
     assert await journal.calls.find(signal, "a", CALL) == GOOD.reply
 
 
+async def test_what_calls_cost_is_told_also_of_one_whose_answer_nobody_knows(journal):
+    """A budget counts it; money is told where the row has it."""
+    signal, priced = await a_signal(journal), b'{"usage":{"input":3,"output":4,"cost":"0.5"}}'
+    await journal.calls.keep(signal, "a", CALL, Called(GOOD.reply, "p:m", detail=priced))
+    await journal.calls.open(signal, "a", Call("llm", "triage", 2, b"{}"), "p:m", b"x" * 41)
+
+    spent = await journal.calls.spent(0.0)
+
+    assert [(one.target, one.step, one.input, one.output, one.money) for one in spent] == [
+        ("p:m", "triage", 3, 4, 500_000),
+        ("p:m", "triage", 10, 0, None),
+    ]
+
+
 async def test_all_that_a_step_did_is_found_in_order_a_parents_too(journal):
     """Its conversation is made of that."""
     first = await a_signal(journal)

@@ -1,9 +1,11 @@
 """portico.llm.spending and circuit: what keeps a call from leaving."""
 
 from portico.llm.circuit import FAILURES, FIRST, MOST, Circuit, Pace
-from portico.llm.spending import Limit, Spending, whose
+from portico.llm.spending import Amount, Limit, Spending, amount, whose
+from portico.spec.models import Price
 
-LIMIT = Limit(("agent", "a"), 100, 60.0)
+LIMIT = Limit(("agent", "a"), 60.0, 100)
+MONEY = Limit(("agent", "a"), 60.0, None, 2_000_000)
 KEYS = whose("p", "a", "s")
 
 
@@ -12,7 +14,7 @@ def test_spending_passes_a_limit_by_one_call_at_most():
     spending, left = Spending(), 0
     for _ in range(50):
         if spending.may([LIMIT], 0.0)[0] is None:
-            spending.reserve(KEYS, 60)
+            spending.reserve(KEYS, Amount(60))
             left += 1
     assert left == 2
     assert spending.may([LIMIT], 0.0) == (LIMIT, True)
@@ -21,20 +23,40 @@ def test_spending_passes_a_limit_by_one_call_at_most():
 def test_what_was_reserved_and_not_used_is_free_again():
     """A call settles what it did cost."""
     spending = Spending()
-    spending.reserve(KEYS, 100)
-    spending.settle(KEYS, 100, 10, 0.0)
+    spending.reserve(KEYS, Amount(100, 7))
+    spending.settle(KEYS, Amount(100, 7), Amount(10, 2), 0.0)
 
     assert spending.may([LIMIT], 1.0) == (None, False)
-    assert spending.spent(("step", "a", "s"), 0.0) == 10
+    assert spending.spent(("step", "a", "s"), 0.0) == Amount(10, 2)
 
 
 def test_a_spent_budget_is_free_again_after_its_time():
     """And what the journal knew counts."""
     spending = Spending()
-    spending.load([(10.0, KEYS, 100)])
+    spending.load([(10.0, KEYS, Amount(100))])
 
     assert spending.may([LIMIT], 20.0) == (LIMIT, False)
     assert spending.may([LIMIT], 71.0) == (None, False)
+
+
+def test_money_has_limits_of_its_own():
+    """Few tokens of a dear model reach one; what is on its way counts."""
+    spending = Spending()
+    spending.settle(KEYS, Amount(), Amount(3, 1_500_000), 0.0)
+    assert spending.may([LIMIT, MONEY], 1.0) == (None, False)
+
+    spending.reserve(KEYS, Amount(3, 500_000))
+    assert spending.may([LIMIT, MONEY], 1.0) == (MONEY, True)
+    assert str(MONEY) == "agent a: 2 of money"
+
+
+def test_a_price_is_for_a_million_tokens_and_rounds_up():
+    """Input and output apart; nothing is free that has a price."""
+    price = Price.model_validate({"input": "2.50", "output": "10"})
+
+    assert amount(price, 1_000_000, 100_000) == Amount(1_100_000, 3_500_000)
+    assert amount(Price.model_validate({"input": "0.15", "output": "0"}), 1, 0) == Amount(1, 1)
+    assert amount(None, 5, 6) == Amount(11)
 
 
 def test_a_circuit_opens_tries_and_closes():

@@ -55,7 +55,11 @@ def site(appliance, server):
         (one.site / "transforms/p.md").write_text("Is this urgent? {OBX[*]-5}")
         (one.site / "transforms/s.json").write_text(json.dumps(SCHEMA))
         (one.site / "script.json").write_text(json.dumps(script))
-        config = "providers: {sim: {phi: deidentified, address: script.json, model: m1}}\n"
+        prices = "prices: {m1: {input: 1000000, output: 2000000}}"
+        config = (
+            "providers: {sim: {phi: deidentified, address: script.json, model: m1, "
+            f"{prices}}}}}\n"
+        )
         (one.site / "config/portico.yaml").write_text(config)
         return one
 
@@ -216,6 +220,40 @@ def test_a_budget_is_kept_over_a_restart(site, url):
         ]
         == 1
     )
+
+
+def test_a_budget_in_money_is_kept_over_a_restart(site, url):
+    """Priced, journaled and counted; what is over it waits for a person."""
+    more = "retries: '0'\n      budget: {cost: 10, per: 1d}"
+    one = site({"way": "fixed", "answers": [{"code": "X1"}]}, more=more, journal=url).start()
+    assert send(one) == "AA"
+    one.twins.until(lambda: out(one))
+    usage = calls(url)[0][4]["usage"]
+    assert float(usage["cost"]) == usage["input"] + 2 * usage["output"] > 10
+    spent = 'portico_llm_cost_total{agent="triage",model="m1",provider="sim"}'
+    assert one.metrics()[spent] == float(usage["cost"])
+    one.end()
+
+    one.start()
+    assert send(one, "2") == "AA"
+    one.twins.until(lambda: one.said("session_faulted"))
+    assert [row[3] for row in calls(url)] == ["", "llm.budget"]
+
+
+def test_an_exchange_without_an_answer_counts_after_a_restart(site, url):
+    """What was cut may have been charged: the budget knows it in the next engine, too."""
+    more = "retries: '0'\n      budget: {tokens: 10, per: 1d}\n    on_error: drop"
+    script = {"way": "fixed", "answers": [{"code": "X1"}], "faults": ["cut", "cut", "cut"]}
+    one = site(script, more=more, journal=url).start()
+    assert send(one) == "AA"
+    one.twins.until(lambda: calls(url))
+    one.end()
+    [(_, _, sent, error, detail)] = calls(url)[:1]
+    assert (error, detail["usage"]["input"]) == ("llm.cut", len(sent) // 4)
+
+    one.start()
+    one.twins.until(lambda: [row[3] for row in calls(url)][-1] == "llm.budget")
+    assert out(one) == []
 
 
 def test_a_lane_goes_on_while_a_person_looks_where_the_step_says_so(site, url):

@@ -86,6 +86,12 @@ def _of_step(draft: Draft, pipeline: Pipeline, stage: Stage, options: Any) -> It
             stage.at, "site.unknown_provider", text, nearest(name, providers)
         )
         return
+    model = chosen.model if chosen is not None and chosen.model else providers[name].model
+    budgets = (options.budget, providers[name].budget, agent.budget if agent else None)
+    if model not in providers[name].prices and any(one and one.cost for one in budgets):
+        text = f"a budget in money stands over this step, and {name} has no price for {model!r}"
+        hint = f"providers/{name}/prices: {{{model or 'MODEL'}: {{input: 2.50, output: 10}}}}"
+        yield document.finding(stage.at, "site.no_price", text, hint)
     if exceeds(options.phi, providers[name].phi):
         text = f"provider {name} may have phi: {providers[name].phi}, this step {options.phi}"
         yield document.finding(stage.at, "site.phi", text, "see docs/llm.md")

@@ -82,6 +82,11 @@ TOKENS = Family(
     "Tokens as providers count them; kind: input, output",
     ("provider", "model", "agent", "kind"),
 )
+COST = Family(
+    "portico_llm_cost_total",
+    "Money spent by the site's prices, in their currency",
+    ("provider", "model", "agent"),
+)
 STALL = Family("portico_reactor_stall_seconds", "Lateness of a due call", (), _SECONDS)
 PLUGIN_CALLS = Family(
     "portico_plugin_calls_total", "Calls of plugins by outcome", ("plugin", "outcome")
@@ -109,6 +114,7 @@ COUNTERS = (
     *PLUGIN_COUNTERS,
     PROMPTS,
     TOKENS,
+    COST,
 )
 HISTOGRAMS = (
     FLUSH_SECONDS,
@@ -147,10 +153,10 @@ GAUGES = (
 )
 
 
-class Counts(dict[Key, int]):
+class Counts(dict[Key, float]):
     """A counter's series."""
 
-    def add(self, key: Key, n: int) -> None:
+    def add(self, key: Key, n: float) -> None:
         """Count; a new series beyond the bound is counted under `other`."""
         if key not in self and len(self) >= MOST_SERIES:
             key = ("other",) * len(key)
@@ -257,10 +263,13 @@ class Metrics(Collector):
         self._counts[PROMPTS].add((provider, model, agent, outcome), 1)
         self._spreads[PROMPT_SECONDS][(provider,)].add(seconds)
 
-    def tokens(self, provider: str, model: str, agent: str, came: int, went: int) -> None:
-        """What an answered call cost, input and output."""
+    def spent(
+        self, provider: str, model: str, agent: str, came: int, went: int, cost: float
+    ) -> None:
+        """What an exchange cost: tokens of input and output, and money."""
         self._counts[TOKENS].add((provider, model, agent, "input"), came)
         self._counts[TOKENS].add((provider, model, agent, "output"), went)
+        self._counts[COST].add((provider, model, agent), cost)
 
     def stalled(self, seconds: float) -> None:
         """A due call of the loop ran that late."""

@@ -71,10 +71,13 @@ _WITHIN = """
     """
 
 
+# An exchange whose answer nobody knows is booked with a quarter of its bytes.
 _SPENT = """
     select extract(epoch from at)::float8, target, agent, step,
-        coalesce((detail->'usage'->>'input')::bigint, 0)
-        + coalesce((detail->'usage'->>'output')::bigint, 0)
+        case when error = 'call.open' then octet_length(sent) / 4
+            else coalesce((detail->'usage'->>'input')::bigint, 0) end,
+        coalesce((detail->'usage'->>'output')::bigint, 0),
+        ((detail->'usage'->>'cost')::numeric * 1000000)::bigint
     from call where verb = 'llm' and signal >= %s and at >= %s order by at
     """
 _EGRESS = """
@@ -100,6 +103,19 @@ class Egress(Struct, frozen=True):
     received: bytes
     error: str
     text: str
+
+
+class Spent(Struct, frozen=True):
+    """What one exchange cost. at: seconds since 1970. target: `PROVIDER:MODEL`. money:
+    millionths; None when its row names no price."""
+
+    at: float
+    target: str
+    agent: str
+    step: str
+    input: int
+    output: int
+    money: int | None
 
 
 class Called(Struct, frozen=True):
@@ -170,18 +186,14 @@ class Calls:
         row = _row(signal, agent, call, called, opened or self._stamp())
         await self._write(_CLOSE if opened else _KEEP, row)
 
-    async def spent(self, since: float) -> list[tuple[float, str, str, str, int]]:
-        """(when, provider, agent, step, tokens) of calls of models, oldest first.
+    async def spent(self, since: float) -> list[Spent]:
+        """What calls of models cost, oldest first.
 
         since: seconds since 1970. Of Signals that came more than a week before, nothing.
         """
         floor = ids.floor_at(max(0, int((since - _OLDEST) * 1000)))
         asked = (UUID(bytes=floor), datetime.fromtimestamp(since, UTC))
-        rows = await self._link.run(_SPENT, asked)
-        return [
-            (at, target.partition(":")[0], agent, step, tokens)
-            for at, target, agent, step, tokens in rows
-        ]
+        return [Spent(*row) for row in await self._link.run(_SPENT, asked)]
 
     async def egress(self, signal: SignalId) -> list[Egress]:
         """Every call of a Signal, in order."""

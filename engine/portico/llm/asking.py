@@ -24,7 +24,9 @@ class Past(Struct, frozen=True):
 class Wanted(Struct, frozen=True):
     """One question. parts: (kind, text) of the prompt. prompt: the digest of its file. model:
     empty, [provider] or [provider, model]. identifiers: (kind, text) that can tell a patient.
-    turns: earlier answers, each with what was wrong. rounds: all of a conversation before."""
+    budget: tokens, seconds (None: for ever) and millionths of money. turns: earlier answers,
+    each with what was wrong. rounds: all of a conversation before.
+    """
 
     parts: list[tuple[str, str]]
     prompt: str
@@ -32,7 +34,7 @@ class Wanted(Struct, frozen=True):
     phi: Any
     model: list[str]
     timeout: float
-    budget: list[float]
+    budget: tuple[int | None, float | None, int | None] | None
     identifiers: list[tuple[str, str]]
     patient: str
     turns: list[tuple[str, str]] = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from portico.clock import Clock
@@ -60,6 +61,12 @@ class Request:
     most_tokens: int = MOST_TOKENS
     leaving: Callable[[bytes], Awaitable[None]] | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of all that is said: no fewer than its tokens."""
+        said = (self.system, self.prompt, self.schema, self.rounds, self.tools)
+        return len(msgspec.json.encode(said))
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -99,7 +106,7 @@ class Provider(Protocol):
     """One provider of the site."""
 
     async def complete(self, request: Request) -> Completion:
-        """The answer. Raises ModelFailed."""
+        """The answer, no later than the request's timeout. Raises ModelFailed."""
         ...
 
     async def close(self) -> None:

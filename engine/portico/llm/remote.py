@@ -7,6 +7,7 @@ kept as it leaves the client and the body of the answer as it comes in. Nothing 
 here: the engine's own retries and circuit are above. Imported where such a provider is used.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -111,12 +112,20 @@ class Remote:
         )
         try:
             model = self._make(client, request.model)
-            said = await model.request(_messages(request), settings, _asking(request))
+            async with asyncio.timeout(request.timeout):
+                said = await model.request(_messages(request), settings, _asking(request))
         except ModelFailed:
             raise
         except ModelHTTPError as error:
             raise _refused(error.status_code, wire) from None
-        except (AgentRunError, UserError, httpx2.HTTPError, ValueError, TypeError) as error:
+        except (
+            AgentRunError,
+            UserError,
+            httpx2.HTTPError,
+            OSError,
+            ValueError,
+            TypeError,
+        ) as error:
             raise _broken(error, wire) from None
         finally:
             await client.aclose()

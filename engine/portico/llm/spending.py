@@ -1,4 +1,4 @@
-"""Budgets: tokens spent and reserved, by whoever has one.
+"""Budgets: tokens and money spent and reserved, by whoever has one.
 
 A call reserves the most that it can cost before it leaves and settles what it did cost. It may
 leave while what is spent and reserved lies below the limit, so that spending passes a limit by
@@ -8,23 +8,63 @@ one call at most, however many leave at once.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from portico.spec.models import Budget, Price
+from portico.units import money_text
 
 DAY = 86_400.0
+_MILLION = 1_000_000
+
+
+class Amount(NamedTuple):
+    """What was used. money: millionths of the currency that the prices are in."""
+
+    tokens: int = 0
+    money: int = 0
+
+    def plus(self, other: "Amount") -> "Amount":
+        """Both together."""
+        return Amount(self.tokens + other.tokens, self.money + other.money)
+
+    def less(self, other: "Amount") -> "Amount":
+        """Without the other."""
+        return Amount(self.tokens - other.tokens, self.money - other.money)
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """key: whose: ("agent", NAME), ("step", AGENT, NAME), ("provider", NAME). per: seconds."""
+    """key: whose: ("agent", NAME), ("step", AGENT, NAME), ("provider", NAME). per: seconds.
+    tokens, money: as in Amount; None: no limit."""
 
     key: tuple[str, ...]
-    tokens: int
     per: float
+    tokens: int | None = None
+    money: int | None = None
+
+    @classmethod
+    def of(cls, key: tuple[str, ...], budget: Budget) -> "Limit":
+        """What a budget of the site says."""
+        return cls(key, budget.per, budget.tokens, budget.cost)
+
+    def reached(self, amount: Amount) -> bool:
+        """Whether nothing is left of it."""
+        tokens, money = self.tokens, self.money
+        return (tokens is not None and amount.tokens >= tokens) or (
+            money is not None and amount.money >= money
+        )
+
+    def __str__(self) -> str:
+        """`agent triage: 2000 tokens, 1.5 of money`."""
+        said = [f"{self.tokens} tokens"] if self.tokens is not None else []
+        said += [f"{money_text(self.money)} of money"] if self.money is not None else []
+        return f"{' '.join(self.key)}: {', '.join(said)}"
 
 
 @dataclass(slots=True)
 class _Account:
-    entries: deque[tuple[float, int]] = field(default_factory=deque)
-    reserved: int = 0
+    entries: deque[tuple[float, Amount]] = field(default_factory=deque)
+    reserved: Amount = field(default_factory=Amount)
 
 
 class Spending:
@@ -34,43 +74,47 @@ class Spending:
         self.longest = longest
         self._accounts: dict[tuple[str, ...], _Account] = {}
 
-    def load(self, spent: Iterable[tuple[float, tuple[tuple[str, ...], ...], int]]) -> None:
-        """What the journal knows: (when, whose, tokens), oldest first."""
-        for at, keys, tokens in spent:
+    def load(self, spent: Iterable[tuple[float, tuple[tuple[str, ...], ...], Amount]]) -> None:
+        """What the journal knows: (when, whose, what), oldest first."""
+        for at, keys, amount in spent:
             for key in keys:
-                self._account(key).entries.append((at, tokens))
+                self._account(key).entries.append((at, amount))
 
     def may(self, limits: Iterable[Limit], now: float) -> tuple[Limit | None, bool]:
         """The limit that is reached, None when a call may leave; and whether only calls that
         are under way reach it."""
         for limit in limits:
-            account = self._account(limit.key)
             spent = self.spent(limit.key, now - limit.per)
-            if spent >= limit.tokens:
+            if limit.reached(spent):
                 return limit, False
-            if spent + account.reserved >= limit.tokens:
+            if limit.reached(spent.plus(self._account(limit.key).reserved)):
                 return limit, True
         return None, False
 
-    def reserve(self, keys: Iterable[tuple[str, ...]], tokens: int) -> None:
+    def reserve(self, keys: Iterable[tuple[str, ...]], most: Amount) -> None:
         """A call leaves that may cost so much."""
         for key in keys:
-            self._account(key).reserved += tokens
+            account = self._account(key)
+            account.reserved = account.reserved.plus(most)
 
     def settle(
-        self, keys: Iterable[tuple[str, ...]], reserved: int, tokens: int, now: float
+        self, keys: Iterable[tuple[str, ...]], reserved: Amount, used: Amount, now: float
     ) -> None:
         """It is back, and did cost that much."""
         for key in keys:
             account = self._account(key)
-            account.reserved -= reserved
-            account.entries.append((now, tokens))
+            account.reserved = account.reserved.less(reserved)
+            account.entries.append((now, used))
             while account.entries and account.entries[0][0] < now - self.longest:
                 account.entries.popleft()
 
-    def spent(self, key: tuple[str, ...], since: float) -> int:
-        """Tokens since then."""
-        return sum(tokens for at, tokens in self._account(key).entries if at >= since)
+    def spent(self, key: tuple[str, ...], since: float) -> Amount:
+        """All since then."""
+        total = Amount()
+        for at, amount in self._account(key).entries:
+            if at >= since:
+                total = total.plus(amount)
+        return total
 
     def _account(self, key: tuple[str, ...]) -> _Account:
         return self._accounts.setdefault(key, _Account())
@@ -79,3 +123,10 @@ class Spending:
 def whose(provider: str, agent: str, step: str) -> tuple[tuple[str, ...], ...]:
     """The accounts that a call is booked on."""
     return ("provider", provider), ("agent", agent), ("step", agent, step)
+
+
+def amount(price: Price | None, came: int, went: int) -> Amount:
+    """What so many tokens, input and output, cost; rounded up to the next millionth."""
+    if price is None:
+        return Amount(came + went)
+    return Amount(came + went, -(-(came * price.input + went * price.output) // _MILLION))

@@ -16,10 +16,10 @@ from portico.flow.sessions.asking import Asked, Doer
 from portico.flow.sessions.prompting import Prompting, World
 from portico.flow.sessions.reviewing import Reviewing, Waiting
 from portico.ids import SignalId
-from portico.journal.calls import Called, Calls, Egress
+from portico.journal.calls import Called, Calls, Egress, Spent
 from portico.journal.folder import write_durably
 from portico.llm.contract import Provider, Surroundings
-from portico.llm.spending import Spending, whose
+from portico.llm.spending import Amount, Spending, amount, whose
 from portico.llm.table import provider_type
 from portico.model.call import MEANWHILE
 from portico.spec.models import Budget, Chosen
@@ -116,17 +116,24 @@ class Modelling:
 
     async def _load(self) -> None:
         """What was spent before this engine began."""
-        since = self._clock.time_ns() / 1e9 - self._prompting.spending.longest
+        since = max(0.0, self._clock.time_ns() / 1e9 - self._prompting.spending.longest)
         while True:
             try:
                 rows = await self._calls.spent(since)
                 break
             except JournalError:
                 await asyncio.sleep(_AGAIN)
-        self._prompting.spending.load(
-            (at, whose(provider, agent, step), tokens)
-            for at, provider, agent, step, tokens in rows
-        )
+        self._prompting.spending.load(map(self._booked, rows))
+
+    def _booked(self, spent: Spent) -> tuple[float, tuple[tuple[str, ...], ...], Amount]:
+        """As an account has it; what names no price has today's."""
+        provider, _, model = spent.target.partition(":")
+        settings = self._site.config.providers.get(provider)
+        price = settings.prices.get(model) if settings else None
+        cost = amount(price, spent.input, spent.output)
+        if spent.money is not None:
+            cost = cost._replace(money=spent.money)
+        return spent.at, whose(provider, spent.agent, spent.step), cost
 
     async def _provider(self, name: str) -> Provider:
         """Open, as the site has it now. The libraries of some take seconds to load: in a

@@ -252,6 +252,13 @@ Switch = Annotated[bool, _parsed(switch), WithJsonSchema({"enum": ["yes", "no", 
 Count = Annotated[
     int, _parsed(count), WithJsonSchema({"type": ["integer", "string"], "minimum": 0})
 ]
+# Millionths of a currency: the one that the site's prices are in.
+Money = Annotated[
+    int,
+    _parsed(units.money),
+    Shown(units.money_text),
+    WithJsonSchema({"type": ["number", "string"], "examples": ["12.50"]}),
+]
 Address = Annotated[
     HostPort,
     _parsed(host_port),

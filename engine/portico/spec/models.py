@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from portico.spec import fields
-from portico.spec.fields import Count, Duration, Options, Shown, Text, wrong
+from portico.spec.fields import Count, Duration, Money, Options, Shown, Text, wrong
 from portico.spec.secrets import SecretField
 
 Phi = Literal["none", "deidentified", "allowed"]
@@ -14,10 +14,25 @@ LEVELS: tuple[Phi, ...] = ("none", "deidentified", "allowed")
 
 
 class Budget(Options):
-    """Tokens, in and out together, within any span of that many seconds."""
+    """What may be spent within any span of that many seconds. tokens: in and out together.
+    cost: millionths of the currency of `prices`."""
 
-    tokens: Annotated[Count, Field(ge=1)]
+    tokens: Annotated[Count, Field(ge=1)] | None = None
+    cost: Annotated[Money, Field(ge=1)] | None = None
     per: Duration
+
+    @model_validator(mode="after")
+    def _some(self) -> "Budget":
+        if self.tokens is None and self.cost is None:
+            raise wrong("config.value", "a budget without a limit", "name tokens, cost or both")
+        return self
+
+
+class Price(Options):
+    """What a million tokens cost, in millionths of the site's currency."""
+
+    input: Money
+    output: Money
 
 
 class Rate(Options):
@@ -31,7 +46,7 @@ class Provider(Options):
     """Who answers `llm` steps. address: of the API; of `sim`, its script, below the site.
 
     phi: the most that may leave for it: no value that could tell a patient, de-identified
-    content, or all; agreement: under which contract, for the record.
+    content, or all; agreement: under which contract, for the record. prices: by model.
     """
 
     type: Literal["sim", "openai", "anthropic"] = "sim"
@@ -40,6 +55,7 @@ class Provider(Options):
     model: Text = ""
     phi: Phi = "none"
     agreement: Text = ""
+    prices: dict[str, Price] = Field(default_factory=dict)
     budget: Budget | None = None
     rate: Rate | None = None
 

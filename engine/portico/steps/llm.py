@@ -173,7 +173,7 @@ class _Llm:
             "phi": phi,
             "model": [options.model.provider, options.model.model] if options.model else [],
             "timeout": options.timeout,
-            "budget": [options.budget.tokens, options.budget.per] if options.budget else [],
+            "budget": _budget(options.budget),
             "identifiers": identifiers,
             "patient": identifying.patient(identifiers, state.context) if identifiers else "",
         }
@@ -188,6 +188,10 @@ def _parts(prompt: Template, state: RunState, phi: str) -> list[tuple[str, str]]
         ("", text) if place is None else (identifying.kind_of(place, state.context), text)
         for place, text in prompt.pieces(state.context)
     ]
+
+
+def _budget(budget: Budget | None) -> tuple[int | None, float, int | None] | None:
+    return (budget.tokens, budget.per, budget.cost) if budget else None
 
 
 def _json(value: Any) -> bytes:

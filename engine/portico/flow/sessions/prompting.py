@@ -7,8 +7,9 @@ is made, and the answer is put back. What left is told to the byte in the call's
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from typing import Any, Protocol
 
 import msgspec
@@ -23,10 +24,11 @@ from portico.llm import asking
 from portico.llm.asking import Wanted
 from portico.llm.circuit import Circuit, Pace
 from portico.llm.contract import Completion, ModelFailed, Provider, Request, Use
-from portico.llm.spending import Limit, Spending, whose
+from portico.llm.spending import Limit, Spending, amount, whose
 from portico.model.call import Reply
-from portico.spec.models import Budget, Chosen, exceeds
+from portico.spec.models import Budget, Chosen, Price, exceeds
 from portico.spec.models import Provider as Settings
+from portico.units import money_text
 
 
 class Site(Protocol):
@@ -55,6 +57,20 @@ class World:
     metrics: Metrics
 
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Who is asked; empty: nobody can be."""
+
+    name: str = ""
+    model: str = ""
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def price(self) -> Price | None:
+        """Of the model, where the site says it."""
+        return self.settings.prices.get(self.model)
+
+
 class Prompting:
     """Does the calls of `llm` steps. spending: as the journal knew it at the start."""
 
@@ -67,25 +83,24 @@ class Prompting:
     async def do(self, asked: Asked) -> Called:
         """One exchange; what goes wrong with it is an answer, too."""
         wanted, began = asking.decode(asked.call.request), self._world.clock.monotonic()
-        name, model = "", ""
+        target = _Target()
+        detail: dict[str, Any] = {"prompt": wanted.prompt, "phi": wanted.phi}
         try:
-            name, model, settings = self._chosen(asked.agent, wanted)
-            done, detail = await self._exchange(asked, wanted, (name, model), settings)
+            target = self._chosen(asked.agent, wanted)
+            done = await self._exchange(asked, wanted, target, detail)
             reply = Reply(asked.call.digest, _said(done))
             sent, received, outcome = done.sent, done.received, "ok"
         except ModelFailed as error:
             reply = Reply(asked.call.digest, b"", error.code, str(error), error.transient)
             sent, received, outcome = error.sent, error.received, error.code
-            detail = {"model": model, "prompt": wanted.prompt, "phi": wanted.phi}
         seconds = self._world.clock.monotonic() - began
+        name, model = target.name, target.model
         self._world.metrics.prompted(name, model, asked.agent, outcome, seconds)
-        micros = int(seconds * 1e6)
-        target = f"{name}:{model}"
-        told = msgspec.json.encode(detail)
-        return Called(reply, target, micros, told, sent, received)
+        told = msgspec.json.encode({"model": model, **detail})
+        return Called(reply, f"{name}:{model}", int(seconds * 1e6), told, sent, received)
 
-    def _chosen(self, agent: str, wanted: Wanted) -> tuple[str, str, Settings]:
-        """Provider, model and settings. Raises ModelFailed."""
+    def _chosen(self, agent: str, wanted: Wanted) -> _Target:
+        """Who is asked. Raises ModelFailed."""
         site = self._world.site()
         own = Chosen(*wanted.model) if wanted.model else None
         chosen = own or site.of_agent(agent)[0] or default(site.providers)
@@ -96,59 +111,66 @@ class Prompting:
         if exceeds(wanted.phi, settings.phi):
             text = f"provider {name} may have phi: {settings.phi}, the step has {wanted.phi}"
             raise ModelFailed("llm.phi", text, False)
-        return name, chosen.model or settings.model, settings
+        return _Target(name, chosen.model or settings.model, settings)
 
     async def _exchange(
-        self, asked: Asked, wanted: Wanted, target: tuple[str, str], settings: Settings
-    ) -> tuple[Completion, dict[str, Any]]:
-        name, model = target
-        world, step = self._world, asked.call.step
-        limits = self._limits(asked, wanted, name, settings)
+        self, asked: Asked, wanted: Wanted, target: _Target, detail: dict[str, Any]
+    ) -> Completion:
+        """The answer, put back. detail: is told what leaves under which policy, and its cost.
+        Raises ModelFailed."""
+        world, settings, name = self._world, target.settings, target.name
+        limits = self._limits(asked, wanted, target)
         self._admit(limits)
         await self._paced(name, settings, wanted.timeout)
         veil = asking.veil(wanted, world.key)
-        leaving = partial(asked.leaves, f"{name}:{model}")
-        request = replace(asking.request(wanted, model, veil), leaving=leaving)
+        leaving = partial(asked.leaves, f"{name}:{target.model}")
+        request = replace(asking.request(wanted, target.model, veil), leaving=leaving)
+        self._admit(limits)  # others may have left meanwhile
         if not self._circuit(name).passes(world.clock.monotonic()):
             text = f"provider {name} fails; it is tried again soon"
             raise ModelFailed("llm.circuit", text, True)
-        self._admit(limits)  # others may have left meanwhile
-        keys = whose(name, asked.agent, step)
-        reserved = len(request.prompt) + len(request.system) + request.most_tokens
-        self.spending.reserve(keys, reserved)
-        used = 0
-        try:
-            done = await self._made(name, request)
-            used = done.input_tokens + done.output_tokens
-        except ModelFailed as error:
-            used = len(error.sent) // 4 if error.sent else 0  # perhaps paid for: an estimate
-            raise
-        finally:
-            self.spending.settle(keys, reserved, used, world.clock.time_ns() / 1e9)
-        world.metrics.tokens(name, model, asked.agent, done.input_tokens, done.output_tokens)
-        detail = {
-            "model": model,
-            "prompt": wanted.prompt,
-            "phi": wanted.phi,
+        detail |= {
             "policy": {"phi": settings.phi, "agreement": settings.agreement},
             "address": settings.address,
-            "usage": {"input": done.input_tokens, "output": done.output_tokens},
             "replaced": len(wanted.identifiers),
         }
-        if veil is not None:
-            uses = tuple(Use(u.id, u.name, veil.back(u.arguments)) for u in done.uses)
-            done = Completion(veil.back(done.text), done.sent, done.received, uses=uses)
-        return done, detail
+        done = await self._booked(asked, target, request, detail)
+        if veil is None:
+            return done
+        uses = tuple(Use(u.id, u.name, veil.back(u.arguments)) for u in done.uses)
+        return Completion(veil.back(done.text), done.sent, done.received, uses=uses)
+
+    async def _booked(
+        self, asked: Asked, target: _Target, request: Request, detail: dict[str, Any]
+    ) -> Completion:
+        """The exchange; its cost, or most likely cost, is booked however it ends."""
+        keys = whose(target.name, asked.agent, asked.call.step)
+        most = amount(target.price, request.size, request.most_tokens)
+        self.spending.reserve(keys, most)
+        came = went = 0
+        try:
+            done = await self._made(target.name, request)
+            came, went = done.input_tokens, done.output_tokens
+        except ModelFailed as error:
+            came = _estimated(error)
+            raise
+        finally:
+            used = amount(target.price, came, went)
+            self.spending.settle(keys, most, used, self._world.clock.time_ns() / 1e9)
+            detail["usage"] = {"input": came, "output": went}
+            if target.price is not None:
+                detail["usage"]["cost"] = money_text(used.money)
+            money = used.money / 1e6
+            whom = target.name, target.model, asked.agent
+            self._world.metrics.spent(*whom, came, went, money)
+        return done
 
     async def _made(self, name: str, request: Request) -> Completion:
         """The exchange; the circuit learns from it. Raises ModelFailed."""
         circuit, clock = self._circuit(name), self._world.clock
         try:
             provider = await self._world.provider(name)
-            async with asyncio.timeout(request.timeout):
-                done = await provider.complete(request)
-        except TimeoutError:
-            fault = ModelFailed("llm.timeout", "no answer in time", True)
+            done = await provider.complete(request)
         except ModelFailed as error:
             fault = error
         except asyncio.CancelledError:
@@ -167,28 +189,28 @@ class Prompting:
     def _circuit(self, name: str) -> Circuit:
         return self._circuits.setdefault(name, Circuit())
 
-    def _limits(
-        self, asked: Asked, wanted: Wanted, name: str, settings: Settings
-    ) -> list[Limit]:
-        """Every budget that this call is booked on."""
+    def _limits(self, asked: Asked, wanted: Wanted, target: _Target) -> list[Limit]:
+        """Every budget that this call is booked on. Raises ModelFailed."""
         found = []
-        if settings.budget is not None:
-            found.append(Limit(("provider", name), settings.budget.tokens, settings.budget.per))
+        if target.settings.budget is not None:
+            found.append(Limit.of(("provider", target.name), target.settings.budget))
         budget = self._world.site().of_agent(asked.agent)[1]
         if budget is not None:
-            found.append(Limit(("agent", asked.agent), budget.tokens, budget.per))
+            found.append(Limit.of(("agent", asked.agent), budget))
         if wanted.budget:
-            tokens, per = wanted.budget
-            found.append(Limit(("step", asked.agent, asked.call.step), int(tokens), per))
+            tokens, per, money = wanted.budget
+            span = inf if per is None else per
+            found.append(Limit(("step", asked.agent, asked.call.step), span, tokens, money))
+        if target.price is None and any(limit.money is not None for limit in found):
+            text = f"provider {target.name} has no price for {target.model!r}"
+            raise ModelFailed("llm.budget", text, False)
         return found
 
     def _admit(self, limits: list[Limit]) -> None:
         """Raises ModelFailed: for good when a budget is spent, else until a call is back."""
         reached, soon = self.spending.may(limits, self._world.clock.time_ns() / 1e9)
         if reached is not None:
-            whom = " ".join(reached.key)
-            text = f"the budget of {whom} is spent: {reached.tokens} tokens"
-            raise ModelFailed("llm.budget", text, soon)
+            raise ModelFailed("llm.budget", f"the budget of {reached} is spent", soon)
 
     async def _paced(self, name: str, settings: Settings, within: float) -> None:
         """Wait for the provider's rate, no longer than the call may take."""
@@ -212,3 +234,9 @@ def _said(done: Completion) -> bytes:
 def default(providers: Mapping[str, Settings]) -> Chosen:
     """The provider of a step that names none: the only one, or the one called `default`."""
     return Chosen(next(iter(providers)) if len(providers) == 1 else "default")
+
+
+def _estimated(error: ModelFailed) -> int:
+    """Tokens that an exchange without an answer may have been charged for."""
+    refused = error.code.startswith("llm.http_4")
+    return 0 if refused else len(error.sent) // 4
