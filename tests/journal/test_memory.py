@@ -9,6 +9,18 @@ from portico.errors import JournalUnavailable
 from portico.journal.memory import Memories
 
 
+class Later:
+    """A Clock that is so many seconds ahead."""
+
+    def __init__(self, clock, seconds):
+        self._clock, self._ahead = clock, seconds * 1_000_000_000
+        self.monotonic = clock.monotonic
+
+    def time_ns(self):
+        """Nanoseconds since 1970."""
+        return self._clock.time_ns() + self._ahead
+
+
 @pytest.fixture
 async def memories(journal_url):
     """The memory of an empty journal."""
@@ -36,6 +48,19 @@ async def test_files_are_remembered_as_they_were_read(memories):
     await memories.remember("b", [("x", 9, 90)])
 
     assert sorted(await memories.known("a", ["x", odd, "new"])) == [("x", 3, 30), (odd, 2, 20)]
+
+
+async def test_what_is_not_seen_for_long_is_forgotten(memories, journal_url):
+    """Only of that channel; what was seen since stays."""
+    for channel in "ab":
+        await memories.remember(channel, [("gone", 1, 10), ("there", 1, 10)])
+    after = Memories(lambda: journal_url, Later(SystemClock(), 3600))
+    await after.seen("a", ["there", "new"])
+    await after.forget("a", 60)
+    await after.close()
+
+    assert await memories.known("a", ["gone", "there", "new"]) == [("there", 1, 10)]
+    assert len(await memories.known("b", ["gone", "there"])) == 2
 
 
 async def test_a_planned_time_is_dealt_with_once(memories):

@@ -15,6 +15,7 @@ class Memory:
 
     def __init__(self):
         self.kept = {}
+        self.noted = []
         self.firings = {}
 
     async def mark(self):
@@ -29,6 +30,16 @@ class Memory:
         """They were read."""
         self.kept |= {one.name: one for one in files}
         assert all(isinstance(one, Known) for one in files)
+
+    async def seen(self, names):
+        """They lie there still."""
+        self.noted.append(sorted(names))
+
+    async def forget(self, seconds):
+        """What was not noted; however long it is."""
+        there = {name for names in self.noted for name in names}
+        self.kept = {name: one for name, one in self.kept.items() if name in there}
+        self.noted = []
 
     async def firing(self):
         """The last one."""

@@ -232,6 +232,25 @@ async def test_kept_files_are_remembered_until_they_change(polled, tmp_path):
     assert below(one.folder) == ["a.hl7"]
 
 
+async def test_kept_files_that_are_gone_are_forgotten_and_those_that_stay_are_not(polled):
+    """The first look of a life notes what lies there still."""
+    journal = Journal()
+    one = await polled(journal, after="keep")
+    for name in ("a.hl7", "b.hl7"):
+        put(one.folder, name, b"1")
+    await until(lambda: len(journal.memory.kept) == 2)
+    await one.poller.stop(5)
+    (one.folder / "a.hl7").unlink()
+    put(one.folder, "c.hl7", b"1")
+    second = Journal()
+    second.memory = journal.memory
+    await polled(second, after="keep")
+    await until(lambda: "c.hl7" in journal.memory.kept)
+
+    assert sorted(journal.memory.kept) == ["b.hl7", "c.hl7"]
+    assert len(second.taken) == 1
+
+
 async def test_deleted_files_are_gone(polled):
     """`after: delete`."""
     one = await polled(after="delete")

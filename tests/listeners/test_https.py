@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import socket
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -18,6 +19,7 @@ from portico.ids import SignalId
 from portico.listeners import http_body
 from portico.listeners.contract import Surroundings
 from portico.listeners.https import HTTPS, HttpsSource
+from portico.listeners.signatures import Signatures
 from portico.model.receipt import Receipt, Told
 from portico.tls.certificates import Certificates
 
@@ -197,6 +199,46 @@ async def test_only_who_knows_the_secret_may_send(serving, desk, client, way, he
     assert len(desk.arrivals) == (status == 200)
     assert ("www-authenticate" in told.headers) == (status == 401)
     assert "s3cret" not in told.text
+
+
+async def test_a_signature_counts_once(serving, desk, client):
+    """Whoever overheard a request cannot repeat it; what we did not store may come again, and
+    a reload forgets nothing."""
+    listener = await serving(auth={"hmac": "${env:KEY}"})
+    first, second = signed(b"{}", NOW), signed(b"[]", NOW)
+
+    async def post(body, fields):
+        where = url(listener, "/?a=1")
+        return (await client.post(where, content=body, headers={**JSON, **fields})).status_code
+
+    assert await post(b"{}", first) == 200
+    assert await post(b"{}", {**first, "Idempotency-Key": "other"}) == 401
+    assert await post(b"{}", signed(b"{}", NOW - 1)) == 200
+    assert listener.adopt(listener.source.model_copy(update={"limit": 1 << 20}))
+    assert await post(b"{}", first) == 401
+    desk.at_once = False
+    asked = asyncio.ensure_future(post(b"[]", second))
+    await desk.got(3)
+    desk.arrivals[-1].answer(Receipt(Told.SILENT, close=True))
+    assert await asked == 503
+    desk.at_once = True
+    assert await post(b"[]", second) == 200
+
+
+def test_signatures_are_forgotten_with_their_time_and_bounded():
+    """A timestamp that is too old is refused before; those of one second go at once."""
+
+    def head(stamp, number):
+        fields = {"x-timestamp": str(stamp), "x-signature": f"{number:064x}"}
+        return SimpleNamespace(fields=fields)
+
+    used = Signatures(most=3)
+    assert [used.first(head(NOW, n), NOW) for n in (1, 1, 2, 3, 4)] == [
+        True, False, True, True, False,
+    ]  # fmt: skip
+    used.free(head(NOW, 3))
+    assert used.first(head(NOW, 4), NOW)
+    assert used.first(head(NOW + 301, 5), NOW + 301)
 
 
 async def test_a_secret_that_is_away_lets_nobody_in(serving, desk, client):

@@ -289,6 +289,33 @@ async def test_a_file_above_the_limit_is_refused_while_it_comes(served, client):
     assert one.journal.contents() == [b"1"]
 
 
+async def test_uploads_that_nobody_finishes_fill_no_disk(served, client):
+    """A user's sessions share what is the user's, all users what is all's; what is refused is
+    told, and whatever goes, by its client or with its session, gives its room back."""
+    one = await served(limit="1MiB", uploads={"user": "2MiB", "all": "3MiB"})
+    lab, other = await client(one), await client(one)
+    ward = await client(one, user="ward", pkey=one.key)
+    mib = b"x" * (1 << 20)
+    await off(lab.put, "a.part", mib)
+    await off(other.put, "b.part", mib)
+    for _ in range(2):
+        with pytest.raises(OSError):
+            await off(lab.put, "c.part", b"1")
+    assert len(one.journal.named("UploadRefused")) == 2
+    await off(ward.put, "a.part", mib)
+    with pytest.raises(OSError):
+        await off(ward.put, "b.part", b"1")
+
+    await off(lab.sftp.remove, "a.part")
+    await off(lab.put, "c.hl7", b"1")
+    await off(ward.sftp.rename, "a.part", "a.hl7")
+    await off(other.transport.close)
+    await until(lambda: one.journal.named("UploadDropped"))
+    for name in ("d.part", "e.part"):
+        await off(lab.put, name, mib)
+    assert one.journal.contents() == [b"1", mib]
+
+
 async def test_a_wrong_password_and_a_foreign_key_do_not_get_in(served, client, tmp_path):
     """Told without what was shown; a right key does."""
     one = await served()

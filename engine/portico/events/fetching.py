@@ -83,6 +83,17 @@ class LoginRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class UploadRefused(Event):
+    """An SFTP user's file was not taken: too much of theirs, or of all, is not whole yet."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("channel",)
+
+    channel: str
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class UploadDropped(Event):
     """An SFTP session ended with files that were not closed, or still had temporary names."""
 

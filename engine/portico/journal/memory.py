@@ -28,6 +28,10 @@ _REMEMBER = """
     on conflict (channel, name) do update
     set size = excluded.size, changed = excluded.changed, seen = excluded.seen
     """
+# Files that lie there still.
+_SEEN = "update kept set seen = %s where channel = %s and name = any(%s)"
+# Files that have not been seen since.
+_FORGET = "delete from kept where channel = %s and seen < %s"
 # The last planned time that was dealt with.
 _FIRING = """
     select planned, outcome from firing where channel = %s order by planned desc limit 1
@@ -76,6 +80,16 @@ class Memories:
                 [changed for _, changed in last.values()],
             ),
         )
+
+    async def seen(self, channel: str, names: Sequence[str]) -> None:
+        """Those of them that were remembered lie there still."""
+        at = moment(self._clock.time_ns())
+        await self._link.run(_SEEN, (at, channel, [os.fsencode(name) for name in names]))
+
+    async def forget(self, channel: str, seconds: float) -> None:
+        """What has not been seen for so long is remembered no more."""
+        before = moment(self._clock.time_ns() - int(seconds * 1e9))
+        await self._link.run(_FORGET, (channel, before))
 
     async def firing(self, channel: str) -> tuple[int, str] | None:
         """(planned, outcome) of the last; planned in seconds since 1970 UTC."""

@@ -109,6 +109,14 @@ class Memory(Protocol):
         """They were read as they are now."""
         ...
 
+    async def seen(self, names: Sequence[str]) -> None:
+        """Of these files, those that were remembered lie there still."""
+        ...
+
+    async def forget(self, seconds: float) -> None:
+        """What has not been seen for so long is remembered no more."""
+        ...
+
     async def firing(self) -> Firing | None:
         """The last planned time that was dealt with."""
         ...

@@ -3,8 +3,9 @@
 `hmac`: `X-Timestamp` is the seconds since 1970 UTC, at most five minutes from our clock;
 `X-Signature` is the lower-case hex of HMAC-SHA256, under the shared secret, of the timestamp's
 text, a line feed, the method, a space, the path with its query, a line feed, and the body as
-it is sent. Secrets are compared in constant time, as digests, so that not even their length
-shows. Source: RFC 7617 (Basic), RFC 6750 (Bearer), RFC 2104 (HMAC).
+it is sent. A signature counts once (signatures.py). Secrets are compared in constant time, as
+digests, so that not even their length shows. Source: RFC 7617 (Basic), RFC 6750 (Bearer),
+RFC 2104 (HMAC).
 """
 
 import base64
@@ -22,14 +23,13 @@ from pydantic_core import CoreSchema, core_schema
 
 from portico.clock import Clock
 from portico.errors import SecretMissing
+from portico.listeners.signatures import SIGNATURE, STAMP, WINDOW, Signatures
 from portico.spec.fields import ONE_OR_MANY, Options, Text, wrong
 from portico.spec.logins import Login
 from portico.spec.secrets import Secret, SecretField
 from portico.wire.http import Head
 
 KEY = "x-api-key"
-STAMP, SIGNATURE = "x-timestamp", "x-signature"
-WINDOW = 300  # seconds that a signature is good for
 _FRESH = 10.0  # seconds after which a secret is read again, so that it can be exchanged
 # Fields that never become part of a Signal.
 PRIVATE = frozenset(("authorization", "proxy-authorization", "cookie", KEY, SIGNATURE))
@@ -87,12 +87,17 @@ class Refusal:
 
 
 class Door:
-    """Decides about requests. root, environ: where secrets are."""
+    """Decides about requests. root, environ: where secrets are; used: signatures so far."""
 
     def __init__(
-        self, auth: Auth | None, root: Path, environ: Mapping[str, str], clock: Clock
+        self,
+        auth: Auth | None,
+        root: Path,
+        environ: Mapping[str, str],
+        clock: Clock,
+        used: Signatures,
     ) -> None:
-        self._auth = auth
+        self._auth, self._used = auth, used
         self._root, self._environ = root, environ
         self._clock = clock
         self._secrets: dict[Secret, tuple[float, bytes]] = {}
@@ -119,8 +124,17 @@ class Door:
         signed = f"{head.fields.get(STAMP, '')}\n{head.method} {target}\n".encode("latin-1")
         key = self.secret(self._auth.hmac)
         wanted = hmac.new(key, signed + body, sha256).hexdigest() if key else ""
-        good = same(wanted, head.fields.get(SIGNATURE, "")) and bool(key)
-        return None if good else Refusal(401, "the signature is not right", b"HMAC-SHA256")
+        if not (same(wanted, head.fields.get(SIGNATURE, "")) and key):
+            return Refusal(401, "the signature is not right", b"HMAC-SHA256")
+        if not self._used.first(head, self._now()):
+            text = "the signature was used before; sign the repeat with the time of now"
+            return Refusal(401, text, b"HMAC-SHA256")
+        return None
+
+    def not_stored(self, head: Head) -> None:
+        """The same request may come again with the same signature."""
+        if self._auth is not None and self._auth.hmac is not None:
+            self._used.free(head)
 
     def login(self, login: Login, user: str, password: str) -> bool:
         """User and password are right; both are looked at whatever the first says."""
@@ -164,12 +178,14 @@ class Door:
 
     def _stamp(self, head: Head) -> "Refusal | str":
         stamp = head.fields.get(STAMP, "")
-        now = self._clock.time_ns() // 1_000_000_000
         if stamp.isascii() and stamp.isdigit() and len(stamp) < 12:
-            if abs(now - int(stamp)) <= WINDOW:
+            if abs(self._now() - int(stamp)) <= WINDOW:
                 return ""
         text = f"X-Timestamp is not within {WINDOW} seconds of now"
         return Refusal(401, text, b"HMAC-SHA256")
+
+    def _now(self) -> int:
+        return self._clock.time_ns() // 1_000_000_000
 
     def _fits(self, reference: Secret, text: str) -> bool:
         wanted = self.secret(reference)

@@ -22,6 +22,7 @@ from portico.listeners.http_answer import problem
 from portico.listeners.http_auth import PRIVATE, Auth, Door, Refusal
 from portico.listeners.http_connection import HttpConnection, Reply, Request
 from portico.listeners.http_server import HttpServer, HttpServers, Terms
+from portico.listeners.signatures import Signatures
 from portico.spec.fields import Address, Count, Duration, HostPort, Options, Size, Text, wrong
 from portico.spec.tls import TlsField
 from portico.tls.certificates import Secured
@@ -95,6 +96,7 @@ class HttpPath(ABC):
         self.channel, self.around = channel, around
         self.held = self.stopped = False
         self.owed = 0
+        self._signatures = Signatures()
         self._tasks: set[asyncio.Task[None]] = set()
         self._settled: asyncio.Event | None = None  # while we stop
         self._server: HttpServer | None = None
@@ -113,7 +115,7 @@ class HttpPath(ABC):
         self.source = source
         self.limit, self.timeout = source.limit, source.timeout
         around = self.around
-        self.door = Door(auth, around.root, around.environ, around.clock)
+        self.door = Door(auth, around.root, around.environ, around.clock, self._signatures)
         self._allow = allowed(source)
         self._gate = Gate(self._allow, 1)
         if self._server is not None:
@@ -215,6 +217,12 @@ class HttpPath(ABC):
     def refuse(self, request: Request, reply: Reply) -> None:
         """The same, of a request that is whole."""
         self.refused(request.peer, reply.status)
+        self.respond(request, reply)
+
+    def respond(self, request: Request, reply: Reply) -> None:
+        """Tell the sender; what our side could not do may come again as it is."""
+        if reply.status >= 500:
+            self.door.not_stored(request.head)
         request.respond(reply)
 
     def turned_away(self, head: Head, peer: HttpConnection) -> Reply | None:

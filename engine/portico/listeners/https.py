@@ -109,8 +109,8 @@ class HttpArrival:
 class _Many:
     """The answers to one request of several files."""
 
-    def __init__(self, request: Request, count: int, ended: bool) -> None:
-        self._request, self._ended = request, ended
+    def __init__(self, respond: Callable[[Reply], None], count: int, ended: bool) -> None:
+        self._respond, self._ended = respond, ended
         self._receipts: list[Receipt | None] = [None] * count
 
     def told(self, number: int, receipt: Receipt) -> None:
@@ -118,7 +118,7 @@ class _Many:
         self._receipts[number] = receipt
         receipts = [one for one in self._receipts if one is not None]
         if len(receipts) == len(self._receipts):
-            self._request.respond(reply_of_many(receipts, self._ended))
+            self._respond(reply_of_many(receipts, self._ended))
 
 
 class HttpsListener(HttpPath):
@@ -186,15 +186,16 @@ class HttpsListener(HttpPath):
 
     def _offer(self, request: Request, found: list[Content]) -> None:
         received, ended = self.around.clock.time_ns(), bool(self.source.ended)
+        respond = partial(self.respond, request)
         if len(found) == 1:
             self._hand_up(
                 request,
                 found[0],
                 received,
-                lambda receipt: request.respond(reply_of(receipt, ended)),
+                lambda receipt: respond(reply_of(receipt, ended)),
             )
             return
-        many = _Many(request, len(found), ended)
+        many = _Many(respond, len(found), ended)
         for number, content in enumerate(found):
             self._hand_up(request, content, received, partial(many.told, number))
 

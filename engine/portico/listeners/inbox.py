@@ -17,10 +17,12 @@ from typing import Any, BinaryIO
 
 import asyncssh
 
+from portico.listeners.allowance import Allowance
 from portico.listeners.sieve import unfinished
 from portico.listeners.tray import Found
 
 _IN_MEMORY = 256 << 10  # bytes of an upload that are kept in memory
+_ALL_IN_MEMORY = 64 << 20  # bytes of all uploads, from which on nothing more is
 _MOST = 10_000  # names of one session, folders and files
 _MOST_OPEN = 16  # uploads that are open at a time
 _MOST_WAITING = 256  # uploads of one session whose bytes wait for a name
@@ -29,7 +31,9 @@ _DEPTH = 4  # levels of folders that are shown
 
 @dataclass(slots=True)
 class Upload:
-    """A file of this session. spool: its bytes, None once they are stored or dropped."""
+    """A file of this session. spool: its bytes, None once they are stored or dropped; held:
+    how many of them count against the user's allowance.
+    """
 
     name: str
     changed: int
@@ -37,13 +41,14 @@ class Upload:
     size: int = 0
     open: int = 0
     broken: bool = False
+    held: int = 0
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes, on_disk: bool) -> None:
         """Write there. Beyond what memory may hold the disk gets it, holes and all: nothing
         is filled up to a far offset."""
         if self.spool is None:
             raise OSError(errno.ESTALE, "")
-        if offset + len(data) > _IN_MEMORY:
+        if on_disk or offset + len(data) > _IN_MEMORY:
             self.spool.rollover()
         self.spool.seek(offset)
         self.spool.write(data)
@@ -80,11 +85,18 @@ def temporary(path: str) -> bool:
     return unfinished(name) or name.startswith(".")
 
 
-class Inbox:
-    """The table of one session. folder: the user's, where uploads are spooled."""
+class NoRoom(asyncssh.SFTPQuotaExceeded):
+    """Uploads that are not stored yet fill what the user, or all users, may have."""
 
-    def __init__(self, folder: Path, limit: int) -> None:
-        self._folder, self._limit = folder, limit
+
+class Inbox:
+    """The table of one session. folder: the user's, where uploads are spooled; allowance: what
+    all sessions share.
+    """
+
+    def __init__(self, user: str, folder: Path, limit: int, allowance: Allowance) -> None:
+        self._user, self._folder, self._limit = user, folder, limit
+        self._allowance = allowance
         self.folders = {"/", *_below(folder)}
         self.files: dict[str, Upload] = {}
 
@@ -111,28 +123,55 @@ class Inbox:
             if upload is not None:
                 if not fresh:
                     raise asyncssh.SFTPFailure("that file is stored; it cannot be changed")
-                upload.drop()
+                self._drop(upload)
             spool = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder))
             upload = self.files[path] = Upload(posixpath.basename(path), now, spool)
         upload.open = 1
         return upload
 
     def write(self, upload: Upload, offset: int, data: bytes) -> None:
-        """Write within the limit. Raises SFTPError."""
-        if offset + len(data) > self._limit:
-            upload.broken = True
-            raise asyncssh.SFTPFailure(f"a file may hold {self._limit} bytes")
+        """Write within the limits. Raises SFTPError; what cannot be whole is dropped then."""
         try:
-            upload.write(offset, data)
+            self._fit(upload, offset + len(data))
+            upload.write(offset, data, self._allowance.total > _ALL_IN_MEMORY)
         except OSError as error:
-            upload.broken = True
+            self._break(upload)
             raise asyncssh.SFTPFailure(os.strerror(error.errno or 0)) from None
+        except asyncssh.SFTPError:
+            self._break(upload)
+            raise
+
+    def _fit(self, upload: Upload, end: int) -> None:
+        """Room up to there. Raises SFTPError."""
+        if upload.broken:
+            raise asyncssh.SFTPFailure("the file was not taken")
+        if end > self._limit:
+            raise asyncssh.SFTPFailure(f"a file may hold {self._limit} bytes")
+        more = max(0, end - upload.held) if upload.spool is not None else 0
+        if not self._allowance.take(self._user, more):
+            raise NoRoom("too much waits here that is not whole; close, rename or remove it")
+        upload.held += more
+
+    def _break(self, upload: Upload) -> None:
+        upload.broken = True
+        self._drop(upload)
+
+    def _drop(self, upload: Upload) -> None:
+        """Its bytes go, unless they are being stored."""
+        if upload.spool is not None:
+            upload.drop()
+            self.free(upload)
+
+    def free(self, upload: Upload) -> None:
+        """Its bytes are stored or gone."""
+        self._allowance.give(self._user, upload.held)
+        upload.held = 0
 
     def forget(self, path: str) -> None:
         """A file is not listed any more."""
         upload = self.files.pop(path, None)
         if upload is not None:
-            upload.drop()
+            self._drop(upload)
 
     def names(self, folder: str) -> list[str]:
         """What lies in a folder. Raises SFTPError."""
@@ -155,7 +194,7 @@ class Inbox:
         """The session is over; how many uploads were never whole."""
         left = [one for one in self.files.values() if one.spool is not None]
         for one in left:
-            one.drop()
+            self._drop(one)
         return len(left)
 
 

@@ -27,6 +27,8 @@ _GROUP = 32  # files that are in work at a time
 _GROUP_BYTES = 32 << 20  # or so many bytes, and at least one file
 _SOON = 0.2  # seconds at least between two looks
 _FINAL = ("too_large", "uncut")  # reasons that only a change of the file can mend
+_DAY = 86_400.0  # seconds between two notes of which remembered files lie there still
+_GONE = 30 * _DAY  # seconds after which one that does not is remembered no more
 _AGAIN, _MOST_AGAIN = 1.0, 30.0  # seconds until what failed is tried again
 
 
@@ -50,6 +52,7 @@ class Poller:
         self._group: asyncio.Task[bool] | None = None
         self._stopping = False
         self._up: bool | None = None
+        self._note_at = 0.0  # when what lies there is noted again
 
     async def start(self) -> None:
         """Begin to look. A place that cannot be reached is told, and tried again."""
@@ -135,9 +138,15 @@ class Poller:
 
     async def _look(self) -> list[Found]:
         sieve, keeps = Sieve(self._source), self._source.after.way == "keep"
+        noting = keeps and self._seconds() >= self._note_at
         async for chunk in self._tray.look():
             wanted = sieve.wanted(chunk)
+            if noting and wanted:
+                await self._fetching.memory.seen([one.name for one in wanted])
             sieve.keep(await self._new(wanted) if keeps and wanted else wanted)
+        if noting:
+            await self._fetching.memory.forget(_GONE)
+            self._note_at = self._seconds() + _DAY
         return sieve.chosen()
 
     async def _new(self, found: list[Found]) -> list[Found]:

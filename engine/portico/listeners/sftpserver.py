@@ -8,25 +8,26 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any
 
 import asyncssh
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from portico import sockets
 from portico.errors import ListenFailed, SecretMissing
 from portico.events.emit import Event
-from portico.events.fetching import LoginRefused, UploadDropped
+from portico.events.fetching import LoginRefused, UploadDropped, UploadRefused
 from portico.events.intake import ConnectionClosed, ConnectionOpened, ConnectionRefused
 from portico.gate import NEAR, Gate, Networks
+from portico.listeners.allowance import Allowance
 from portico.listeners.contract import ListenerType, Receive, Surroundings
 from portico.listeners.http_auth import same
 from portico.listeners.inbox import Inbox
 from portico.listeners.sftpsession import Session
+from portico.listeners.sftpusers import SftpUser, Uploads
 from portico.remote.sftp import CIPHERS, KEX, MACS, SIGNATURES
 from portico.spec.fields import (
-    ONE_OR_MANY,
     Address,
     Count,
     Duration,
@@ -42,46 +43,11 @@ _TRIES = 6  # logins of one connection that may fail
 _LOGIN = 30.0  # seconds until somebody is logged in
 
 
-def _public_key(text: str) -> str:
-    try:
-        asyncssh.import_public_key(text)
-    except asyncssh.KeyImportError:
-        hint = "such as ssh-ed25519 AAAA…, a line of the user's .pub file"
-        raise wrong("config.value", "that is not a public key", hint) from None
-    return text
-
-
-def _inside(text: str) -> str:
-    path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts:
-        raise wrong("config.value", f"{text!r} leads out of `path`", "name a folder below it")
-    return text
-
-
-PublicKey = Annotated[Text, AfterValidator(_public_key)]
-
-
-class SftpUser(Options):
-    """Who may put files. key: public keys, any of which opens. folder: below the source's path,
-    by default the user's name; folders in it can be changed into.
-    """
-
-    key: Annotated[tuple[PublicKey, ...], ONE_OR_MANY] = ()
-    password: SecretField | None = None
-    folder: Annotated[Text, AfterValidator(_inside)] = ""
-
-    @model_validator(mode="after")
-    def _proof(self) -> "SftpUser":
-        if not self.key and self.password is None:
-            text, hint = "'key' or 'password' is missing", "such as key: ssh-ed25519 AAAA…"
-            raise wrong("config.missing_key", text, hint)
-        return self
-
-
 class SftpServerSource(Options):
     """Options of an SFTP server. path: of the users' folders, relative to the site.
 
-    limit: of one file; idle: silence after which a session is ended. Seconds, bytes.
+    limit: of one file; uploads: what is not whole yet; idle: silence after which a session is
+    ended. Seconds, bytes.
     """
 
     listen: Address
@@ -91,7 +57,16 @@ class SftpServerSource(Options):
     allow: Networks = NEAR
     connections: Count = 100
     limit: Size = 1 << 30
+    uploads: Uploads = Uploads()
     idle: Duration = 3600.0
+
+    @model_validator(mode="after")
+    def _room(self) -> "SftpServerSource":
+        if not self.limit <= self.uploads.user <= self.uploads.all:
+            text = "a file of `limit` needs room among the unfinished uploads"
+            hint = "limit <= uploads.user <= uploads.all"
+            raise wrong("config.value", text, hint)
+        return self
 
 
 class SftpServer:
@@ -107,6 +82,7 @@ class SftpServer:
         self._root, self._environ = around.root, around.environ
         self._source = source
         self.gate = Gate(source.allow, source.connections)
+        self._allowance = Allowance(source.uploads.user, source.uploads.all)
         self.doors: set[Door] = set()
         self._passwords: dict[str, bytes] = {}
         self._keys: dict[str, set[bytes]] = {}
@@ -189,12 +165,16 @@ class SftpServer:
 
     def inbox(self, user: str) -> Inbox:
         """What this user sees."""
-        return Inbox(self.folder(user), self._source.limit)
+        return Inbox(user, self.folder(user), self._source.limit, self._allowance)
 
     def folder(self, user: str) -> Path:
         """Where a user's uploads are spooled."""
         named = self._source.users[user].folder or user
         return self._root / self._source.path / named
+
+    def no_room(self, user: str, peer: str) -> None:
+        """An upload was refused, since too much is not whole."""
+        self.emit(UploadRefused(self.channel, f"{user}@{peer}"))
 
     def over(self, user: str, peer: str, unfinished: int) -> None:
         """A session ended."""

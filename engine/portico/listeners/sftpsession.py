@@ -17,7 +17,7 @@ from asyncssh.constants import FXF_TRUNC, FXF_WRITE
 
 from portico.events.emit import Event
 from portico.listeners.contract import Fetching
-from portico.listeners.inbox import Inbox, Upload, UploadTray, temporary
+from portico.listeners.inbox import Inbox, NoRoom, Upload, UploadTray, temporary
 from portico.listeners.reading import Reading
 from portico.listeners.tray import Found
 
@@ -41,6 +41,10 @@ class House(Protocol):
 
     def emit(self, event: Event) -> None:
         """Say what happened."""
+        ...
+
+    def no_room(self, user: str, peer: str) -> None:
+        """An upload was refused, since too much is not whole."""
         ...
 
     def over(self, user: str, peer: str, unfinished: int) -> None:
@@ -81,7 +85,11 @@ class Session(asyncssh.SFTPServer):
     def write(self, file: Any, offset: int, data: bytes) -> int:
         """A piece of it."""
         self._house.heard(self._at)
-        self._inbox.write(file, offset, data)
+        try:
+            self._inbox.write(file, offset, data)
+        except NoRoom:
+            self._house.no_room(self._user, self._peer)
+            raise
         return len(data)
 
     def read(self, file: Any, offset: int, size: int) -> bytes:
@@ -207,9 +215,12 @@ class Session(asyncssh.SFTPServer):
         tray = UploadTray(f"{self._user}@{self._peer}{folder}", upload)
         found = Found(posixpath.basename(path), upload.size, self._house.now())
         reading = Reading(tray, found, self._house.fetching, self._house.now)
-        await reading.open()
-        await reading.hand_up(self._house.going)
-        await reading.settled()
+        try:
+            await reading.open()
+            await reading.hand_up(self._house.going)
+            await reading.settled()
+        finally:
+            self._inbox.free(upload)
         if not reading.whole:
             self._inbox.forget(path)
             fault = reading.fault or "not stored; send it again"

@@ -38,6 +38,14 @@ class ChannelMemory:
         rows = [(one.name, one.size, one.changed) for one in files]
         await self._memories.remember(self._channel, rows)
 
+    async def seen(self, names: Sequence[str]) -> None:
+        """They lie there still."""
+        await self._memories.seen(self._channel, names)
+
+    async def forget(self, seconds: float) -> None:
+        """Those that have not been seen for so long."""
+        await self._memories.forget(self._channel, seconds)
+
     async def firing(self) -> Firing | None:
         """The last planned time that was dealt with."""
         row = await self._memories.firing(self._channel)
