@@ -171,7 +171,7 @@ def test_a_wrong_count_is_told_and_the_messages_are_shown(hl7):
     """B2: looking at a file is lenient."""
     done = hl7("get", "MSH-10", stdin=BATCH.replace(b"BTS|2", b"BTS|3"))
     assert (done.exit_code, done.stdout) == (0, "77\n78\n")
-    assert "BTS-1 says 3 messages, there are 2" in done.stderr
+    assert "BTS-1 says 3, messages counted: 2" in done.stderr
 
 
 async def test_it_runs_as_a_process_in_a_pipe(portico):

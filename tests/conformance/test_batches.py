@@ -36,7 +36,9 @@ def test_a_wrong_count_refuses_all_of_a_batch(appliance, trailer):
     """B2: nothing of it is promised; `counts: lenient` takes it."""
     batch = BHS % b"B1" + message() + message() + trailer
 
-    assert told(appliance.answers("journaled", batch)) == [b"AE", b"AE"]
+    answers = appliance.answers("journaled", batch)
+    assert told(answers) == [b"AE", b"AE"]
+    assert fields(answers[0], b"ERR")[3].startswith(b"100^")
     [reply] = appliance.answers("errors", batch)
     assert (fields(reply, b"BHS")[12], acknowledged(reply)) == (b"B1", [])
 

@@ -71,6 +71,13 @@ def test_a_condition_that_the_table_does_not_know_is_always():
     assert ack.decide(inbound(accept="??"), "auto", "success") == ("CA", None)
 
 
+@pytest.mark.parametrize(("accept", "application"), [('""', '""'), ("", '""'), ('""', "")])
+def test_the_null_of_hl7_asks_for_nothing(accept, application):
+    """A1: original mode; a CA would be taken for the answer to the next message."""
+    header = inbound(accept=accept, application=application)
+    assert ack.decide(header, "auto", "success") == (None, "AA")
+
+
 def test_an_acknowledgement_is_not_answered():
     """A9: no loops; only the accept code that MSH-15 of a deferred answer asks for."""
     for mode in ("auto", "original", "enhanced"):

@@ -110,9 +110,9 @@ def test_what_an_envelope_says_is_read_with_its_own_delimiters():
 @pytest.mark.parametrize(
     ("content", "said", "location"),
     [
-        (BHS + ONE + b"BTS|2\r", "BTS-1 says 2 messages, there are 1", "BTS-1"),
-        (BHS + b"BTS|1\r", "BTS-1 says 1 messages, there are 0", "BTS-1"),
-        (FHS + ONE + b"FTS|2\r", "FTS-1 says 2 batches, there are 1", "FTS-1"),
+        (BHS + ONE + b"BTS|2\r", "BTS-1 says 2, messages counted: 1", "BTS-1"),
+        (BHS + b"BTS|1\r", "BTS-1 says 1, messages counted: 0", "BTS-1"),
+        (FHS + ONE + b"FTS|2\r", "FTS-1 says 2, batches counted: 1", "FTS-1"),
         (BHS + ONE + b"BTS|one\r", "BTS-1 is not a number", "BTS-1"),
         (BHS + ONE + b"BTS|" + b"9" * 5000, "BTS-1 is not a number", "BTS-1"),
     ],

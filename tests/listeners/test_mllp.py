@@ -399,6 +399,20 @@ async def test_release_2_says_nak_when_it_could_not_store(listening, connect, de
     assert await peer.rest() == b"\x0b\x15\x1c\x0d"
 
 
+async def test_release_2_confirms_what_is_stored_and_cannot_be_answered(
+    listening, connect, desk
+):
+    """R1: garbage is in the journal; a NAK would have its sender repeat it for nothing."""
+    desk.at_once = False
+    peer = await connect(await listening(release="2"))
+    peer.send(b"no HL7")
+    await desk.got(1)
+
+    desk.arrivals[0].answer(Receipt(Told.REFUSED, close=True))
+
+    assert await peer.rest() == b"\x0b\x06\x1c\x0d"
+
+
 async def test_python_hl7_gets_its_answer(listening, desk):
     """A client that we did not write."""
     listener = await listening()

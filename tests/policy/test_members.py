@@ -36,10 +36,10 @@ def test_b1_a_file_gives_each_message_with_its_place(content):
 def test_b2_a_wrong_count_refuses_the_file_before_its_first_message():
     """Lenient tells of it and goes on."""
     wrong = BATCH.replace(b"BTS|2", b"BTS|3")
-    with pytest.raises(BatchInvalid, match="BTS-1 says 3 messages, there are 2"):
+    with pytest.raises(BatchInvalid, match="BTS-1 says 3, messages counted: 2"):
         survey(pieces(wrong), HL7, RULES, LIMIT)
     assert survey(pieces(wrong), HL7, LENIENT, LIMIT) == Survey(
-        2, ("BTS-1 says 3 messages, there are 2",)
+        2, ("BTS-1 says 3, messages counted: 2",)
     )
     assert len(list(members(pieces(wrong), HL7, LENIENT, LIMIT))) == 2
 

@@ -136,6 +136,7 @@ _BY_ERROR = {
     "message.text_undecodable": "102",
     "message.content_invalid": "102",
     "message.not_hl7": "100",
+    "message.batch_invalid": "100",
 }
 
 

@@ -228,7 +228,7 @@ def _miscounted(trailer: Envelope | None, counted: int, what: str) -> list[Batch
         return [Fault(f"{place} is not a number", place, counts=True)]
     if int(said) == counted:
         return []
-    return [Fault(f"{place} says {int(said)} {what}, there are {counted}", place, counts=True)]
+    return [Fault(f"{place} says {int(said)}, {what} counted: {counted}", place, counts=True)]
 
 
 def events(chunks: Iterable[bytes], limit: int = LIMIT) -> Iterator[BatchEvent]:

@@ -71,8 +71,8 @@ def of(content: bytes, start: int, marks: Delimiters) -> Header:
         fields[10],
         _code(version.split(marks.component, 1)[0]),
         version,
-        _code(fields[14]),
-        _code(fields[15]),
+        _asked(fields[14]),
+        _asked(fields[15]),
         _charset(fields[17], marks),
     )
 
@@ -146,6 +146,12 @@ def _kind(raw: bytes, component: bytes) -> tuple[str, str, str, str]:
 
 def _plain(raw: bytes) -> str:
     return raw.decode("ascii", "replace").strip()
+
+
+@lru_cache(maxsize=1024)
+def _asked(raw: bytes) -> str:
+    """MSH-15 or MSH-16; the null of HL7 asks for nothing."""
+    return "" if raw == b'""' else _plain(raw)
 
 
 _code = lru_cache(maxsize=1024)(_plain)  # of fields that hold one of few values

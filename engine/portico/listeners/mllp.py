@@ -56,7 +56,7 @@ class _Release2Decoder(MllpDecoder):
 
 
 class Release2(Release1):
-    """A commit block first: NAK for a Receipt that only closes, since nothing was stored."""
+    """A commit block first: NAK where nothing was stored, which a silent close says."""
 
     def decoder(self) -> Decoder:
         """The same without commit blocks."""
@@ -64,7 +64,7 @@ class Release2(Release1):
 
     def answer(self, receipt: Receipt) -> bytes:
         """The commit block, then each reply. Raises FrameBroken."""
-        stored = bool(receipt.replies) or not receipt.close
+        stored = receipt.told is not Told.SILENT or not receipt.close
         commit = mllp.encode(mllp.STORED if stored else mllp.NOT_STORED)
         return commit + super().answer(receipt)
 

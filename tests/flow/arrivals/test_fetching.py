@@ -37,7 +37,7 @@ def test_one_message_is_the_file_byte_for_byte(content):
 def test_b2_a_batch_is_cut_and_refused_whole_when_its_count_is_wrong():
     """Each of its messages is told why."""
     assert cut(BATCH, Content()) == [(ONE, None), (ONE, None)]
-    said = "BTS-1 says 3 messages, there are 2"
+    said = "BTS-1 says 3, messages counted: 2"
     assert cut(BATCH.replace(b"BTS|2", b"BTS|3"), Content()) == [(ONE, said), (ONE, said)]
     assert cut(BATCH, Content(), None) == [(BATCH, None)]
 
