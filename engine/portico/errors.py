@@ -282,7 +282,7 @@ class RequestError(PorticoError):
 
 
 class NounUnknown(RequestError):
-    """No channel, destination or sink of that name. known: those that there are."""
+    """No channel, agent, destination or sink of that name. known: those that there are."""
 
     code = "request.unknown_noun"
 

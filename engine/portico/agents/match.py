@@ -11,15 +11,16 @@ _Entries = tuple[tuple[str, Condition], ...]
 class Matcher:
     """The `on:` of all agents by name. A condition that reads content may raise MessageError.
 
-    An agent that names channels or signals is asked only about theirs.
+    An agent that names channels or signals is asked only about theirs. names: all of them.
     """
 
-    __slots__ = ("_by_channel", "_by_signal", "_others")
+    __slots__ = ("_by_channel", "_by_signal", "_others", "names")
 
     def __init__(self, agents: Mapping[str, Condition]) -> None:
         self._others: _Entries = tuple(
             (name, on) for name, on in agents.items() if not _named(on)
         )
+        self.names = frozenset(agents)
         self._by_channel = _index(agents, "channel")
         self._by_signal = _index(agents, "signal")
 

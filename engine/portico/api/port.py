@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from portico.api.calling import Callers
 from portico.api.keeping import Keeping
 from portico.api.models import Models
 from portico.api.parked import Handling
@@ -64,6 +65,11 @@ class EnginePort(Protocol):
     @property
     def messages(self) -> Messages:
         """What people do to messages."""
+        ...
+
+    @property
+    def callers(self) -> Callers:
+        """Signals that people and programs make for agents."""
         ...
 
     @property

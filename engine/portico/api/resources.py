@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Query
 from portico import __version__
 from portico.api import (
     answers,
+    calling,
     doctor,
     keeping,
     models,
@@ -40,6 +41,7 @@ def build(engine: EnginePort) -> FastAPI:
     app.include_router(parked.routes(lambda: engine.messages))
     app.include_router(replay.routes(lambda: engine.messages))
     app.include_router(models.routes(lambda: engine.models))
+    app.include_router(calling.routes(lambda: engine.callers))
     return app
 
 

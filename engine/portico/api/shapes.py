@@ -62,7 +62,8 @@ class Channel(ChannelBook):
     """A channel. state: `open`, `failed`, `closed`, what the operator wants (`paused`,
     `draining`, `stopped`; since when and by whom), or empty when no engine runs.
 
-    where: its address. A channel whose name begins with `signal:` is what agents emit.
+    where: its address. A channel whose name begins with `signal:` is what agents emit, with
+    `caller:` what a user made for agents.
     """
 
     state: str = ""

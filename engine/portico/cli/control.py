@@ -99,7 +99,7 @@ class Engine:
         body: object = None,
         timeout: float = _TIMEOUT,
     ) -> Any:
-        """The JSON of any route; body: JSON values; timeout: seconds."""
+        """The JSON of any route; body: JSON values, or bytes; timeout: seconds."""
         return self._request(method, path, parameters or {}, body, timeout)
 
     def _ask(
@@ -124,7 +124,11 @@ class Engine:
                 with httpx2.Client(
                     transport=transport, base_url="http://portico", timeout=timeout
                 ) as client:
-                    answer = client.request(method, path, params=parameters, json=body)
+                    raw = body if isinstance(body, bytes) else None
+                    value = body if raw is None else None
+                    answer = client.request(
+                        method, path, params=parameters, content=raw, json=value
+                    )
         except (OSError, httpx2.ConnectError) as error:
             raise NoEngine(
                 f"no engine runs on the data folder {self._data}; start one with "

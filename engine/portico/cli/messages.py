@@ -21,8 +21,11 @@ def read(path: Path, as_is: bool) -> list[bytes]:
         content = sys.stdin.buffer.read()
     else:
         content = path.read_bytes()
-    if as_is:
-        return [content]
+    return [content] if as_is else split(content)
+
+
+def split(content: bytes) -> list[bytes]:
+    """The messages of a content, which may hold several."""
     if content.startswith(START):
         return MllpDecoder(len(content)).feed(content)
     return [_LINE_END.sub(b"\r", part) for part in _NEXT.split(content) if part.strip()]

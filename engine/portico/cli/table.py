@@ -97,6 +97,11 @@ COMMANDS: dict[str, Command] = {
     "show": Command(
         "portico.cli.journal:show", MESSAGES, "Show one Signal with all it caused."
     ),
+    "signal": Command(
+        "portico.cli.signal:signal",
+        MESSAGES,
+        "Make a Signal for an agent, and wait for its result.",
+    ),
     "parked": Command(
         "portico.cli.parked:parked",
         MESSAGES,

@@ -240,7 +240,7 @@ class Batch:
 def _first_state(ended: str) -> SignalState:
     if not ended:
         return SignalState.WAITING
-    return SignalState.FILTERED if ended == "unmatched" else SignalState.REFUSED
+    return SignalState.REFUSED if ended.startswith("refused:") else SignalState.FILTERED
 
 
 def _park_columns(rows: list[ParkedRow]) -> list[bytes]:

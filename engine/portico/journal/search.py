@@ -210,8 +210,8 @@ def _state(of: sa.FromClause) -> sa.ColumnElement[str]:
     discarded = _one_in(act, act.c.signal == of.c.id, *given_up)
     ends = {n: sa.literal(end) for n, end in enumerate(_ENDS)}
     return sa.case(
-        (of.c.ended == "unmatched", sa.literal("filtered")),
-        (of.c.ended != "", sa.literal("refused")),
+        (of.c.ended.startswith("refused:"), sa.literal("refused")),
+        (of.c.ended != "", sa.literal("filtered")),
         (waits, sa.literal("waiting")),
         (is_parked, sa.literal("parked")),
         (discarded, sa.literal("discarded")),

@@ -50,7 +50,7 @@ signal = Table(
     Column("sha256", LargeBinary, nullable=False),
     Column("flags", Text, nullable=False),
     Column("parent", UUID),
-    Column("ended", Text, nullable=False),  # empty, `unmatched`, `refused:CODE`
+    Column("ended", Text, nullable=False),  # empty, a rule's name, `refused:CODE`
     Index("signal_by_origin", "origin", "id"),
     Index("signal_by_control_id", "control_id"),
     Index("signal_by_patient", "patient", postgresql_where=text("patient <> ''")),

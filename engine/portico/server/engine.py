@@ -12,6 +12,7 @@ from portico.journal.found import Page, Query, Record, Row
 from portico.journal.operating import Wish
 from portico.journal.search import Search
 from portico.server import outboxes, renaming, status, terms
+from portico.server.calling import Calling
 from portico.server.deadline import Deadline
 from portico.server.handling import Handling
 from portico.server.keeping import Keeping
@@ -52,6 +53,7 @@ class Engine:
         self.house: House
         self.watchers: Watchers
         self.messages: Handling
+        self.callers: Calling
 
     async def start(self) -> None:
         """Open the journal, load the agents, then destinations, then sources.
@@ -88,6 +90,7 @@ class Engine:
         self.watchers.start()
         self.messages = Handling(house, self._searcher, self._lock)
         await outboxes.patiently(self.messages.start)
+        self.callers = Calling(house, self.reload)
         status.register(self, base.metrics)
         self.state = "ready"
         site = self._site

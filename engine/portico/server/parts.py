@@ -118,7 +118,7 @@ class House:
                 self.queue,
                 terms.lane_namer(lambda: self.site.destinations),
                 journal.reader.owing,
-                self._forget,
+                self.forget,
             )
         )
         self.recaller = Recaller(
@@ -203,7 +203,7 @@ class House:
             base.emit,
             base.metrics,
             self.journal.reader.state_of,
-            self._forget,
+            self.forget,
             self.deferring,
             self.journal.reader.answer_of,
             self._credit,
@@ -290,7 +290,7 @@ class House:
             run.waiter.begun(run)
         self.running.start(run)
 
-    def _forget(self, signal: SignalId) -> None:
+    def forget(self, signal: SignalId) -> None:
         """Its sender has been told: nobody waits for its end any more."""
         self.waiters.pop(signal, None)
         self.dispatcher.forget(signal)

@@ -54,6 +54,10 @@ class Dispatch(Protocol):
         """The agents that answer this Signal."""
         ...
 
+    def called(self, agent: str) -> set[str]:
+        """The agent of that name, if it is in force."""
+        ...
+
     def offer(self, run: Run) -> None:
         """Run it, or leave it in the journal when memory is full; it comes back then."""
         ...

@@ -27,6 +27,7 @@ from portico.policy.repeats import Kinship
 from portico.policy.routing import Routed, Rules
 
 REPLAY = "replay"  # the flag of a Signal that a person made of another
+AGENT = "agent"  # in a Signal's `about`: the one that it was made for
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,8 @@ class Recaller:
             envelope[RESULT] = True
         if REPLAY in signal.flags:
             envelope = {**envelope, "flags": (REPLAY, *envelope["flags"])}
+        if AGENT in about:
+            return routed, envelope, self.dispatch.called(about[AGENT])
         try:
             return routed, envelope, self._matching(routed, envelope)
         except MessageError as unreadable:

@@ -84,6 +84,10 @@ class Dispatcher:
         message's character set cannot read."""
         return self.matcher.matching(context)
 
+    def called(self, agent: str) -> set[str]:
+        """The agent of that name, if it is in force."""
+        return {agent} & self.matcher.names
+
     def offer(self, run: Run) -> None:
         """A Signal that was just committed. Must come in the journal's order."""
         self._known = run.seq

@@ -1,0 +1,56 @@
+"""Callers on the parts of a running engine (api.calling): Signals for agents, their results."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from portico import ids
+from portico.api.calling import Outcome
+from portico.api.shapes import Reloaded
+from portico.errors import NounUnknown
+from portico.flow.arrivals.calling import Called
+from portico.flow.runs import Ending
+from portico.model.signal import SignalKind
+from portico.model.states import SignalState
+from portico.server.parts import House
+
+
+class Calling:
+    """The verb. reload: check the site and swap it in."""
+
+    def __init__(self, house: House, reload: Callable[[], Awaitable[Reloaded]]) -> None:
+        self._house = house
+        self._reload = reload
+
+    async def call(
+        self, agent: str, content: bytes, kind: SignalKind, who: str, wait: float
+    ) -> Outcome:
+        """Journal it, and wait for its end so many seconds (api.calling.Callers)."""
+        house = self._house
+        if agent not in house.site.agents:
+            raise NounUnknown("agent", agent, house.site.agents)
+        user = who.rpartition("(")[2].rstrip(")")
+        called = Called(house.recaller, agent, content, user, kind)
+        called.waited = kind == "run" and wait > 0
+        signal = ids.text(called.signal.id)
+        house.journal.writer.accept(called)
+        await called.kept
+        if kind != "run":
+            reloaded = await self._reload() if kind == "sync" else None
+            return Outcome(signal, SignalState.FILTERED, reloaded=reloaded)
+        if not called.waited:
+            return Outcome(signal, SignalState.WAITING)
+        try:
+            return _outcome(signal, await asyncio.wait_for(called.answer, wait))
+        except TimeoutError:
+            return Outcome(signal, SignalState.WAITING)
+        finally:
+            house.forget(called.signal.id)
+
+
+def _outcome(signal: str, ending: Ending) -> Outcome:
+    why, refusal = ending.failure, ending.refusal
+    if why is not None:
+        code, text = why.code, why.text
+    else:
+        code, text = ("step.refused", refusal.seen) if refusal else ("", "")
+    return Outcome(signal, ending.state, code, text, ending.deliveries, ending.value)
