@@ -151,7 +151,7 @@ async def test_an_unknown_signal_is_one_line(appliance, portico):
         ("drain admissions --wait 5x", exits.USAGE, "'5x' is not a duration"),
         ("release MSG00001", exits.USAGE, "`portico parked` and `portico show` print them"),
         ("show MSG00001", exits.USAGE, "`portico signals` lists them"),
-        ("pause admision", exits.FAILED, "no channel or destination 'admision'"),
+        ("pause admision", exits.FAILED, "'admision'; did you mean 'admissions'?"),
         (
             "replay --channel admissions",
             exits.INTERRUPTED,

@@ -38,7 +38,7 @@ def test_an_alarm_keeps_its_beginning_and_takes_the_new_words():
     second = alarms.step(first.open, [alarms.parked("channel", "adt", 5, 1)], 200)
     (one,) = second.open.values()
 
-    assert (one.since, one.text) == (100, "5 wait for a person")
+    assert (one.since, one.text) == (100, "waiting for a person: 5")
     assert not second.opened and not second.closed
 
 

@@ -102,6 +102,13 @@ def test_a_repeated_key_names_the_first_and_is_ignored():
     assert documents[0].value == {"a": "1", "b": "2"}
 
 
+def test_two_documents_that_nothing_parts_are_told_what_does():
+    """The commonest cause of a noun that comes twice."""
+    _, (finding,) = parse("channel: a\nchannel: b\n", "x.yaml")
+
+    assert finding.hint == "see line 1; a line --- parts two documents"
+
+
 def test_what_a_repeated_key_holds_is_dropped_whole():
     """Nothing inside it has a line, since nothing of it is in the value."""
     (one,), _ = parse("a: {b: 1}\na: {c: [2, {d: 3}], c: 4}\ne: 5\n", "x.yaml", nouns=False)

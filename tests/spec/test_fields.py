@@ -1,6 +1,6 @@
 """spec/fields.py: values of site files, and the words for wrong ones."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
@@ -98,13 +98,29 @@ class Part(Options):
     more: Count = 0
 
 
+class Told(Options):
+    """A mapping without a short form."""
+
+    when: Literal["now", "later"] = "now"
+    more: Count = 0
+
+
+class Only(Options):
+    """A mapping of one key."""
+
+    listen: Text = ""
+
+
 class Whole(Options):
     """What the tests below read."""
 
+    beneath = {"name": "part"}  # noqa: RUF012
     part: Part | None = None
     parts: Annotated[tuple[Part, ...], ONE_OR_MANY] = ()
     for_: Text = Field("", alias="for")
     tls: Annotated[str, Later("TLS", "no")] = "no"
+    told: Told = Told()
+    only: Only = Only()
     filled: Inner = Field(None, exclude=True)
 
 
@@ -138,6 +154,27 @@ def test_unknown_keys_at_any_depth_are_corrected_by_their_own_mapping():
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ({"told": "later"}, "try {when: later}"),
+        ({"told": "whenever"}, "its keys: when, more"),
+        ({"told": ["later"]}, "its keys: when, more"),
+        ({"only": "127.0.0.1:1"}, "try {listen: ...}"),
+    ],
+)
+def test_a_bare_value_in_place_of_a_mapping_is_told_the_keys(value, hint):
+    """The one that takes this word, or all there are."""
+    assert complaints(value) == [((*value,), "config.type", hint)]
+
+
+def test_a_key_of_another_floor_is_told_where_it_stands():
+    """`listen` of a channel stands under `source`."""
+    assert complaints({"name": "x"}) == [
+        (("name",), "config.unknown_key", "it stands under 'part'")
+    ]
+
+
 def test_an_error_inside_keeps_its_code():
     """Passing through outer shapes changes nothing."""
     assert complaints({"part": {"name": "x", "more": "few"}}) == [
@@ -154,7 +191,7 @@ def test_a_key_that_comes_later_takes_only_what_changes_nothing():
 def test_a_key_that_code_fills_is_no_key_of_a_file():
     """It is not known, and not offered."""
     assert complaints({"filled": "x"})[0][:2] == (("filled",), "config.unknown_key")
-    assert Whole.keys() == ("part", "parts", "for", "tls")
+    assert Whole.keys() == ("part", "parts", "for", "tls", "told", "only")
 
 
 def test_shapes_are_frozen():

@@ -85,7 +85,13 @@ def said(text):
         ),
         (
             "name: a\nby_name:\n  x: red",
-            (3, "by_name.x", "config.type", "expected a mapping, found a text", ""),
+            (
+                3,
+                "by_name.x",
+                "config.type",
+                "expected a mapping, found a text",
+                "try {colour: red}",
+            ),
         ),
     ],
 )

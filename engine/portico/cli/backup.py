@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 from typer import Argument, Option
@@ -69,7 +70,7 @@ def restore(
             "sent again; `portico resume NAME` lets one send"
         )
     run = files if files is not None else site
-    console.note(f"PORTICO_DATA={data} portico run --site {run}")
+    console.note(f"PORTICO_DATA={quote(str(data))} portico run --site {quote(str(run))}")
     return exits.OK
 
 

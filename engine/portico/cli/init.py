@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 from typer import Argument, BadParameter, Option
@@ -38,8 +39,9 @@ def init(
         console.line(f"with {name}: {kit.KITS[name].summary}")
     if names:
         console.line(f"{folder / _README} says what to type to try them")
+    quoted = quote(str(folder))
     console.line(
-        f"next: portico test --site {folder}; portico run --site {folder}", style="bold"
+        f"next: portico test --site {quoted}; portico run --site {quoted}", style="bold"
     )
     return exits.OK
 

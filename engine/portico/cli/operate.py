@@ -13,6 +13,7 @@ from portico.cli.control import Engine
 from portico.cli.exits import Ended
 from portico.cli.journal import JSON, SITE
 from portico.clock import SystemClock
+from portico.spec.fields import nearest
 
 NOUN = Argument(metavar="NAME", help="channel:NAME, destination:NAME, or NAME where it is one.")
 WAIT = Option("--wait", help="How long to wait until it is empty.")
@@ -120,7 +121,9 @@ def found(status: Status, text: str) -> tuple[str, str]:
         raise Ended(exits.USAGE, f"{text!r}: expected channel:NAME or destination:NAME")
     fits = [each for each in _SCOPES if scope in ("", each) and name in nouns[each]]
     if not fits:
-        raise Ended(exits.FAILED, f"there is no {scope or 'channel or destination'} {name!r}")
+        known = [one for each in _SCOPES if scope in ("", each) for one in nouns[each]]
+        text = f"there is no {scope or 'channel or destination'} {name!r}"
+        raise Ended(exits.FAILED, "; ".join(filter(None, (text, nearest(name, known)))))
     if len(fits) > 1:
         raise Ended(
             exits.USAGE, f"{name!r} is both: write channel:{name} or destination:{name}"

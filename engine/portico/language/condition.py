@@ -59,7 +59,9 @@ def _parse(source: object) -> Condition:
     if isinstance(source, list | tuple):
         return _any(source)
     if not isinstance(source, dict):
-        raise ValueError("expected a condition such as {PV1-2: I}, or a list of them")
+        raise ValueError(
+            "expected a condition such as {channel: adt_in} or {PV1-2: I}, or a list of them"
+        )
     if not source:
         raise ValueError("an empty condition; name a place and what it must be")
     parts = [_entry(str(key), value) for key, value in source.items()]

@@ -87,13 +87,13 @@ def state(kind: str, scope: str, name: str, wrong: bool, text: str) -> Reading:
 def waiting(scope: str, name: str, age: float, limit: float, count: int) -> Reading:
     """The oldest message that waits. age, limit: seconds."""
     what = "Deliveries" if scope == "destination" else "Signals"
-    text = f"{count} {what} wait, the oldest for more than {duration_text(limit)}"
+    text = f"{what} waiting: {count}, the oldest for more than {duration_text(limit)}"
     return measured("waiting", scope, name, age, limit, text)
 
 
 def parked(scope: str, name: str, count: int, limit: int) -> Reading:
     """Messages that wait for a person."""
-    return measured("parked", scope, name, count, limit, f"{count} wait for a person")
+    return measured("parked", scope, name, count, limit, f"waiting for a person: {count}")
 
 
 def certificate(name: str, left: float, limit: float) -> Reading:

@@ -136,6 +136,7 @@ class Retention(Options):
 class Channel(Options):
     """A channel."""
 
+    beneath = dict.fromkeys(("type", "listen", "address", "path", "limit", "tls"), "source")
     channel: Name
     summary: Text = ""
     owner: Text = ""

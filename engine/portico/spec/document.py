@@ -229,9 +229,9 @@ class _Tree:
             return
         if frame.again:
             first = self._lines[*frame.location, text]
-            self._say(
-                event, "yaml.duplicate_key", f"{text!r} stands here twice", f"see line {first}"
-            )
+            apart = "; a line --- parts two documents" if text in NOUNS else ""
+            hint = f"see line {first}{apart}"
+            self._say(event, "yaml.duplicate_key", f"{text!r} stands here twice", hint)
         else:
             self._lines[*frame.location, text] = self._line(event)
 

@@ -6,9 +6,10 @@ into a value and say what would be right when they cannot (SITE reference, secti
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -41,11 +42,13 @@ class Options(BaseModel):
 
     A field whose YAML key is a Python word has an alias (`for_`, alias `for`). `short` names
     the one key that a bare text or list stands for: `charset: utf-8` is
-    `charset: {name: utf-8}`.
+    `charset: {name: utf-8}`. beneath: keys that people look for here, with the key under which
+    they stand.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
     short: ClassVar[str] = ""
+    beneath: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def keys(cls) -> tuple[str, ...]:
@@ -61,7 +64,7 @@ class Options(BaseModel):
         try:
             return handler(value)
         except ValidationError as error:
-            lines = [_named(line, cls.keys()) for line in error.errors()]
+            lines = [_named(line, cls) for line in error.errors()]
             raise ValidationError.from_exception_data(cls.__name__, lines) from error
 
     @classmethod
@@ -75,12 +78,15 @@ class Options(BaseModel):
         return {"anyOf": [full["properties"][cls.short], schema]}
 
 
-def _named(line: ErrorDetails, keys: tuple[str, ...]) -> InitErrorDetails:
-    """The same error; an unknown key of this very mapping says which keys there are."""
+def _named(line: ErrorDetails, cls: type[Options]) -> InitErrorDetails:
+    """The same error; what is wrong with this very mapping says which keys there are."""
     loc, kind, context = line["loc"], line["type"], line.get("ctx", {})
     again = InitErrorDetails(type=kind, loc=loc, input=line["input"], ctx=context)
     if len(loc) == 1 and kind in ("extra_forbidden", "inner"):
-        again["type"] = unknown_key(str(loc[0]), keys)
+        again["type"] = unknown_key(str(loc[0]), cls.keys(), cls.beneath)
+    elif not loc and kind == "model_type":
+        text = f"expected a mapping, found {kind_of(line['input'])}"
+        again["type"] = wrong("config.type", text, _as_mapping(line["input"], cls))
     elif "." in kind:
         again["type"] = PydanticCustomError(kind, "{text}", context)
     return again
@@ -96,9 +102,21 @@ def not_yet(what: str) -> PydanticCustomError:
     return wrong("site.not_yet", f"{what}: not built yet")
 
 
-def unknown_key(key: str, keys: Iterable[str]) -> PydanticCustomError:
+def unknown_key(
+    key: str, keys: Iterable[str], beneath: Mapping[str, str] = MappingProxyType({})
+) -> PydanticCustomError:
     """No such key in this mapping; the hint is the nearest one, or all of them."""
-    return wrong("config.unknown_key", f"there is no key {key!r} here", nearest(key, keys))
+    hint = f"it stands under {beneath[key]!r}" if key in beneath else nearest(key, keys)
+    return wrong("config.unknown_key", f"there is no key {key!r} here", hint)
+
+
+def _as_mapping(value: Any, cls: type[Options]) -> str:
+    """What was meant by a bare value: the key that takes such a word, or the keys there are."""
+    for name, field in cls.model_fields.items():
+        if isinstance(value, str) and value in get_args(field.annotation):
+            return f"try {{{field.alias or name}: {value}}}"
+    keys = cls.keys()
+    return f"its keys: {', '.join(keys)}" if len(keys) > 1 else f"try {{{keys[0]}: ...}}"
 
 
 def nearest(text: str, known: Iterable[str]) -> str:
