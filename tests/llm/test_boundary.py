@@ -70,10 +70,10 @@ def asked(plan, content, replies=()):
     return run(plan, Item(b"\1" * 16, content, envelope, "k", replies=replies), lambda: 0)
 
 
-def outgoing(call):
-    """What would leave, and how to put it back."""
+def outgoing(call, detect=False):
+    """What would leave, and how to put it back. detect: the provider's policy."""
     wanted = asking.decode(call.request)
-    veil = asking.veil(wanted, lambda: b"k" * 32)
+    veil = asking.veil(wanted, lambda: b"k" * 32, detect)
     return asking.request(wanted, "m", veil), veil
 
 
@@ -136,6 +136,17 @@ def test_forty_canaries_leave_in_no_mapped_place(plan):
         left = (request.prompt + request.system).lower()
         for canary in (name, record, "rook lane", "crowtown", f"12.04.19{50 + number}", "piet"):
             assert canary.lower() not in left
+
+
+def test_who_is_named_in_free_text_alone_leaves_where_nobody_asked_to_look(plan):
+    """`detect` of the provider finds the carer whom no field names."""
+    text = "Carer Mrs. Quill of 7 Rook Lane, 0171 2345678, called on 12 April 2026"
+    content = MESSAGE.format(name="Mustermann", note="-", text=text).encode()
+    call = asked(plan, content).call
+
+    assert "Quill" in outgoing(call)[0].prompt
+    left = outgoing(call, detect=True)[0].prompt
+    assert not [word for word in ("Quill", "Rook", "0171", "12 April") if word in left]
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="PORTICO_CORPUS names no folder")

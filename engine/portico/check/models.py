@@ -39,6 +39,9 @@ def _wrong(provider: Provider, draft: Draft) -> Iterator[tuple[str, str, str]]:
     for key in _NEEDS[provider.type]:
         if not getattr(provider, key):
             yield "", f"{provider.type} needs {key!r}", ""
+    if provider.detect and provider.phi != "deidentified":
+        text = f"detect replaces nothing of what phi: {provider.phi} lets leave"
+        yield "detect", text, "say phi: deidentified"
     if provider.type == "sim":
         yield from _script(provider, draft)
         return
@@ -92,6 +95,9 @@ def _of_step(draft: Draft, pipeline: Pipeline, stage: Stage, options: Any) -> It
         text = f"a budget in money stands over this step, and {name} has no price for {model!r}"
         hint = f"providers/{name}/prices: {{{model or 'MODEL'}: {{input: 2.50, output: 10}}}}"
         yield document.finding(stage.at, "site.no_price", text, hint)
+    if options.detect and options.phi != "deidentified":
+        text = f"detect replaces nothing of a step with phi: {options.phi}"
+        yield document.finding(stage.at, "site.phi", text, "say phi: deidentified")
     if exceeds(options.phi, providers[name].phi):
         text = f"provider {name} may have phi: {providers[name].phi}, this step {options.phi}"
         yield document.finding(stage.at, "site.phi", text, "see docs/llm.md")

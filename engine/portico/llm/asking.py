@@ -40,16 +40,18 @@ class Wanted(Struct, frozen=True):
     turns: list[tuple[str, str]] = []
     tools: tuple[Tool, ...] = ()
     rounds: tuple[Past, ...] = ()
+    detect: bool = False
 
 
 decode = msgspec.json.Decoder(Wanted).decode
 
 
-def veil(wanted: Wanted, key: Callable[[], bytes]) -> Deidentifier | None:
-    """What replaces and puts back; None where all may leave as it is. key: of the tokens."""
+def veil(wanted: Wanted, key: Callable[[], bytes], detect: bool = False) -> Deidentifier | None:
+    """What replaces and puts back; None where all may leave as it is. key: of the tokens.
+    detect: what the provider's policy says of free text."""
     if wanted.phi != "deidentified":
         return None
-    return Deidentifier(key(), wanted.patient, wanted.identifiers)
+    return Deidentifier(key(), wanted.patient, wanted.identifiers, detect or wanted.detect)
 
 
 def request(wanted: Wanted, model: str, veil: Deidentifier | None) -> Request:

@@ -4,33 +4,39 @@ Names, numbers, addresses and phones become tokens such as `NAME_3f9a01c2`: the 
 same token under one key, whatever its case, so that a model can tell who is who. Dates move by
 as many days for all of a patient. Both are put back in the answer, here and nowhere else.
 Values of listed places are replaced whole; wherever else in the prompt's data one of them
-occurs, it is replaced there. Free text that quotes somebody whom no listed place names stays
-as it is: to find those is no part of this module (docs/llm.md).
+occurs, it is replaced there. What free text says beside that is found by llm/freetext.py where
+it is asked for, and stays where it is not.
 """
 
 import hmac
 import re
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
+
+from portico.llm import dates, freetext
 
 _TELLING = ("name", "id", "address", "phone")
 _SEPARATORS = re.compile(r"([\^&~\n]+)")
-_MOMENT = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)")
-_LAYOUTS = ("%Y%m%d", "%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y")
 _FARTHEST = 365  # days
-_LONG = 6  # characters with a digit from which a text is looked for inside of words, too
+_LONG = 6  # characters with a digit: looked for inside of words, too; a date: perhaps whole
 TOKEN = re.compile(r"(?:NAME|ID|ADDRESS|PHONE)_[0-9a-f]{8}(?:_[0-9a-f]{4})?")
 
 
 class Deidentifier:
     """The tokens of one prompt. key: of this installation. patient: what dates move by.
-    identifiers: (kind, text) of all of the message that can tell a patient."""
+    identifiers: (kind, text) of all of the message that can tell a patient. detect: look for
+    more in free text."""
 
     def __init__(
-        self, key: bytes, patient: str, identifiers: Sequence[tuple[str, str]]
+        self,
+        key: bytes,
+        patient: str,
+        identifiers: Sequence[tuple[str, str]],
+        detect: bool = False,
     ) -> None:
         self._key = key
+        self._detect = detect
         days = 1 + int.from_bytes(self._digest("days", patient)[:4], "big") % _FARTHEST
         self._shift = timedelta(days=-days)
         self._back: dict[str, str] = {}
@@ -48,7 +54,7 @@ class Deidentifier:
             )
         if kind == "date":
             return self._moved_all(text)
-        return self._scrubbed(text)
+        return self._scrubbed(text, self._detect and kind == "free")
 
     def back(self, text: str) -> str:
         """An answer with the values that stood there before."""
@@ -73,7 +79,8 @@ class Deidentifier:
         ways: dict[str, str] = {}
         for kind, text in identifiers:
             if kind == "date":
-                ways |= dict.fromkeys(_spelled(text), "date")
+                spelled = dates.spellings(text) or [text][: len(text) >= _LONG]
+                ways |= dict.fromkeys(map(str.casefold, spelled), "date")
                 continue
             words = [text.strip(), *(text.split() if kind == "name" else ())]
             for word in words:
@@ -81,15 +88,24 @@ class Deidentifier:
                     ways.setdefault(word.casefold(), kind)
         return ways
 
-    def _scrubbed(self, text: str) -> str:
-        return self._found.sub(self._replaced, text) if self._found else text
+    def _scrubbed(self, text: str, detect: bool) -> str:
+        spans = [
+            (*match.span(), self._ways.get(" ".join(match[0].casefold().split()), "id"))
+            for match in (self._found.finditer(text) if self._found else ())
+            if not (len(match[0]) == 2 and match[0].islower())  # "an", "is": hardly the name
+        ]
+        made, at = [], 0
+        for start, end, kind in freetext.found(text, spans) if detect else spans:
+            told = text[start:end]
+            made.append(text[at:start])
+            made.append(self._replaced(kind, told))
+            at = end
+        return "".join((*made, text[at:]))
 
-    def _replaced(self, match: re.Match[str]) -> str:
-        text = match[0]
-        if len(text) == 2 and text.islower():
-            return text  # "an", "is": hardly the name
-        kind = self._ways.get(text.casefold(), "id")
-        return self._moved(text) if kind == "date" else self._token(kind, text)
+    def _replaced(self, kind: str, text: str) -> str:
+        if kind != "date":
+            return self._token(kind, text)
+        return self._moved(text) if len(text) >= _LONG else self._token("id", text)
 
     def _token(self, kind: str, text: str) -> str:
         bare = text.strip()
@@ -108,45 +124,15 @@ class Deidentifier:
 
     def _moved(self, text: str) -> str:
         """The date as many days away, in its own layout; what is no whole date as a token."""
-        for layout in _LAYOUTS:
-            size = 8 if layout == "%Y%m%d" else 10
-            found = _read(text[:size], layout)
-            if found is not None:
-                try:
-                    head = (found + self._shift).strftime(layout)
-                except OverflowError:
-                    break
-                self._back[head] = text[:size]
-                return head + text[size:]
-        return text if len(text) < 6 else self._token("id", text)
+        found = dates.moved(text, self._shift)
+        if found is None:
+            return text if len(text) < _LONG else self._token("id", text)
+        before, head = found
+        self._back[head] = before
+        return head + text[len(before) :]
 
     def _digest(self, purpose: str, text: str) -> bytes:
         return hmac.digest(self._key, f"{purpose}\0{text}".encode(), "sha256")
-
-
-def _read(text: str, layout: str) -> date | None:
-    if len(text) != (8 if layout == "%Y%m%d" else 10):
-        return None
-    shape = {"%Y%m%d": (0, 4, 6), "%Y-%m-%d": (0, 5, 8)}.get(layout)
-    year, month, day = shape or ((6, 3, 0) if layout[1] == "d" else (6, 0, 3))
-    marks = {"%Y%m%d": "", "%Y-%m-%d": "-"}.get(layout, layout[2])
-    if marks and (text[4 if shape else 2], text[7 if shape else 5]) != (marks, marks):
-        return None
-    try:
-        return date(
-            int(text[year : year + 4]), int(text[month : month + 2]), int(text[day : day + 2])
-        )
-    except ValueError:
-        return None
-
-
-def _spelled(text: str) -> list[str]:
-    """A date of a message in the layouts that free text may use; as it stands, too."""
-    match = _MOMENT.match(text)
-    if match is None:
-        return []
-    found = _read("".join((match[1], match[3], match[4])), "%Y%m%d")
-    return [found.strftime(layout) for layout in _LAYOUTS] if found else []
 
 
 def _pattern(ways: Iterable[str]) -> re.Pattern[str] | None:

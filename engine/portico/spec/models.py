@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from portico.spec import fields
-from portico.spec.fields import Count, Duration, Money, Options, Shown, Text, wrong
+from portico.spec.fields import Count, Duration, Money, Options, Shown, Switch, Text, wrong
 from portico.spec.secrets import SecretField
 
 Phi = Literal["none", "deidentified", "allowed"]
@@ -46,7 +46,8 @@ class Provider(Options):
     """Who answers `llm` steps. address: of the API; of `sim`, its script, below the site.
 
     phi: the most that may leave for it: no value that could tell a patient, de-identified
-    content, or all; agreement: under which contract, for the record. prices: by model.
+    content, or all; agreement: under which contract, for the record. detect: look for more to
+    replace in free text. prices: by model.
     """
 
     type: Literal["sim", "openai", "anthropic"] = "sim"
@@ -55,6 +56,7 @@ class Provider(Options):
     model: Text = ""
     phi: Phi = "none"
     agreement: Text = ""
+    detect: Switch = False
     prices: dict[str, Price] = Field(default_factory=dict)
     budget: Budget | None = None
     rate: Rate | None = None

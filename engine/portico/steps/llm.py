@@ -24,7 +24,7 @@ from portico.language.place import Hl7Place
 from portico.language.template import Template
 from portico.model.call import MEANWHILE
 from portico.spec import fields
-from portico.spec.fields import Count, Duration, Later, Options, Text
+from portico.spec.fields import Count, Duration, Later, Options, Switch, Text
 from portico.spec.models import Budget, ModelField, Phi
 from portico.spec.rules import AsideField, ConditionField
 from portico.steps import grounding, identifying
@@ -54,7 +54,8 @@ def _review(value: Any) -> Review:
 
 class LlmOptions(Options):
     """prompt, output: files below the site. into: where the answer is put aside. phi: what the
-    prompt may place. timeout: seconds of one exchange. retries: of an answer that is wrong.
+    prompt may place. detect: look for more in its free text. timeout: seconds of one exchange.
+    retries: of an answer that is wrong.
     """
 
     prompt: Text
@@ -67,6 +68,7 @@ class LlmOptions(Options):
         WithJsonSchema({"anyOf": [{"const": "always"}, {"type": "object"}]}),
     ] = None
     phi: Phi = "none"
+    detect: Switch = False
     model: ModelField | None = None
     timeout: Duration = 60.0
     retries: Annotated[Count, Field(le=10)] = 2
@@ -175,7 +177,8 @@ class _Llm:
             "timeout": options.timeout,
             "budget": _budget(options.budget),
             "identifiers": identifiers,
-            "patient": identifying.patient(identifiers, state.context) if identifiers else "",
+            "detect": options.detect,
+            "patient": identifying.patient(state.origin, identifiers, state.context),
         }
         return request, given
 

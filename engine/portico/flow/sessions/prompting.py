@@ -122,7 +122,7 @@ class Prompting:
         limits = self._limits(asked, wanted, target)
         self._admit(limits)
         await self._paced(name, settings, wanted.timeout)
-        veil = asking.veil(wanted, world.key)
+        veil = asking.veil(wanted, world.key, settings.detect)
         leaving = partial(asked.leaves, f"{name}:{target.model}")
         request = replace(asking.request(wanted, target.model, veil), leaving=leaving)
         self._admit(limits)  # others may have left meanwhile
@@ -133,6 +133,7 @@ class Prompting:
             "policy": {"phi": settings.phi, "agreement": settings.agreement},
             "address": settings.address,
             "replaced": len(wanted.identifiers),
+            "detected": settings.detect or wanted.detect,
         }
         done = await self._booked(asked, target, request, detail)
         if veil is None:
