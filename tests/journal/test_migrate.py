@@ -18,6 +18,7 @@ from portico.journal.migrate import Migrated
 from portico.journal.tables import PARTITIONED, metadata
 
 LATEST = migrate.target("post")
+OLDEST = 1  # the first engine's: nothing that it needs has been taken away since
 
 
 async def rows(conninfo: str, statement: str) -> list[tuple]:
@@ -109,7 +110,7 @@ async def test_two_engines_that_migrate_at_once_do_it_once(empty_database):
     both = await asyncio.gather(*(migrate.migrate(empty_database) for _ in range(2)))
     assert [result.after for result in both] == [LATEST, LATEST]
     assert await rows(empty_database, "select version, compat from journal_schema") == [
-        (LATEST, LATEST)
+        (LATEST, OLDEST)
     ]
 
 
@@ -130,9 +131,13 @@ async def test_a_newer_journal_that_is_still_compatible_is_used(journal_url):
     assert await migrate.migrate(journal_url) == Migrated(9, 9)
 
 
+LATER = ("purged",)  # tables of later migrations than the first
+
+
 @pytest.mark.parametrize("table", sorted(metadata.tables))
 async def test_a_migration_that_fails_half_way_starts_again(empty_database, table):
-    """What stands in the way of any one table leaves nothing behind; without it all is made."""
+    """What stands in the way of any one table leaves nothing of its migration behind; without
+    it all is made."""
     async with await connect.connect(empty_database) as connection:
         await connection.execute(f'create table "{table}" (name text)')
         with pytest.raises(JournalRefused, match="42P07"):
@@ -142,9 +147,10 @@ async def test_a_migration_that_fails_half_way_starts_again(empty_database, tabl
             "select relname from pg_class where relnamespace = 'public'::regnamespace"
             " and relkind in ('r', 'p', 'S') and relname <> 'alembic_version'",
         )
-        assert left == [(table,)]
+        assert (left == [(table,)]) == (table not in LATER)
         await connection.execute(f'drop table "{table}"')
-    assert await migrate.migrate(empty_database) == Migrated(0, LATEST)
+    begun = 1 if table in LATER else 0
+    assert await migrate.migrate(empty_database) == Migrated(begun, LATEST)
 
 
 def script(number: int, phase: str, compat: int, statement: str) -> tuple[str, str]:

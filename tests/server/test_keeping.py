@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from portico.check.site import load_site
 from portico.journal import partitions
-from portico.server.keeping import terms_of
+from portico.server.kept import shorter, terms_of
 
 DAY = 86_400.0
 LOG = """\
@@ -46,9 +46,12 @@ def test_the_longest_wish_counts_and_repeats_stay_known(tmp_path, site, channel,
     (tmp_path / "channels/all.yaml").write_text(f"{first}{channel}\n---\n{rest}")
     (tmp_path / "config/portico.yaml").write_text(f"{site}\n")
 
-    terms = terms_of(load_site(tmp_path, {}))
+    loaded = load_site(tmp_path, {})
+    terms = terms_of(loaded)
 
     assert (terms.bodies / DAY, terms.headers / DAY) == kept
+    own = loaded.channels["adt"].retention.bodies
+    assert shorter(loaded) == ({"adt": own} if own < terms.bodies else {})
 
 
 def portico(engine, *arguments, code=0):
@@ -99,6 +102,49 @@ def test_an_operator_sees_what_goes_keeps_it_and_lets_it_go(
     name = 'portico_events_total{agent="",channel="",code="",destination="",'
     assert engine.metrics()[f'{name}event="day_dropped",level="info"}}'] == 1
     assert "4711" not in engine.log.read_text()
+
+
+SHORT = LOG.replace("---\n", "retention: {{bodies: 7d}}\n---\n", 1)
+
+
+def test_a_channels_shorter_wish_and_the_audit_trail_go_by_themselves(
+    server, appliance, journal_url, url
+):
+    """The plan names the channel; its bytes go while the day stays, and the plan is done with
+    them; what people did goes after its own time."""
+    engine = appliance(SHORT.format(port=server.free_port()), journal=url)
+    (engine.site / "config").mkdir(exist_ok=True)
+    with (engine.site / "config/portico.yaml").open("a") as config:
+        config.write("retention: {audit: 10d}\n")
+    engine.start()
+    now = datetime.now(UTC)
+    day = now.date() - timedelta(days=20)
+    first = partitions.bounds(day)[0].replace("000000000000", "000000000001")
+    with psycopg.connect(make_conninfo(journal_url), autocommit=True) as connection:
+        for statement in partitions.creating([day]):
+            connection.execute(statement)
+        connection.execute(
+            "insert into signal values (%s, 1, 'adt', now(), 'ADT^A01', '1', '', '4711', '', 0,"
+            " '', 1, '', '', null, '')",
+            (first,),
+        )
+        connection.execute("insert into body values (%s, 0, 'bytes')", (first,))
+        connection.execute(
+            "insert into act values (1, %s, 'anna', 'release', %s, 'signal', 1, 0, '')",
+            (now - timedelta(days=11), first),
+        )
+
+        def planned():
+            plan = json.loads(portico(engine, "retention", "--days", "0", "--json"))["days"]
+            return [(one["day"], one["part"], one["channel"]) for one in plan]
+
+        assert planned() == [(day.isoformat(), "bodies", "adt")]
+        assert "nothing is due" in portico(engine, "retention", "--drop")
+        server.until(lambda: engine.said("bodies_purged") == engine.said("audit_purged") == 1)
+        assert planned() == []
+        for table, rows in (("body", 0), ("act", 0), ("signal", 1)):
+            found = connection.execute(f"select count(*) from {table}").fetchone()
+            assert (table, found) == (table, (rows,))
 
 
 def test_a_hold_says_what_is_missing(server, appliance):

@@ -38,13 +38,15 @@ class Keeping(Protocol):
 
 
 class Leaving(Shape):
-    """One day's bodies or headers. at: from which day on they may go; kept: why they stay."""
+    """One day's bodies or headers; with `channel` its bodies alone. at: from which day on they
+    may go; kept: why they stay."""
 
     day: date
     part: str
     at: date
     size: int
     kept: str = ""
+    channel: str = ""
 
 
 class RetentionPlan(Shape):
@@ -101,9 +103,11 @@ def routes(engine: Keeper) -> APIRouter:
 
     @router.post("/retention")
     async def drop() -> RetentionPlan:
-        """Drop what is due today, now; what is left of it must stay."""
+        """Drop the days that are due today, now; what is left of them must stay. Bodies of
+        single channels go after it, in their own time."""
         await engine.keeping.round()
-        return await retention(0)
+        plan = await retention(0)
+        return RetentionPlan(days=tuple(one for one in plan.days if not one.channel))
 
     @router.get("/holds")
     async def holds(phi: bool = False) -> Holds:

@@ -72,7 +72,7 @@ CODES: dict[str, str] = {
     "site.plugin": "a plugin whose files or tools cannot be used",
     "site.plugin_pin": "a file of a plugin that is not its pinned version",
     "site.plugin_runtime": "a plugin that this machine cannot run",
-    "site.retention": "a channel that asks for less than the site, which keeps its days whole",
+    "site.retention": "shorter `headers` than the site's, which keeps its days whole",
     "site.same_address": "two listeners on one address",
     "site.syntax": "Python code of the site that is not Python",
     "site.table": "a table that cannot be read",

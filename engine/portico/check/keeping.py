@@ -1,4 +1,5 @@
-"""What `retention` cannot do: days are dropped whole, so the longest wish of a site counts."""
+"""What `retention` cannot do: what is known of a day's messages is dropped whole, so the
+longest wish of a site counts."""
 
 from collections.abc import Iterator
 
@@ -7,16 +8,16 @@ from portico.spec.finding import Finding, Severity
 
 
 def short(draft: Draft) -> Iterator[Finding]:
-    """Channels that ask for less than the site, which keeps their days all the same."""
+    """Channels that ask for shorter `headers` than the site, which keeps them all the same."""
     own = draft.config.retention
     for name, channel in draft.channels.items():
-        for key in sorted(channel.retention.model_fields_set):
-            if getattr(channel.retention, key) >= getattr(own, key):
-                continue
-            yield draft.named["channel", name].finding(
-                ("retention", key),
-                "site.retention",
-                "days are dropped whole, so the site's longer time counts for this channel too",
-                f"set retention: {{{key}: ...}} in config/portico.yaml, and longer ones here",
-                Severity.WARNING,
-            )
+        kept = channel.retention
+        if "headers" not in kept.model_fields_set or kept.headers >= own.headers:
+            continue
+        yield draft.named["channel", name].finding(
+            ("retention", "headers"),
+            "site.retention",
+            "days are dropped whole, so the site's longer time counts for this channel too",
+            "set retention: {headers: ...} in config/portico.yaml, and longer ones here",
+            Severity.WARNING,
+        )

@@ -25,10 +25,11 @@ def retention(
     if not plan.days:
         console.note("nothing is due" if drop else f"nothing goes within {days} days")
         return exits.OK
-    made = console.table("DAY", "WHAT", "GOES", "SIZE", "STAYS", numbers=("SIZE",))
+    columns = ("DAY", "WHAT", "CHANNEL", "GOES", "SIZE", "STAYS")
+    made = console.table(*columns, numbers=("SIZE",))
     for one in plan.days:
-        size = f"{one.size / (1 << 20):.1f} MiB"
-        console.row(made, one.day, one.part, one.at, size, one.kept)
+        size = "" if one.channel else f"{one.size / (1 << 20):.1f} MiB"
+        console.row(made, one.day, one.part, one.channel, one.at, size, one.kept)
     console.out().print(made)
     return exits.OK
 

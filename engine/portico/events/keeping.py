@@ -17,6 +17,27 @@ class DayDropped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BodiesPurged(Event):
+    """A channel's shorter `retention.bodies` let the bytes of a day's messages go, `count` of
+    them. kept: messages that are unfinished or held by law; they are looked at again."""
+
+    labels: ClassVar[tuple[str, ...]] = ("channel",)
+
+    channel: str
+    day: str
+    count: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPurged(Event):
+    """`retention.audit` let go what people did long ago, and replays of many."""
+
+    acts: int
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
 class DayKept(Event):
     """A day would go but stays: something of it is `unfinished`, or `held` by law."""
 
@@ -29,8 +50,8 @@ class DayKept(Event):
 
 @dataclass(frozen=True, slots=True)
 class RetentionFailed(Event):
-    """A day could not be dropped; it is tried again within the hour. code: as the database
-    says it."""
+    """Something that is due could not go; it is tried again within the hour. code: as the
+    database says it."""
 
     level: ClassVar[str] = "warning"
     labels: ClassVar[tuple[str, ...]] = ("code",)

@@ -73,13 +73,15 @@ class Terms:
 @dataclass(frozen=True, slots=True)
 class Due:
     """One part of one day that may go. at: the day from which on it may. kept: why it stays
-    nevertheless. size: bytes on disk, indexes included."""
+    nevertheless. size: bytes on disk, indexes included; 0 where it is `channel`'s alone, whose
+    bytes go before the day's."""
 
     day: date
     part: Part
     at: date
     size: int
     kept: Kept = ""
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

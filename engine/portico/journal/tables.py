@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     Identity,
     Index,
     Integer,
@@ -312,6 +313,14 @@ hold = Table(
     Column("reason", Text, nullable=False),
     _moment("since"),
     Column("by", Text, nullable=False),
+)
+
+# Days whose bytes of one origin have gone while the day's partition had to stay.
+purged = Table(
+    "purged",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
 )
 
 PARTITIONED = {

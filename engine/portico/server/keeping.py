@@ -6,48 +6,45 @@ from datetime import date, timedelta
 
 from portico.check.site import Site
 from portico.clock import Clock, moment
-from portico.errors import JournalError, JournalRefused
+from portico.errors import JournalError
 from portico.events.emit import Emit
 from portico.events.keeping import DayDropped, DayKept, HoldEnded, HoldSet, RetentionFailed
 from portico.ids import SignalId
-from portico.journal.retention import Due, Hold, Retention, Terms
+from portico.journal.retention import Due, Hold, Retention
+from portico.server import faults
+from portico.server.kept import terms_of
+from portico.server.purging import Purging
 
 EVERY = 1800.0  # seconds between two looks
 _FIRST = 60.0  # seconds after the start
 _APART = 2.0  # seconds between two drops, so that no drop adds to another's load
 
 
-def terms_of(site: Site) -> Terms:
-    """How long days are kept. A day holds every channel's messages and what agents emitted, so
-    the longest of the site's and its channels' counts; never shorter than repeats are known.
-    """
-    own = site.config.retention
-    bodies, headers = own.bodies, own.headers
-    for channel in site.channels.values():
-        said = channel.retention.model_fields_set
-        bodies = max(bodies, channel.retention.bodies if "bodies" in said else 0.0)
-        headers = max(headers, channel.retention.headers if "headers" in said else 0.0)
-        headers = max(headers, channel.duplicates.window)
-    return Terms(bodies, max(bodies, headers))
-
-
 class Keeping:
     """Drops what is due, and answers for retention. site: the one in force."""
 
     def __init__(
-        self, journal: Retention, site: Callable[[], Site], clock: Clock, emit: Emit
+        self,
+        journal: Retention,
+        purging: Purging,
+        site: Callable[[], Site],
+        clock: Clock,
+        emit: Emit,
     ) -> None:
         self._journal, self._site, self._clock, self._emit = journal, site, clock, emit
+        self._purging = purging
         self._told: set[tuple[date, str, str]] = set()
 
     async def close(self) -> None:
-        """Close the connection; the last act."""
+        """Close the connections; the last act."""
         await self._journal.close()
+        await self._purging.close()
 
     async def plan(self, days: int) -> list[Due]:
         """What goes within so many days, and what must stay. Raises JournalError."""
         through = self._today() + timedelta(days=days)
-        return await self._journal.due(terms_of(self._site()), through)
+        whole = await self._journal.due(terms_of(self._site()), through)
+        return sorted([*whole, *await self._purging.plan(through)], key=lambda one: one.at)
 
     async def holds(self) -> list[Hold]:
         """Every legal hold. Raises JournalError."""
@@ -61,7 +58,7 @@ class Keeping:
         try:
             await self._journal.mend()
         except JournalError as error:
-            self._emit(RetentionFailed(_code(error)))  # the next round begins with it
+            self._emit(RetentionFailed(faults.code(error)))  # the next round begins with it
         return number
 
     async def unhold(self, number: int, by: str) -> bool:
@@ -72,9 +69,11 @@ class Keeping:
         return ended
 
     async def round(self) -> None:
-        """Mend what was cut short, drop what is due today. Raises JournalError."""
+        """Mend what was cut short, drop the days that are due today, and have gone what goes
+        row by row. Raises JournalError."""
+        self._purging.soon()
         await self._journal.mend()
-        for due in await self.plan(0):
+        for due in await self._journal.due(terms_of(self._site()), self._today()):
             if not due.kept and await self._drop(due):
                 await asyncio.sleep(_APART)
             elif due.kept and (due.day, due.part, due.kept) not in self._told:
@@ -96,12 +95,8 @@ class Keeping:
             try:
                 await self.round()
             except JournalError as error:
-                self._emit(RetentionFailed(_code(error)))
+                self._emit(RetentionFailed(faults.code(error)))
             await asyncio.sleep(EVERY)
 
     def _today(self) -> date:
         return moment(self._clock.time_ns()).date()
-
-
-def _code(error: JournalError) -> str:
-    return error.sqlstate if isinstance(error, JournalRefused) else error.code

@@ -9,6 +9,7 @@ from typing import Any
 from portico.check.site import Site
 from portico.errors import RequestError
 from portico.events.operating import WatcherFailed
+from portico.journal.purging import Purge
 from portico.journal.retention import Retention
 from portico.policy.alarms import Key
 from portico.server import disk, faults, outboxes
@@ -18,6 +19,7 @@ from portico.server.keeping import Keeping
 from portico.server.operating import Operating
 from portico.server.parts import House
 from portico.server.pressure import Pressure
+from portico.server.purging import Purging
 from portico.server.storage import Storage
 from portico.server.telling import Notice, SinkRefused, Teller
 
@@ -52,8 +54,9 @@ class Watchers:
             self._teller,
             lambda: storage.up,
         )
-        retention = Retention(storage.conninfo)
-        self.keeping = Keeping(retention, lambda: house.site, base.clock, base.emit)
+        around = (lambda: house.site, base.clock, base.emit)
+        self._purging = Purging(Purge(storage.conninfo), *around, lock)
+        self.keeping = Keeping(Retention(storage.conninfo), self._purging, *around)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def restore(self) -> None:
@@ -77,6 +80,7 @@ class Watchers:
         self._watch(self.disk.watch)
         self._watch(self.alarms.watch)
         self._watch(self.keeping.watch)
+        self._watch(self._purging.watch)
 
     def follow(self, site: Site) -> None:
         """A reload: other limits, other sinks."""

@@ -219,3 +219,19 @@ def test_a_place_that_a_person_gave_back_is_forgotten_once_it_is_settled():
     one.put_back(released)
     assert emptied(one) == [3]
     assert not one.aside
+
+
+def test_what_a_person_gives_back_goes_before_a_head_that_could_not_leave():
+    """It found nobody to connect to, so nobody has seen it; a barrier steps back in the lane
+    that has an older one now, and passes once that has gone."""
+    one = lanes.Lanes()
+    one.behind = False
+    for made in (delivery(3, "a"), delivery(4, "a"), delivery(5, "b", "c")):
+        one.offer(made)
+    plain, barrier = one.next(), one.next()
+    one.put_back(delivery(1, "a"))
+    one.put_back(delivery(2, "c"))
+    one.again(plain)
+    one.again(barrier)
+
+    assert emptied(one) == [1, 2, 3, 5, 4]

@@ -196,9 +196,15 @@ class Lanes:
             self.wake(lane)
 
     def again(self, lane: Lane) -> None:
-        """The lane's head could not leave for no fault of its own: it goes first next time."""
+        """The lane's head could not leave, for no fault of its own: it goes first next time,
+        unless a person has given back an older one meanwhile."""
         for one in self.abreast(lane):
             one.busy = False
+            if len(one.items) > 1 and one.items[1].seq < one.items[0].seq:
+                head = one.items.popleft()
+                one.items.insert(bisect(one.items, head.seq, key=_place), head)
+                one.since = None
+                self.wake(one)
         if not lane.blocked:
             self._ready.appendleft(lane)
 
