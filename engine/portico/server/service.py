@@ -126,6 +126,7 @@ class _Service:
                 self._loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)
             self._stall.stop()
+            stopping.cancel()
             await self._cancel()
             await self._nursery.stop()
             if self._reactor.threadpool is not None:  # made by the first name looked up

@@ -54,7 +54,9 @@ def _charset_name(name: str) -> str:
         charset.codec_of((), name)
     except CharsetUnknown as error:
         text, _, hint = str(error).partition("; ")
-        raise wrong("config.charset", text, hint) from None
+        raise wrong(
+            "config.charset", text, hint or "such as 8859/15 or UNICODE UTF-8"
+        ) from None
     return name
 
 

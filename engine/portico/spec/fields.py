@@ -219,8 +219,15 @@ def host_port(text: str) -> HostPort:
     """`HOST:PORT` or `[IPV6]:PORT`. Raises ValueError."""
     match = re.fullmatch(r"\[([0-9a-fA-F:.]+)\]:(\d{1,5})|([^:\s/\[\]]+):(\d{1,5})", text)
     if not match or int(match[2] or match[4]) > 65_535:
-        raise ValueError(f"{text!r} is not HOST:PORT; try '127.0.0.1:2575'")
+        raise ValueError(f"{text!r} is not HOST:PORT; try {_completed(text)!r}")
     return HostPort(match[1] or match[3], int(match[2] or match[4]))
+
+
+def _completed(text: str) -> str:
+    """What was typed with what it lacks; an example where that cannot be told."""
+    if re.fullmatch(r"\d{1,5}", text) and int(text) <= 65_535:
+        return f"127.0.0.1:{text}"
+    return f"{text}:2575" if re.fullmatch(r"[\w.-]+", text) else "127.0.0.1:2575"
 
 
 def switch(text: str) -> bool:
