@@ -52,7 +52,7 @@ class Drill:
     kills: monotonic moments at which the engine died; recoveries: seconds from a fault to
     the next answer. second: how many second deliveries the oracle found explained. deck: the
     kinds of faults that have not had their turn. environ: what else the engine's process
-    finds in its environment.
+    finds in its environment. feeds: further sources.
     """
 
     folder: Path
@@ -65,6 +65,7 @@ class Drill:
     second: int = 0
     faults: int = 0
     deck: list[str] = field(default_factory=list)
+    feeds: Sequence[Source] = ()
     refused: Callable[[str], bool] = lambda control_id: False
     chance: random.Random = field(init=False)
     sinks: dict[str, Sink] = field(init=False)
@@ -108,7 +109,8 @@ class Drill:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self.source.end()
+        for one in (self.source, *self.feeds):
+            await one.end()
         await self.appliance.end()
         for sink in self.sinks.values():
             await sink.stop()
@@ -141,7 +143,8 @@ class Drill:
 
     async def inspect(self) -> None:
         """Every acknowledged message is in the journal of the dead engine."""
-        acknowledged = [one.sent for one in self.source.acknowledged]
+        sources = (self.source, *self.feeds)
+        acknowledged = [one.sent for source in sources for one in source.acknowledged]
         folder = Folder(self.appliance.data)
         server = Embedded(folder, binaries.find(), lambda event: None, SystemClock())
         try:

@@ -87,9 +87,13 @@ class Source:
                 seen = len(self.acknowledged)
                 await asyncio.sleep(0.005)
 
+    def line(self) -> "Line":
+        """A connection, not opened yet."""
+        return Line(self.port)
+
     async def _tell(self, patients: list[str]) -> None:
         numbers = dict.fromkeys(patients, 0)
-        line = Line(self.port)
+        line = self.line()
         try:
             while not self._stopping:
                 patient = self.chance.choice(patients)
