@@ -109,3 +109,19 @@ def test_answers_do_not_come_from_a_folder(site):
     base = (CHANNEL.format(told="", more=""), AGENT)
     found = site.said(*base, HIS + "ack_on: replies\n", folder)
     assert [(code, key) for code, _, key in found] == [("site.acknowledge", "ack_on")]
+
+
+@pytest.mark.parametrize(
+    ("more", "codes"),
+    [
+        ("", []),
+        ("content: json\n", [("site.acknowledge", "source.replies")]),
+        ("acknowledge: {mode: none}\n", [("site.acknowledge", "source.replies")]),
+    ],
+)
+def test_files_of_answers_hold_acks(site, more, codes):
+    """Where there are none, `replies` promises too much."""
+    channel = f"channel: adt_in\nsource: {{type: folder, path: in, replies: acks}}\n{more}"
+    found = site.said(channel, AGENT, HIS)
+
+    assert [(code, key) for code, _, key in found if code == "site.acknowledge"] == codes

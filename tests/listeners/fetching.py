@@ -83,6 +83,13 @@ class Journal:
             file.seek(0)
             yield file.read(), None
 
+    def reply(self, file, answers):
+        """The file's first bytes, then what each message was told."""
+        file.seek(0)
+        yield file.read(5)
+        for positive, said in answers:
+            yield b"|%d %b" % (positive, said)
+
     def waiting(self):
         """As the test says."""
         return self.busy

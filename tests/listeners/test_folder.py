@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from listeners.fetching import NOT_STORED, STORED, Journal, until
 from portico.clock import SystemClock
 from portico.listeners.contract import Surroundings
 from portico.listeners.folder import FOLDER
+from portico.model.receipt import Receipt, Told
 
 CLAIMS = ".portico-0badcafe"
 
@@ -249,6 +251,43 @@ async def test_kept_files_that_are_gone_are_forgotten_and_those_that_stay_are_no
 
     assert sorted(journal.memory.kept) == ["b.hl7", "c.hl7"]
     assert len(second.taken) == 1
+
+
+async def test_the_answer_to_a_file_is_placed_before_the_file_is_finished(polled):
+    """In the order of the file, over an earlier one; a file with nothing to say has none."""
+    journal = Journal()
+    journal.receipt = None
+    one = await polled(journal, replies="acks")
+    put(one.folder, "a.hl7", b"LINES\n1\n2\n")
+    await until(lambda: len(journal.owed) == 2)
+    for arrival, text in zip(reversed(journal.owed), (b"second", b"first"), strict=True):
+        arrival.answer(Receipt(Told.ACCEPTED, (text,)))
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+    (one.folder / "acks/.a.hl7.ack.part").write_bytes(b"left by a crash")
+    put(one.folder, "a.hl7", b"3")
+    await until(lambda: len(journal.owed) == 3)
+
+    assert (one.folder / "acks/a.hl7.ack").read_bytes() == b"LINES|1 first|1 second"
+    journal.owed[2].answer(Receipt(Told.REFUSED, (b"third",)))
+    await until(lambda: (one.folder / "done/a-1.hl7").exists())
+    assert os.listdir(one.folder / "acks") == ["a.hl7.ack"]
+    assert (one.folder / "acks/a.hl7.ack").read_bytes() == b"3|0 third"
+
+
+async def test_a_file_whose_answer_cannot_be_placed_is_not_finished(polled):
+    """It is told, kept, and taken again until it can; its messages are known by then."""
+    one = await polled(Journal(), replies="acks")
+    await until((one.folder / "acks").exists)
+    (one.folder / "acks/a.hl7.ack/in_the_way").mkdir(parents=True)
+    put(one.folder, "a.hl7", b"1")
+    await until(lambda: one.journal.named("FileKept"))
+    assert one.journal.named("FileKept")[0].code == "unfinished"
+    assert not (one.folder / "done/a.hl7").exists()
+    shutil.rmtree(one.folder / "acks/a.hl7.ack")
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert (one.folder / "acks/a.hl7.ack").read_bytes() == b"1|1 "
+    assert len({identity for _, identity, _ in one.journal.taken}) == 1
 
 
 async def test_deleted_files_are_gone(polled):

@@ -176,3 +176,15 @@ async def test_two_pollers_never_take_the_same_file(polled):
     await until(lambda: len(list(one.folder.glob("done/*"))) == 60, seconds=30)
 
     assert sorted(first.contents() + second.contents()) == sorted(b"%d" % n for n in range(60))
+
+
+async def test_the_answer_to_a_file_is_placed_on_the_server(polled):
+    """Whole or not at all, over an earlier one, before the file is finished."""
+    one = await polled(replies="acks", after="delete")
+    for content in (b"1", b"2"):
+        (one.folder / ".a").write_bytes(content)
+        (one.folder / ".a").rename(one.folder / "a.hl7")
+        await until(lambda c=content: c in one.journal.contents())
+        await until(lambda: not list(one.folder.glob(".portico-*/a.hl7")))
+        assert (one.folder / "acks/a.hl7.ack").read_bytes() == content + b"|1 "
+    assert os.listdir(one.folder / "acks") == ["a.hl7.ack"]

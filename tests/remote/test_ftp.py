@@ -214,3 +214,15 @@ async def test_a_folder_that_is_missing_and_a_server_that_is_down(peers, sent):
     assert missing.answered is Answered.NO_CONNECTION
     assert "there is no folder /nowhere" in missing.detail
     assert down.answered is Answered.NO_CONNECTION
+
+
+async def test_the_answer_to_a_file_is_placed_on_the_server(polled, peers):
+    """Whole or not at all, over an earlier one, before the file is finished."""
+    one = await polled(peers(), replies="acks", after="delete")
+    for content in (b"1", b"2"):
+        (one.folder / ".a").write_bytes(content)
+        (one.folder / ".a").rename(one.folder / "a.hl7")
+        await until(lambda c=content: c in one.journal.contents())
+        await until(lambda: not list(one.folder.glob(".portico-*/a.hl7")))
+        assert (one.folder / "acks/a.hl7.ack").read_bytes() == content + b"|1 "
+    assert os.listdir(one.folder / "acks") == ["a.hl7.ack"]

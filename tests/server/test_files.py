@@ -186,3 +186,34 @@ def test_a_schedule_is_fired_by_hand_and_survives_a_kill(appliance, server):
     assert fired.returncode == 0, fired.stderr
     assert (unknown.returncode, "there are: orders" in unknown.stderr) == (1, True)
     assert (book["received"], book["done"]) == (1, 1)
+
+
+def test_a_batch_file_is_answered_by_a_file(appliance, server):
+    """B5, B6: kill -9 in the middle of it: one reply, with the verdict on each message, and
+    the file and batch that it answers."""
+    source = ", replies: acks"
+    channel = "acknowledge: {when: processed}\n"
+    text = documents(source, channel).replace("content: json", "content: hl7")
+    text = text.replace("steps: [", "steps: [{validate: {values: {MSH-11: P}}}, ")
+    one = appliance(text.replace("{/n}.json", "{MSH-10}"))
+    count = 300
+    messages = [server.message(control_id=str(n)) for n in range(count)]
+    messages[7] = messages[7].replace(b"|P|2", b"|T|2", 1)
+    (one.site / "in").mkdir()
+    file = b"FHS|^~\\&|A|B|C|D|||||F1\rBHS|^~\\&|A|B|C|D|||||B1\r"
+    file += b"".join(messages) + b"BTS|%d\rFTS|1\r" % count
+    (one.site / "in/all.hl7").write_bytes(file)
+    one.start()
+    server.until(lambda: delivered(one.site))
+    one.end(9)
+    one.start()
+    server.until(lambda: (one.site / "in/done/all.hl7").exists(), 60)
+    lines = (one.site / "in/acks/all.hl7.ack").read_bytes().split(b"\r")
+    one.end()
+
+    told = [line.split(b"|") for line in lines if line.startswith(b"MSA")]
+    assert [line[2] for line in told] == [str(n).encode() for n in range(count)]
+    assert [n for n, line in enumerate(told) if line[1] != b"AA"] == [7]
+    assert (lines[0].split(b"|")[11], lines[1].split(b"|")[11]) == (b"F1", b"B1")
+    assert lines[-3:] == [b"BTS|%d" % count, b"FTS|1", b""]
+    assert delivered(one.site) == {str(n) for n in range(count)} - {"7"}

@@ -21,12 +21,25 @@ def misfits(draft: Draft) -> Iterator[Finding]:
         document, told = draft.named["channel", name], channel.acknowledge
         for key, text, hint in (*_reply(told), *_deferred(told, channel)):
             yield document.finding(("acknowledge", key), _CODE, text, hint)
+        yield from _reply_files(document, channel)
         if told.reply not in ("ack", "result"):
             yield from _replier(draft, document, name, told.reply)
         if told.deferred is not None:
             yield from _taker(draft, document, told.deferred)
     for name, destination in draft.destinations.items():
         yield from _elsewhere(draft, draft.named["destination", name], destination)
+
+
+def _reply_files(document: Document, channel: Channel) -> Iterator[Finding]:
+    if not getattr(channel.source.options, "replies", ""):
+        return
+    text = ""
+    if channel.content.type != "hl7":
+        text = "only HL7 has ACKs to put into a file"
+    elif channel.acknowledge.mode == "none":
+        text = "mode none gives no ACKs to put into a file"
+    if text:
+        yield document.finding(("source", "replies"), _CODE, text, "remove it")
 
 
 def _reply(told: Acknowledge) -> Iterator[tuple[str, str, str]]:

@@ -5,7 +5,7 @@ nobody by itself: `Arrival.answer` is called once for every Arrival, in any orde
 same thread, perhaps before `receive` returns; the listener keeps the order its protocol wants.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -143,6 +143,12 @@ class Fetching(Protocol):
     def cut(self, file: BinaryIO, size: int) -> Iterator[tuple[bytes, MessageError | None]]:
         """The messages of a file, each with why it is refused, if it is; blocking. Holds one
         message at a time. Raises MessageError when the file cannot be cut.
+        """
+        ...
+
+    def reply(self, file: BinaryIO, answers: Iterable[tuple[bool, bytes]]) -> Iterator[bytes]:
+        """The pieces of the file that answers this one; none where its content has no word for
+        that. Blocking. answers: `(positive, bytes)` of each message that was handed up.
         """
         ...
 

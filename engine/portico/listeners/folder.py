@@ -33,10 +33,8 @@ class FolderTray:
 
     def __init__(self, channel: str, source: FolderSource, around: Surroundings) -> None:
         self._path = around.root / source.path
-        self._folder = LocalFolder(
-            self._path, source.after, source.ready.suffix, source.path.rstrip("/")
-        )
         self.where = source.path.rstrip("/")
+        self._folder = LocalFolder(self._path, source, self.where)
         self._reactor = around.reactor
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"folder-{channel}")
         self._woken = asyncio.Event()
@@ -66,6 +64,10 @@ class FolderTray:
     async def give_back(self, found: Found) -> None:
         """Undo the claim."""
         await self._run(self._folder.give_back, found)
+
+    async def reply(self, found: Found, content: BinaryIO) -> None:
+        """Place the answer to it."""
+        await self._run(self._folder.reply, found, content)
 
     async def finish(self, found: Found) -> None:
         """Do what `after` says."""

@@ -78,6 +78,9 @@ class UploadTray:
     async def give_back(self, found: Found) -> None:
         """The client sends it again."""
 
+    async def reply(self, found: Found, content: BinaryIO) -> None:
+        """None is asked for: the answer to CLOSE is all that SFTP has."""
+
 
 def temporary(path: str) -> bool:
     """Whether a file of that name will be renamed before it is whole."""

@@ -7,6 +7,7 @@ looks first.
 """
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,19 +18,24 @@ from typing import BinaryIO
 
 from portico.errors import FileLeft, SourceAway
 from portico.language import filename
-from portico.listeners.tray import CHUNK, Found, away, claim_folder
-from portico.spec.fetching import After
+from portico.listeners.tray import CHUNK, Found, away, claim_folder, reply_name
+from portico.spec.fetching import PollSource
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class LocalFolder:
-    """One folder. after: what becomes of its files; suffix: of their markers, or empty."""
+    """One folder. after: what becomes of its files; suffix: of their markers, replies: where
+    answers to them go, or empty.
+    """
 
-    def __init__(self, path: Path, after: After, suffix: str, where: str) -> None:
-        self._path, self._after, self._suffix, self._where = path, after, suffix, where
-        self._here = self._claims = self._done = -1
+    def __init__(self, path: Path, source: PollSource, where: str) -> None:
+        self._path, self._where = path, where
+        self._after, self._suffix = source.after, source.ready.suffix
+        self._replying = source.replies
+        self._here = self._claims = self._done = self._replies = -1
         self._claim_name = ""
         self._closing = Lock()
 
@@ -45,6 +51,8 @@ class LocalFolder:
                 self._claims = self._inner(self._claim_name, 0o700)
             if self._after.way == "move":
                 self._done = self._inner(self._after.path, 0o750)
+            if self._replying:
+                self._replies = self._inner(self._replying, 0o750)
         except OSError as error:
             self.close()
             raise self._away(error) from None
@@ -97,6 +105,22 @@ class LocalFolder:
             with suppress(OSError):
                 _move(self._claims, self._here, found.name)
 
+    def reply(self, found: Found, content: BinaryIO) -> None:
+        """Temporary name, flushed, then renamed; then the folder is flushed."""
+        name = reply_name(found.name)
+        part = f".{name}.part"
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(part, dir_fd=self._replies)
+            with os.fdopen(os.open(part, _NEW, 0o640, dir_fd=self._replies), "wb") as file:
+                shutil.copyfileobj(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(part, name, src_dir_fd=self._replies, dst_dir_fd=self._replies)
+            os.fsync(self._replies)
+        except OSError as error:
+            raise FileLeft("unfinished", found.size, os.strerror(error.errno or 0)) from None
+
     def finish(self, found: Found) -> None:
         """Marker first, so that a file that comes under the name waits for its own."""
         if self._after.way == "keep":
@@ -118,18 +142,20 @@ class LocalFolder:
         """Close the folders, each once; the one of our claims goes when it is empty."""
         with self._closing:
             here, claims, done = self._here, self._claims, self._done
-            self._here = self._claims = self._done = -1
+            replies = self._replies
+            self._here = self._claims = self._done = self._replies = -1
         if claims >= 0:
             with suppress(OSError):
                 os.rmdir(self._claim_name, dir_fd=here)
-        for number in (here, claims, done):
+        for number in (here, claims, done, replies):
             if number >= 0:
                 os.close(number)
 
     def _same(self) -> bool:
         """The path still leads to the folder that is open, and our own lie in it."""
         there, here = os.stat(self._path), os.fstat(self._here)
-        links = [os.fstat(one).st_nlink for one in (self._claims, self._done) if one >= 0]
+        own = (self._claims, self._done, self._replies)
+        links = [os.fstat(one).st_nlink for one in own if one >= 0]
         return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino) and all(links)
 
     def _claim(self, name: str) -> bool:

@@ -183,7 +183,10 @@ class Poller:
 
     async def _take(self, group: list[Found]) -> bool:
         """Read them at the same time, hand them up in order, finish those that are stored."""
-        readings = [Reading(self._tray, one, self._fetching, self._now) for one in group]
+        replies = bool(self._source.replies)
+        readings = [
+            Reading(self._tray, one, self._fetching, self._now, replies) for one in group
+        ]
         faults = await asyncio.gather(*(one.open() for one in readings), return_exceptions=True)
         for one in readings:
             await one.hand_up(self._going)

@@ -1,12 +1,14 @@
 """One file on its way up: its messages handed up in order, their Receipts gathered."""
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from portico.errors import FileLeft, MessageError
 from portico.events.emit import Event
 from portico.events.fetching import FileTaken, MessagesRefused
+from portico.listeners.answers import Answers
 from portico.listeners.contract import Fetching
 from portico.listeners.tray import Found, printable
 from portico.model.receipt import Receipt, Told
@@ -22,22 +24,35 @@ Cut = tuple[bytes, MessageError | None]
 class Piece:
     """One message of a file: an Arrival."""
 
-    __slots__ = ("_reading", "about", "connection", "content", "file", "peer", "received")
+    __slots__ = (
+        "_first",
+        "_number",
+        "_reading",
+        "about",
+        "connection",
+        "content",
+        "file",
+        "peer",
+        "received",
+    )
 
-    def __init__(self, reading: "Reading", content: bytes, received: int) -> None:
-        self._reading = reading
+    def __init__(self, reading: "Reading", number: int, content: bytes, received: int) -> None:
+        self._reading, self._number = reading, number
+        self._first: tuple[bytes, ...] = ()
         self.content, self.received = content, received
         self.peer, self.file, self.connection = reading.peer, reading.file, 0
         self.about: Mapping[str, Any] = NOTHING
 
     def answer(self, receipt: Receipt) -> None:
         """It is stored, or not; one that promises more waits for it."""
-        if not receipt.more:
-            self._reading.answered(receipt)
+        if receipt.more:
+            self._first = receipt.replies
+        else:
+            self._reading.answered(self._number, receipt)
 
     def say(self, receipt: Receipt) -> None:
         """What was promised."""
-        self._reading.answered(receipt)
+        self._reading.answered(self._number, receipt, self._first)
 
 
 class Giver(Protocol):
@@ -53,12 +68,23 @@ class Giver(Protocol):
         """Undo the claim."""
         ...
 
+    async def reply(self, found: Found, content: BinaryIO) -> None:
+        """Place the answer to the file; asked only of a place that has one for answers."""
+        ...
+
 
 class Reading:
-    """A file from its claim to its last Receipt. fault: why it must be left."""
+    """A file from its claim to its last Receipt. fault: why it must be left. replies: it is to
+    be answered by a file.
+    """
 
     def __init__(
-        self, tray: Giver, found: Found, fetching: Fetching, now: Callable[[], int]
+        self,
+        tray: Giver,
+        found: Found,
+        fetching: Fetching,
+        now: Callable[[], int],
+        replies: bool = False,
     ) -> None:
         self.found = found
         self.file = printable(found.name)
@@ -71,6 +97,7 @@ class Reading:
         self._identity = f"{tray.where}\0{found.name}\0{found.changed}\0{found.size}"
         self._handed = self._open = self._refused = 0
         self._stored = True
+        self._answers = Answers() if replies else None
         self._room = asyncio.Event()
 
     async def open(self) -> None:
@@ -92,9 +119,8 @@ class Reading:
             for content, refused in pieces:
                 self._handed += 1
                 self._open += 1
-                self._fetching.once(
-                    Piece(self, content, received), f"{self._identity}\0{self._handed}", refused
-                )
+                piece = Piece(self, self._handed, content, received)
+                self._fetching.once(piece, f"{self._identity}\0{self._handed}", refused)
             await self._until(_AHEAD)
             if not self._stored:
                 return
@@ -102,24 +128,43 @@ class Reading:
             pieces = await asyncio.to_thread(self._pull)
 
     async def settled(self) -> bool:
-        """Wait for every Receipt; False when the journal did not take a message. A file that
-        cannot be finished is given back.
+        """Wait for every Receipt, and answer; False when the journal did not take a message. A
+        file that cannot be finished is given back.
         """
         await self._until(1)
+        if self._answers is not None:
+            await self._reply(self._answers)
         if self._stream is not None:
             self._stream.close()
             if not self.whole:
                 await self._tray.give_back(self.found)
         return self._stored
 
+    async def _reply(self, answers: Answers) -> None:
+        """Before the file is finished: a crash in between answers again. Nothing to say is no
+        file.
+        """
+        with answers, cast(BinaryIO, tempfile.SpooledTemporaryFile(_BYTES)) as content:
+            if self.whole and self._stream is not None:
+                made = self._fetching.reply(self._stream, answers)
+                await asyncio.to_thread(content.writelines, made)
+            if content.tell():
+                content.seek(0)
+                try:
+                    await self._tray.reply(self.found, content)
+                except FileLeft as fault:
+                    self.fault = fault
+
     @property
     def whole(self) -> bool:
         """It was there, and all of it is stored."""
         return self._stream is not None and self._stored and self.fault is None
 
-    def answered(self, receipt: Receipt) -> None:
+    def answered(self, number: int, receipt: Receipt, first: tuple[bytes, ...] = ()) -> None:
         """One more Receipt. A silent one that closes is of a message that is not stored."""
         self._open -= 1
+        if self._answers is not None:
+            self._answers.add(number, receipt, first)
         if receipt.told is Told.SILENT and receipt.close:
             self._stored = False
         elif receipt.told is Told.REFUSED:

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from portico.errors import FileLeft, SourceAway
 from portico.language import filename
-from portico.listeners.tray import CHUNK, Found, claim_folder
+from portico.listeners.tray import CHUNK, Found, claim_folder, reply_name
 from portico.remote.contract import Entry, Remote
 from portico.spec.fetching import PollSource
 
@@ -35,7 +35,12 @@ class RemoteTray:
         """Log in, and make the folders that claims and finished files need."""
         try:
             await self._remote.connect()
-            if self._made or self._source.after.way == "keep":
+            if self._made:
+                return
+            if self._source.replies:
+                await self._remote.folder(self._at(self._source.replies))
+            if self._source.after.way == "keep":
+                self._made = True
                 return
             self._claims = self._at(claim_folder(mark))
             await self._remote.folder(self._claims)
@@ -85,6 +90,16 @@ class RemoteTray:
             path = posixpath.join(self._claims, found.name)
             with suppress(OSError):
                 await self._remote.rename(path, self._at(found.name))
+
+    async def reply(self, found: Found, content: BinaryIO) -> None:
+        """Temporary name, then renamed over an earlier one."""
+        folder, name = self._at(self._source.replies), reply_name(found.name)
+        part = posixpath.join(folder, f".{name}.part")
+        try:
+            await self._remote.store(part, await asyncio.to_thread(content.read))
+            await self._remote.replace(part, posixpath.join(folder, name))
+        except OSError as error:
+            raise FileLeft("unfinished", found.size, str(error)) from None
 
     async def finish(self, found: Found) -> None:
         """Marker first, so that a file that comes under the name waits for its own."""

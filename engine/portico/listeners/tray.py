@@ -4,6 +4,7 @@ Names are the place's own, as text; bytes that are no UTF-8 are kept by surrogat
 follows a link and never leaves its folder (F7).
 """
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -11,6 +12,7 @@ from typing import BinaryIO, Protocol
 from portico.errors import PorticoError, SourceAway
 
 CHUNK = 1_000  # files of one step of a look
+_LONGEST = 200  # bytes of a name; NAME_MAX is 255, suffixes need room
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,12 @@ class Tray(Protocol):
         """Undo the claim."""
         ...
 
+    async def reply(self, found: Found, content: BinaryIO) -> None:
+        """Place the answer to a file, whole or not at all, over an earlier one. Raises
+        FileLeft.
+        """
+        ...
+
     async def finish(self, found: Found) -> None:
         """Do what `after` says. Raises FileLeft."""
         ...
@@ -68,6 +76,12 @@ class Tray(Protocol):
 def claim_folder(mark: str) -> str:
     """Where this channel's claims lie, in the folder itself."""
     return f".portico-{mark}"
+
+
+def reply_name(name: str) -> str:
+    """What the answer to a file of that name is called."""
+    stem = os.fsencode(name)[:_LONGEST]
+    return os.fsdecode(stem) + ".ack"
 
 
 def printable(name: str) -> str:

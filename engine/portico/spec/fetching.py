@@ -89,13 +89,19 @@ def _ready(value: Any) -> Any:
     raise wrong("config.choice", f"{way!r} is not a choice here", _READY_HINT)
 
 
+def _elsewhere(path: str, hint: str = "such as replies") -> str:
+    """Another folder than the one that is read."""
+    if path and PurePosixPath(path) == PurePosixPath("."):
+        raise wrong("config.value", "the files lie there already", hint)
+    return path
+
+
 def _after(value: Any) -> Any:
     if isinstance(value, After):
         return value
     way, argument = _one(value, _AFTER_HINT)
     if way == "move" and argument:
-        if PurePosixPath(argument) == PurePosixPath("."):
-            raise wrong("config.value", "the files lie there already", "such as {move: done}")
+        _elsewhere(argument, "such as {move: done}")
         return After(way, argument)
     if way in ("delete", "keep") and not argument:
         return After(way)
@@ -144,7 +150,8 @@ AfterField = Annotated[
 class PollSource(Options):
     """Options of every poller. Durations in seconds, sizes in bytes.
 
-    files: patterns of names, any of which counts, case and all. limit: of one file.
+    files: patterns of names, any of which counts, case and all. replies: where answers to files
+    go, relative to the folder; empty: none are made. limit: of one file.
     """
 
     path: Annotated[Text, Field(min_length=1)]
@@ -152,6 +159,7 @@ class PollSource(Options):
     every: Annotated[Duration, Field(ge=0.01)] = 30.0
     ready: ReadyField = Ready("stable", seconds=5.0)
     after: AfterField = After("move", "done")
+    replies: Annotated[Text, AfterValidator(_elsewhere)] = ""
     sort: Literal["name", "time"] = "name"
     limit: Size = 1 << 30
 

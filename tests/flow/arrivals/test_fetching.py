@@ -5,9 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from portico.clock import SystemClock
 from portico.errors import MessageError
 from portico.flow.arrivals.desk import Policy
 from portico.flow.arrivals.fetching import Fetch
+from portico.ids import IdMaker
 from portico.language.content import Content
 from portico.policy.answer import Answering, BatchRules
 from portico.policy.routing import Rules
@@ -26,6 +28,49 @@ def cut(content, kind, batch=BatchRules()):  # noqa: B008 -- frozen
         (one, fault and str(fault))
         for one, fault in fetch.cut(io.BytesIO(content), len(content))
     ]
+
+
+def replied(content, answers, batch=BatchRules(), kind=Content()):  # noqa: B008 -- frozen
+    """The file that answers a file."""
+    policy = Policy(Rules("in", kind), Answering(), batch=batch)
+    world = SimpleNamespace(ids=IdMaker(SystemClock()), clock=SystemClock())
+    fetch = Fetch(SimpleNamespace(policy=policy, name="in", world=world), None, lambda: 0)
+    return b"".join(fetch.reply(io.BytesIO(content), answers)).split(b"\r")
+
+
+WHOLE = b"FHS|^~\\&|A|B|C|D|2026||||F7\r" + BATCH.replace(b"BHS|^~\\&", b"BHS|^~\\&|||||||||B7")
+TOLD = [(True, b"MSH|1\rMSA|AA|1\r"), (False, b"MSH|2\rMSA|AE|2\r")]
+
+
+def test_b5_a_batch_file_is_answered_by_a_batch_of_its_answers():
+    """It refers to the file and the batch, swaps sender and receiver, and counts."""
+    got = replied(WHOLE + b"FTS|1\r", TOLD)
+    head, batch, *rest = got
+    assert head.split(b"|")[2:6] == [b"C", b"D", b"A", b"B"]
+    assert (head.split(b"|")[11], batch.split(b"|")[11]) == (b"F7", b"B7")
+    assert rest == [b"MSH|1", b"MSA|AA|1", b"MSH|2", b"MSA|AE|2", b"BTS|2", b"FTS|1", b""]
+
+
+def test_b5_errors_alone_or_no_envelope_where_the_channel_says_so():
+    """Silence is not counted, and a file of other content has no answer."""
+    file = WHOLE + b"FTS|1\r"
+    assert replied(file, TOLD, BatchRules(reply="errors"))[2:5] == [
+        b"MSH|2", b"MSA|AE|2", b"BTS|1",
+    ]  # fmt: skip
+    alone = b"".join(said for _, said in TOLD).split(b"\r")
+    assert replied(file, TOLD, BatchRules(reply="none")) == alone
+    assert replied(ONE + ONE, TOLD) == alone
+    assert b"BTS|0" in replied(file, [(True, b""), (True, b"")])
+    assert replied(CSV, TOLD, kind=Content("csv", separator=";")) == [b""]
+
+
+def test_b5_a_file_in_utf_16_and_one_that_is_broken_are_answered():
+    """Of the broken one what was handed up, in an envelope that ends."""
+    wide = ("\ufeff" + WHOLE.decode()).encode("utf-16-le")
+    assert replied(wide, TOLD)[2:7] == replied(WHOLE, TOLD)[2:7]
+    assert replied(WHOLE + b"BTS|2\r" + ONE, TOLD[:1])[2:5] == [
+        b"MSH|1", b"MSA|AA|1", b"BTS|1",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("content", [ONE, ONE + b"\r\n\r\n", b"no HL7 at all"])

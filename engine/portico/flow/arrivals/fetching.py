@@ -1,9 +1,11 @@
 """What a source that fetches has of the engine: naming, cutting, remembering."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
+from portico import ids
 from portico.errors import ContentInvalid, MessageError
+from portico.flow.arrivals import replying
 from portico.flow.arrivals.intake import Intake
 from portico.hl7 import batch, wide
 from portico.journal.memory import Memories
@@ -74,6 +76,14 @@ class Fetch:
         if policy.batch is None or policy.rules.content.type not in ("hl7", "csv"):
             return _whole(file, size)
         return _members(file, size, policy.rules, policy.batch)
+
+    def reply(self, file: BinaryIO, answers: Iterable[tuple[bool, bytes]]) -> Iterator[bytes]:
+        """The file that answers this one; blocking. Only HL7 has ACKs."""
+        policy, world = self._intake.policy, self._intake.world
+        if policy.rules.content.type != "hl7":
+            return iter(())
+        control_id, at = ids.short(world.ids.next()), world.clock.time_ns()
+        return replying.pieces(file, policy.batch, answers, control_id, at)
 
 
 def _whole(file: BinaryIO, size: int) -> Iterator[tuple[bytes, MessageError | None]]:
