@@ -153,16 +153,29 @@ expect: {verdict: deliver, emits: {found: {/code: A}}}
 """
 
 
+LOCAL = "type: openai, model: m, address: 'http://127.0.0.1:1/v1', phi: deidentified"
+SIM = "phi: deidentified, address: script.json"
+
+
 @pytest.mark.parametrize(
-    ("standing", "said"),
+    ("provider", "standing", "said"),
     [
-        ("steps: {llm_1: {gives: {code: A}}}", ""),
-        ("steps: {}", "step llm_1 of a asks a model or a plugin, which a case never does"),
+        (LOCAL, "steps: {llm_1: {gives: {code: A}}}", ""),
+        (
+            LOCAL,
+            "steps: {}",
+            "step llm_1 of a asks a model or a plugin, which a case never does",
+        ),
+        (SIM, "steps: {}", ""),
+        (f"{SIM.replace('script', 'empty')}", "steps: {}", "no answer is recorded for "),
+        (SIM, "steps: {llm_1: {gives: {code: B}}}", "wanted 'A', found 'B'"),
     ],
 )
-async def test_a_case_needs_a_stand_in_and_says_so(site, standing, said):
+async def test_a_case_asks_a_simulated_model_and_no_other(site, provider, standing, said):
     """No case pays for a model, and none passes without having looked."""
-    site.write({**FILES, "config/portico.yaml": "providers: {m: {phi: deidentified}}\n"})
+    site.write({**FILES, "config/portico.yaml": f"providers: {{m: {{{provider}}}}}\n"})
+    site.write({"empty.json": '{"way": "recorded"}'})
+    site.write({"script.json": '{"way": "fixed", "answers": [{"code": "A"}]}'})
     site.write({"transforms/__init__.py": "", "channels/a.test.yaml": CASE % standing})
     agent = (
         "agent: a\ngoal: Nothing\non: {channel: adt}\nsteps:\n"

@@ -13,7 +13,7 @@ from portico.llm import script
 from portico.spec.document import Document, Location
 from portico.spec.fields import nearest
 from portico.spec.finding import Finding
-from portico.spec.models import Provider, exceeds
+from portico.spec.models import Chosen, Provider, exceeds
 
 _MAPPED = ("hl7", "json")
 _NEEDS = {"openai": ("model",), "anthropic": ("model", "key"), "sim": ()}
@@ -81,8 +81,7 @@ def _of_step(draft: Draft, pipeline: Pipeline, stage: Stage, options: Any) -> It
         hint = "add 'model: NAME'" if providers else "add 'providers' to config/portico.yaml"
         yield document.finding(stage.at, "site.unknown_provider", text, hint)
         return
-    only = next(iter(providers)) if len(providers) == 1 else "default"
-    name = chosen.provider if chosen is not None else only
+    name = (chosen or Chosen.default(providers)).provider
     if name not in providers:
         text = f"there is no provider {name!r}"
         yield document.finding(

@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from portico import ids
 from portico.agents import sources
 from portico.agents.item import RESULT, Item
 from portico.check import replying
 from portico.check.case import Case
+from portico.check.simulated import Simulated
 from portico.check.site import Site
 from portico.errors import ConfigError
 from portico.ids import SignalId
@@ -69,17 +72,18 @@ class Stage:
     async def run(self, agent: Agent, case: Case, item: Item) -> SessionResult:
         """One session. Raises ConfigError when the agent does not load, or a step asks."""
         name = await self._cast(agent, case)
-        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._pool.submit(name, item, "", done.set_result)
-        outcome = await done
-        assert outcome.result is not None
-        if outcome.result.kind is Kind.CALL:
-            step = outcome.result.step
-            text = (
-                f"step {step} of {agent.name} asks a model or a plugin, which a case never does"
-            )
-            raise ConfigError(f"{text}; stand in for it: steps: {{{step}: {{gives: ...}}}}")
-        return outcome.result
+        simulated = Simulated(self.site)
+        while True:
+            done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            self._pool.submit(name, item, "", done.set_result)
+            result = (await done).result
+            assert result is not None
+            if result.call is None:
+                return result
+            reply = simulated.reply(agent, result.call)
+            if reply is None:
+                raise ConfigError(_asks(agent, result.step))
+            item = msgspec.structs.replace(item, replies=(*item.replies, reply))
 
     async def _cast(self, agent: Agent, case: Case) -> str:
         """The agent's crew for this case, activated once for each set of stand-ins."""
@@ -92,6 +96,13 @@ class Stage:
             await self._pool.activate(name, document, root, terms, memory)
             self._ready[name] = name
         return name
+
+
+def _asks(agent: Agent, step: str) -> str:
+    return (
+        f"step {step} of {agent.name} asks a model or a plugin, which a case never does; "
+        f"stand in for it: steps: {{{step}: {{gives: ...}}}}"
+    )
 
 
 def _stand_in(steps: list[dict[str, Any]], case: Case) -> int:

@@ -4,7 +4,8 @@ A script is a JSON file: {"way": ..., "answers": [...], "delay": seconds, "fault
 way: `random` (true to the schema, by a seed that the prompt decides; the default), `fixed` and
 `sequence` (the answers, the last of a sequence for ever), `echo` (every text of the schema
 holds the prompt's data), `attacker` (does what the data tell it: see obey), `recorded`
-(answers by the prompt's digest, as record keeps them). An answer that is a list is one for each
+(answers by the prompt's digest, see llm/recording.py; else the first of `answers` that has no
+other keys than the schema; else HTTP 404). An answer that is a list is one for each
 round of a conversation, the last for ever; {"$call": [{"tool": NAME, "with": {...}}]} calls
 tools instead. faults: of the first calls, in order: a status such as 429, `slow`, `cut`,
 `garbage`, or null.
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from portico.errors import ConfigError
+from portico.llm import recording
 from portico.llm.contract import Round, Tool, Use
 
 WAYS = ("random", "fixed", "sequence", "echo", "attacker", "recorded")
@@ -92,8 +94,9 @@ class Script:
             at = 0 if way == "fixed" else min(number, len(self.answers) - 1)
             return Act(_of_round(self.answers[at], rounds), delay=self.delay)
         if way == "recorded":
-            known = _of_round(self.recorded.get(digest(prompt)), rounds)
-            return Act(known, delay=self.delay, status=200 if known is not None else 404)
+            known = self.recorded.get(recording.digest(prompt), self._else(schema))
+            said = _of_round(recording.told(known, prompt), rounds)
+            return Act(said, delay=self.delay, status=200 if said is not None else 404)
         if way == "echo":
             return Act(filled(schema, random.Random(0), prompt), delay=self.delay)  # noqa: S311
         if way == "attacker":
@@ -101,15 +104,15 @@ class Script:
         chance = random.Random(_seed(prompt))  # noqa: S311  no secret
         return Act(filled(schema, chance), delay=self.delay)
 
+    def _else(self, schema: Mapping[str, Any]) -> Any:
+        """The first answer whose keys the schema has: of what is not recorded."""
+        keys = set(schema.get("properties") or ())
+        fit = (one for one in self.answers if isinstance(one, dict) and keys >= set(one))
+        return next(fit, None)
+
     def record(self, prompt: str, answer: Any) -> None:
         """Keep an answer to be given again."""
-        self.recorded[digest(prompt)] = answer
-
-
-def digest(prompt: str) -> str:
-    """What an answer is kept under; the marks around data differ each time and do not count."""
-    bare = re.sub(r"data-[0-9a-f]{12}", "data", prompt)
-    return hashlib.sha256(bare.encode()).hexdigest()
+        self.recorded[recording.digest(prompt)] = answer
 
 
 def _seed(prompt: str) -> int:
@@ -147,6 +150,13 @@ def ordered(prompt: str, rounds: Sequence[Round]) -> Use | None:
     if found is None:
         return None
     return Use(f"call_{len(rounds)}_0", found[1], found[2] or "{}")
+
+
+def refused(act: Act, prompt: str) -> str:
+    """Why an act is no answer."""
+    if act.status == 404:
+        return f"no answer is recorded for {recording.digest(prompt)}"
+    return f"HTTP {act.status}"
 
 
 def load(path: Path | None) -> Script:

@@ -47,7 +47,8 @@ class Sim:
             raise ModelFailed("llm.timeout", "no answer in time", True, sent)
         if act.status != 200:
             transient = act.status == 429 or act.status >= 500
-            raise ModelFailed(f"llm.http_{act.status}", f"HTTP {act.status}", transient, sent)
+            text = script.refused(act, request.prompt)
+            raise ModelFailed(f"llm.http_{act.status}", text, transient, sent)
         if act.cut:
             raise ModelFailed("llm.cut", "the connection was lost", True, sent)
         text = act.text if act.text is not None else json.dumps(act.answer)

@@ -1,5 +1,6 @@
 """`providers:` of the configuration; `model`, `phi` and `budget` wherever they stand."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -68,6 +69,11 @@ class Chosen:
 
     provider: str
     model: str = ""
+
+    @classmethod
+    def default(cls, providers: Collection[str]) -> "Chosen":
+        """Of a step that says nothing: the only one, or the one called `default`."""
+        return cls(next(iter(providers)) if len(providers) == 1 else "default")
 
     def plain(self) -> str | dict[str, str]:
         """As a file spells it."""

@@ -103,7 +103,7 @@ class Prompting:
         """Who is asked. Raises ModelFailed."""
         site = self._world.site()
         own = Chosen(*wanted.model) if wanted.model else None
-        chosen = own or site.of_agent(agent)[0] or default(site.providers)
+        chosen = own or site.of_agent(agent)[0] or Chosen.default(site.providers)
         name = chosen.provider
         settings = site.providers.get(name)
         if settings is None:
@@ -230,11 +230,6 @@ class Prompting:
 def _said(done: Completion) -> bytes:
     """The outcome of a call: the answer, and the tools that the model wants."""
     return msgspec.json.encode({"text": done.text, "uses": done.uses})
-
-
-def default(providers: Mapping[str, Settings]) -> Chosen:
-    """The provider of a step that names none: the only one, or the one called `default`."""
-    return Chosen(next(iter(providers)) if len(providers) == 1 else "default")
 
 
 def _estimated(error: ModelFailed) -> int:
