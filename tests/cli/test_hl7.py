@@ -178,3 +178,16 @@ async def test_it_runs_as_a_process_in_a_pipe(portico):
     """Bytes in, bytes out."""
     done = await portico("hl7", "get", "PID-5.1", "--phi", stdin=ONE)
     assert (done.code, done.out) == (0, "MUSTER\n")
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_files_in_utf_16_are_read_as_any(hl7, tmp_path, codec):
+    """C1: a batch too, with its mark or by the M of its header; twins leave in UTF-8."""
+    text = (
+        BATCH.decode().replace("MUSTER", "MÜSTER").replace("|P|2.5.1", "|P|2.5.1||||||UTF-16")
+    )
+    for mark in ("\ufeff", "") if text[0] == "M" else ("\ufeff",):
+        (tmp_path / "wide.hl7").write_bytes((mark + text).encode(codec))
+        done = hl7("get", "--phi", "PID-5.1", "wide.hl7")
+        assert (done.exit_code, done.stdout.split()) == (0, ["MÜSTER", "MEIER"])
+    assert b"UNICODE UTF-8" in hl7("deid", "wide.hl7").stdout_bytes

@@ -141,3 +141,24 @@ def test_a_character_that_a_destination_cannot_take_parks_the_message_with_its_f
     assert (failure.code, failure.location) == ("message.text_unencodable", "PID-5")
     assert failure.text == "a character that 8859/1 cannot carry"
     assert result.outputs == ()
+
+
+def test_the_text_of_a_place_is_written_in_the_destinations_character_set(trial):
+    """C4: as a message is; what it cannot carry is an error, bytes that were decoded are not
+    touched, and who has no set of its own gets the message's."""
+    given = WIDE.encode()
+    sets = {"lab": "8859/1", "wide": "UNICODE UTF-16"}
+    step = {"send": {"to": ["lab", "wide", "pacs"], "body": "PID-5"}}
+    lab, wide, pacs = (
+        one.content for one in trial.run(step, given=given, charsets=sets).outputs
+    )
+    assert (lab, pacs) == ("müster".encode("latin-1"), "müster".encode())
+    assert wide == "\ufeffmüster".encode("utf-16-be")
+
+    given = WIDE.replace("müster", "€").encode()
+    result = trial.run({"send": {"to": "lab", "body": "PID-5"}}, given=given, charsets=sets)
+    assert result.failure.code == "message.text_unencodable"
+    given = WIDE.replace("müster", "c3bc").encode()
+    step = {"send": {"to": "lab", "body": "PID-5", "decode": "hex"}}
+    (output,) = trial.run(step, given=given, charsets=sets).outputs
+    assert output.content == b"\xc3\xbc"

@@ -9,13 +9,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+from msgspec.structs import replace
 from typer import Argument, Option
 
 from portico.cli import console, exits
 from portico.cli.exits import Ended
 from portico.cli.journal import JSON, PHI
 from portico.errors import ContentInvalid, MessageError, RuleBroken
-from portico.hl7 import batch, jsonform, mask, names, pieces, structure
+from portico.hl7 import batch, jsonform, mask, names, pieces, structure, wide
 from portico.hl7 import diff as diffs
 from portico.hl7.batch import BatchEvent, Fault, Member
 from portico.hl7.deid import Deidentifier
@@ -163,9 +164,14 @@ def deid(
 
 
 def _events(files: list[Path] | None) -> Iterator[tuple[Path, BatchEvent]]:
-    """What the files hold. A wrong count is told on standard error; other faults end it."""
+    """What the files hold, UTF-16 as UTF-8. A wrong count is told on standard error; other
+    faults end it.
+    """
     for file in files or [Path(_STANDARD_INPUT)]:
-        for event in batch.events(_chunks(file), _LARGEST):
+        codec, chunks = wide.chunks_of(_chunks(file))
+        for event in batch.events(chunks, _LARGEST):
+            if codec and isinstance(event, Member):
+                event = replace(event, content=wide.narrowed(event.content))
             if isinstance(event, Fault):
                 if not event.counts:
                     raise Ended(exits.FAILED, f"{file}: {event.text}")

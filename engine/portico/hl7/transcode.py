@@ -49,6 +49,16 @@ def transcoded(view: MessageView, name: str) -> bytes:
         raise _unencodable(view, text[: error.start], name) from None
 
 
+def written(text: str, name: str) -> bytes:
+    """A text that is no message, in the set that `known` gave. Raises TextUnencodable."""
+    if name == UTF16:
+        return (_BOM + text).encode(_UTF16_CODEC)
+    try:
+        return text.encode(charset.codec_of(tuple(name.split("~")), ""))
+    except UnicodeEncodeError:
+        raise TextUnencodable(f"a character that {name} cannot carry") from None
+
+
 def _unencodable(view: MessageView, before: str, name: str) -> TextUnencodable:
     """The field is found by counting: the text before the character, segment by segment."""
     lines = re.split(r"[\r\n]+", before)

@@ -1,9 +1,9 @@
 """`send`: the message as it is here, to destinations; `set` writes on this copy only.
 
 `body` sends the value of a place in place of the message, `decode` turns its text into bytes,
-`file` names it for destinations that keep files. A destination's own `charset` is written
-here, so a character that it cannot carry is this step's error. Nothing leaves before the last
-step ends.
+`file` names it for destinations that keep files. A destination's own `charset`, of messages
+and of a place's text, is written here, so a character that it cannot carry is this step's
+error. Nothing leaves before the last step ends.
 """
 
 import base64
@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from portico.errors import Permanent
-from portico.hl7.transcode import transcoded
+from portico.hl7 import transcode
 from portico.hl7.view import MessageView
 from portico.language.content import encode_json
 from portico.language.place import AsidePlace, Hl7Place, Place, PointerPlace
@@ -72,11 +72,19 @@ class _Send:
         return None
 
     def _transcoded(self, state: RunState, content: bytes) -> dict[str, bytes]:
-        """By destination, for those with a character set of their own; HL7 messages alone."""
-        if self._body is not None or not isinstance(state.body, Hl7Body):
+        """By destination, for those with a character set of their own: HL7 messages, and text
+        of a place; bytes and JSON are what they are."""
+        names = set(self._charsets.values())
+        if self._body is not None:
+            text = None if self._decode else self._body.value(state.context)
+            if not isinstance(text, str):
+                return {}
+            made = {name: transcode.written(text, name) for name in names}
+        elif isinstance(state.body, Hl7Body):
+            view = MessageView(content, *state.body.message.view.policy)
+            made = {name: transcode.transcoded(view, name) for name in names}
+        else:
             return {}
-        view = MessageView(content, *state.body.message.view.policy)
-        made = {name: transcoded(view, name) for name in set(self._charsets.values())}
         return {name: made[charset] for name, charset in self._charsets.items()}
 
     def _content(self, state: RunState) -> tuple[bytes, str]:
