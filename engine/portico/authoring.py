@@ -19,7 +19,9 @@ keywords. For JSON content it gets the parsed value, for opaque content bytes. I
 - raise Transient, when trying again later may help: the message waits and keeps its order;
 - raise Permanent, when it will not: the step's `on_error` decides. The texts of these two are
   shown to people and logged: no patient data in them. Of any other exception only its type
-  and line are shown.
+  and line are shown;
+- say what it does, for people who look: `log("info", "...")`, which is kept, without patient
+  data, and `progress(3, 12)`, which is not.
 
 It is killed when it runs longer than the step's `timeout`. It has no sockets, no secrets and
 no files but the site's; it must give the same answer for the same message, so that a replay
@@ -32,7 +34,7 @@ from portico.hl7.message import Message
 from portico.hl7.reading import DELETED, Deleted
 from portico.hl7.view import Segment
 from portico.language.tables import Table
-from portico.steps.ambient import log, table
+from portico.steps.ambient import log, progress, table
 
 __all__ = [
     "DELETED",
@@ -45,5 +47,6 @@ __all__ = [
     "Table",
     "Transient",
     "log",
+    "progress",
     "table",
 ]

@@ -13,7 +13,8 @@ from portico.flow.arrivals.intake import Intake
 from portico.flow.arrivals.recalling import Recaller
 from portico.flow.sessions.dispatch import Dispatcher
 from portico.flow.sessions.dispatch import World as DispatchWorld
-from portico.flow.sessions.running import Running, Terms
+from portico.flow.sessions.failing import Terms
+from portico.flow.sessions.running import Running
 from portico.flow.sessions.running import World as RunningWorld
 from portico.ids import IdMaker
 from portico.journal.contract import Earlier, Recovered

@@ -50,6 +50,7 @@ def test_every_error_code_is_explained():
     """docs/errors.md lists each code with the class that carries it, and no other."""
     importlib.import_module("portico.plugins.faults")  # a room's own, below the tree
     importlib.import_module("portico.llm.contract")
+    importlib.import_module("portico.workers.faults")
     classes = {*below(errors.PorticoError), errors.PorticoError}
     page = (DOCS / "errors.md").read_text().partition("## What `portico check` says")[0]
     said = re.findall(r"^\| `([\w.]+)` \| `(\w+)` \|", page, re.M)

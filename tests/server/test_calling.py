@@ -34,13 +34,15 @@ steps:
 """
 ACTS = '''
 import time
-from portico.authoring import Permanent
+from portico.authoring import Permanent, log, progress
 
 
 def act(value):
     """Adds one; or waits; or fails."""
     if "raise" in value:
         raise Permanent("it cannot be added")
+    log("info", "adding")
+    progress(1, 4)
     time.sleep(value.get("wait", 0))
     return {**value, "n": value["n"] + 1}
 '''
@@ -67,6 +69,15 @@ class Run:
         )
         assert done.returncode == code, done.stderr
         return done.stdout.decode(), done.stderr.decode()
+
+    def follow(self, signal_id, told):
+        """`portico show --follow`, into a file."""
+        command = [sys.executable, "-m", "portico", "show", signal_id, "--follow"]
+        return subprocess.Popen(
+            [*command, "--site", self.engine.site],
+            env={**self.engine.environ, "PYTHONUNBUFFERED": "1"},
+            stdout=told.open("wb"),
+        )
 
     def show(self, signal_id):
         """`portico show --json`."""
@@ -148,3 +159,23 @@ def test_a_callers_signal_runs_after_a_kill(run, server):
 
     server.until(lambda: run.show(out.strip())["signal"]["state"] == "done")
     assert [one["agent"] for one in run.show(out.strip())["sessions"]] == ["adder"]
+
+
+def test_a_session_is_followed_and_ended_by_a_person(run, server):
+    """Where it is, how far, what it logs, while it runs; then its Signal is parked, with who
+    did it."""
+    out, _ = run.signal("adder", given=b'{"n":1,"wait":55}')
+    name, told = out.strip(), run.engine.log.with_name("told")
+    following = run.follow(name, told)
+    server.until(lambda: "python_1 at 1 of 4" in told.read_text())
+    ended = run.engine.run("cancel", name)
+    following.wait(30)
+    (parked,) = run.show(name)["parked"]
+
+    assert ended.returncode == 0
+    assert "adder: log python_1 info adding" in told.read_text()
+    assert "decided fault" in told.read_text()
+    assert parked["code"] == "step.cancelled"
+    assert "cancelled by" in parked["reason"]
+    assert run.engine.said("session_cancelled") == 1
+    assert run.engine.run("cancel", name).returncode == 1

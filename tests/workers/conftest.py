@@ -20,7 +20,7 @@ from portico.workers.staff import Proof, Terms
 ACTS = '''
 import json, os, signal, stat, sys, tempfile, time
 
-from portico.authoring import Transient
+from portico.authoring import Transient, log, progress
 
 
 def act(msg):
@@ -34,7 +34,33 @@ def leave(_): sys.exit("secret")
 def die(_): os._exit(3)
 def fault(_): os.kill(os.getpid(), signal.SIGSEGV)
 def eat(size): bytearray(int(size))
-def pause(seconds): time.sleep(float(seconds))
+def pause(seconds): progress(0); time.sleep(float(seconds))
+
+
+def speak(seconds):
+    """Says how far it is, and that it goes on; then waits."""
+    log("info", "it goes on")
+    progress(3, 12)
+    time.sleep(float(seconds))
+
+
+def babble(count):
+    for number in range(int(count)):
+        progress(number, int(count))
+        log("info", str(number))
+
+
+def defy(seconds):
+    """Lets nothing end it."""
+    progress(0)
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        try:
+            time.sleep(0.05)
+        except BaseException:
+            pass
+
+
 
 
 
@@ -149,13 +175,12 @@ class Works:
         group: str = "",
         agent: str = "acts",
         tries: int = 1,
+        signal: bytes = bytes(16),
     ) -> "asyncio.Future[Outcome]":
         """One item; what becomes of it."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         content = message(act, argument, next(self.numbers))
-        item = Item(
-            signal=bytes(16), content=content, envelope={}, order_key=group, attempt=tries
-        )
+        item = Item(signal=signal, content=content, envelope={}, order_key=group, attempt=tries)
         self.pool.submit(agent, item, group, future.set_result)
         return future
 

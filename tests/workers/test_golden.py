@@ -22,7 +22,17 @@ from portico.model.verdict import (
 )
 from portico.wire.pipe import PipeDecoder
 from portico.workers import protocol
-from portico.workers.protocol import Hello, Load, Loaded, LoadFailed, Ping, Pong
+from portico.workers.protocol import (
+    Cancel,
+    Hello,
+    Load,
+    Loaded,
+    LoadFailed,
+    Log,
+    Ping,
+    Pong,
+    Progress,
+)
 
 HERE = Path(__file__).parent
 PAGE = (HERE.parents[1] / "docs/worker-protocol.md").read_text()
@@ -61,14 +71,17 @@ FRAMES = {
     "load": protocol.encode(Load("adt", {"agent": "adt", "steps": []}, "/srv/site", 1 << 28)),
     "run": protocol.encode_run(1, ITEMS, [0, 1]),
     "ping": protocol.encode(Ping()),
+    "cancel": protocol.encode(Cancel(1, 0)),
     "hello": protocol.encode(Hello(protocol.VERSION, 4711)),
     "loaded": protocol.encode(Loaded("0123456789abcdef")),
     "load_failed": protocol.encode(LoadFailed("ValueError: no such table")),
     "pong": protocol.encode(Pong()),
+    "progress": protocol.encode(Progress(1, 0, "python_1", 3.0, 12.0)),
+    "log": protocol.encode(Log(1, 0, (LogLine("python_1", "info", "it goes on"),))),
     "results": results(1, DELIVER),
     "results_of_every_kind": results(2, *OTHERS),
 }
-ENGINE = ("load", "run", "ping")
+ENGINE = ("load", "run", "ping", "cancel")
 MANY = [["a", None, None, "", ""]]
 GOLDEN = json.loads((HERE / "golden/frames.json").read_text())
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from portico.api.calling import Callers
 from portico.api.keeping import Keeping
+from portico.api.live import Sessions
 from portico.api.models import Models
 from portico.api.parked import Handling
 from portico.api.replay import Replays
@@ -70,6 +71,11 @@ class EnginePort(Protocol):
     @property
     def callers(self) -> Callers:
         """Signals that people and programs make for agents."""
+        ...
+
+    @property
+    def sessions(self) -> Sessions:
+        """Sessions that have not concluded."""
         ...
 
     @property

@@ -12,6 +12,7 @@ from portico.api import (
     calling,
     doctor,
     keeping,
+    live,
     models,
     operating,
     parked,
@@ -41,6 +42,7 @@ def build(engine: EnginePort) -> FastAPI:
     app.include_router(parked.routes(lambda: engine.messages))
     app.include_router(replay.routes(lambda: engine.messages))
     app.include_router(models.routes(lambda: engine.models))
+    app.include_router(live.routes(lambda: engine.sessions))
     app.include_router(calling.routes(lambda: engine.callers))
     return app
 

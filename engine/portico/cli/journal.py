@@ -8,7 +8,7 @@ from rich.text import Text
 from typer import Argument, Option
 
 from portico.api.shapes import ActItem, Delivery, Message, Session, SignalDetail, SignalRow
-from portico.cli import calls, console, exits, reading, when
+from portico.cli import calls, console, exits, following, reading, when
 from portico.model.states import SignalState
 
 SITE = Option(help="The site's folder.", file_okay=False)
@@ -74,11 +74,16 @@ def show(
     egress: Annotated[
         bool, Option("--egress", help="What left for models and plugins, and why it might.")
     ] = False,
+    follow: Annotated[
+        bool, Option("--follow", help="First what its sessions do, until they have ended.")
+    ] = False,
     phi: Annotated[bool, PHI] = False,
     json: Annotated[bool, JSON] = False,
     site: Annotated[Path, SITE] = Path(),
 ) -> int:
     """Show one Signal with all it caused."""
+    if follow:
+        following.follow(site, reading.signal_id(signal))
     if egress:
         return calls.show(site, reading.signal_id(signal), phi, json)
     found = reading.EngineFirst(site).signal(reading.signal_id(signal), phi)

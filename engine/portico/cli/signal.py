@@ -1,4 +1,4 @@
-"""`signal`: a Signal made for an agent, from a file or standard input."""
+"""`signal` and `cancel`: a Signal made for an agent; sessions that a person ends."""
 
 import base64
 import sys
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
-from typer import Option
+from typer import Argument, Option
 
 from portico.api import calling as api
 from portico.api.calling import Answered
-from portico.cli import console, exits, messages, when
+from portico.api.live import Cancelled
+from portico.cli import console, exits, messages, reading, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
 from portico.cli.journal import JSON, SITE
@@ -55,6 +56,23 @@ def signal(
     if answered.reloaded is not None:
         return exits.OK if answered.reloaded.swapped else exits.FAILED
     return _CODES.get(SignalState(answered.state), exits.OK) if wait else exits.OK
+
+
+def cancel(
+    signal: Annotated[
+        str, Argument(metavar="ID", help="A Signal's id, as `signals` lists it.")
+    ],
+    json: Annotated[bool, JSON] = False,
+    site: Annotated[Path, SITE] = Path(),
+) -> int:
+    """End the sessions of a Signal that have no verdict yet: it is parked."""
+    path = f"/v1/signals/{reading.signal_id(signal)}/cancel"
+    ended = Cancelled.model_validate(Engine(site).call("POST", path))
+    if json:
+        console.say_json(ended)
+    else:
+        console.line(f"{', '.join(ended.agents)}: the session ends, and its Signal is parked")
+    return exits.OK
 
 
 def _content(file: Path | None) -> bytes:

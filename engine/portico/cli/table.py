@@ -102,6 +102,11 @@ COMMANDS: dict[str, Command] = {
         MESSAGES,
         "Make a Signal for an agent, and wait for its result.",
     ),
+    "cancel": Command(
+        "portico.cli.signal:cancel",
+        MESSAGES,
+        "End the sessions of a Signal that have no verdict yet: it is parked.",
+    ),
     "parked": Command(
         "portico.cli.parked:parked",
         MESSAGES,

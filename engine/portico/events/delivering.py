@@ -71,6 +71,16 @@ class SessionFaulted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionCancelled(Event):
+    """A person ended a session before it had a verdict: its Signal is parked."""
+
+    labels: ClassVar[tuple[str, ...]] = ("agent",)
+    agent: str
+    who: str
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRetried(Event):
     """A session failed in a way that may pass; it and its order key wait and run again."""
 

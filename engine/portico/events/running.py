@@ -66,7 +66,7 @@ class WorkerStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class WorkerEnded(Event):
-    """A worker ended as it should. code: `replaced recycled idle retired stopped`."""
+    """A worker ended as it should. code: `replaced recycled idle retired stopped cancelled`."""
 
     level: ClassVar[str] = "debug"
     labels: ClassVar[tuple[str, ...]] = ("agent", "code")

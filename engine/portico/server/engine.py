@@ -16,6 +16,7 @@ from portico.server.calling import Calling
 from portico.server.deadline import Deadline
 from portico.server.handling import Handling
 from portico.server.keeping import Keeping
+from portico.server.looking import Sessions
 from portico.server.modelling import Modelling
 from portico.server.parts import Base, House
 from portico.server.storage import Storage
@@ -54,6 +55,7 @@ class Engine:
         self.watchers: Watchers
         self.messages: Handling
         self.callers: Calling
+        self.sessions: Sessions
 
     async def start(self) -> None:
         """Open the journal, load the agents, then destinations, then sources.
@@ -91,6 +93,7 @@ class Engine:
         self.messages = Handling(house, self._searcher, self._lock)
         await outboxes.patiently(self.messages.start)
         self.callers = Calling(house, self.reload)
+        self.sessions = Sessions(house)
         status.register(self, base.metrics)
         self.state = "ready"
         site = self._site

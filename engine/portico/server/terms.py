@@ -8,7 +8,7 @@ from portico.flow.arrivals import desk
 from portico.flow.arrivals.channels import Origin
 from portico.flow.deliveries import delivering
 from portico.flow.runs import Run
-from portico.flow.sessions import running
+from portico.flow.sessions import failing
 from portico.ids import SignalId
 from portico.language.content import AUTO
 from portico.model.verdict import Output
@@ -122,10 +122,10 @@ def file_namer(
     return name
 
 
-def run_terms(agent: Agent, version: str) -> running.Terms:
+def run_terms(agent: Agent, version: str) -> failing.Terms:
     """When its sessions run again, and what becomes of those that cannot."""
     act = OnError.parse(agent.on_error).act
-    return running.Terms(
+    return failing.Terms(
         version,
         agent.retry.first,
         agent.retry.most,

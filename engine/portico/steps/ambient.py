@@ -4,18 +4,34 @@ One run at a time in a process, so its RunState can stand here; functions of a t
 no extra argument for what few of them need.
 """
 
+import math
 from pathlib import Path
+from typing import Protocol
 
 from portico.language.tables import Table, Tables
+from portico.model.verdict import LogLine
 from portico.steps.state import RunState
 
 _LEVELS = ("debug", "info", "warning", "error")
+
+
+class Voice(Protocol):
+    """Tells people what a run says before it ends."""
+
+    def log(self, line: LogLine) -> None:
+        """A line that is kept with the session."""
+        ...
+
+    def progress(self, step: str, done: float, total: float | None) -> None:
+        """How far a step has come."""
+        ...
 
 
 class _Ambient:
     """The run of this process; None outside of a step, as in an author's own tests."""
 
     state: RunState | None = None
+    voice: Voice | None = None
 
 
 ambient = _Ambient()
@@ -45,4 +61,18 @@ def log(level: str, text: str) -> None:
     if level not in _LEVELS:
         raise ValueError(f"level is one of {', '.join(_LEVELS)}")
     if ambient.state is not None:
-        ambient.state.log(level, text)
+        line = ambient.state.log(level, text)
+        if line is not None and ambient.voice is not None:
+            ambient.voice.log(line)
+
+
+def progress(done: float, total: float | None = None) -> None:
+    """Say how far a long step has come: `progress(3, 12)`; `portico show ID --follow` shows it.
+
+    It is not kept. Raises ValueError for what is no number.
+    """
+    if not math.isfinite(done) or not math.isfinite(total or 0):
+        raise ValueError("progress takes finite numbers")
+    if ambient.state is not None and ambient.voice is not None:
+        whole = None if total is None else float(total)
+        ambient.voice.progress(ambient.state.step, float(done), whole)

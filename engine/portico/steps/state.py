@@ -161,10 +161,12 @@ class RunState:
         del self.outputs[mark.outputs :]
         del self.emissions[mark.emissions :]
 
-    def log(self, level: str, text: str) -> None:
-        """Keep a line of a transform; a flood is cut, and says so."""
-        if len(self.logs) < _LOG_LINES:
-            self.logs.append(LogLine(self.step, level, text[:_LOG_TEXT]))
-        elif len(self.logs) == _LOG_LINES:
-            said = f"more than {_LOG_LINES} lines: the others were not kept"
-            self.logs.append(LogLine(self.step, "warning", said))
+    def log(self, level: str, text: str) -> LogLine | None:
+        """Keep a line of a transform, which is given back; a flood is cut, and says so."""
+        if len(self.logs) > _LOG_LINES:
+            return None
+        if len(self.logs) == _LOG_LINES:
+            level, text = "warning", f"more than {_LOG_LINES} lines: the others were not kept"
+        line = LogLine(self.step, level, text[:_LOG_TEXT])
+        self.logs.append(line)
+        return line

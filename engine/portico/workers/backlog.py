@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from portico.agents.item import Item
+from portico.ids import SignalId
 from portico.model.verdict import SessionResult
 
 
@@ -140,11 +141,40 @@ class Backlog:
         self._waiting -= len(tasks)
         return tasks
 
+    def withdraw(self, signal: SignalId) -> Task | None:
+        """Take this item away, if it waits."""
+        for group in self._all():
+            for task in group.tasks:
+                if task.item.signal == signal:
+                    group.tasks.remove(task)
+                    self._waiting -= 1
+                    if not group.tasks and not group.out:
+                        self._ready.remove(group)
+                        self._groups.pop(group.key, None)
+                    return task
+        return None
+
+    def place(self, signal: SignalId) -> int:
+        """How many go before this item, and it: 1 is the next; 0 when it does not wait."""
+        groups = self._all()
+        for at, group in enumerate(groups):
+            for depth, task in enumerate(group.tasks):
+                if task.item.signal == signal:
+                    before = sum(min(len(one.tasks), depth + 1) for one in groups[:at])
+                    after = sum(min(len(one.tasks), depth) for one in groups[at + 1 :])
+                    return before + depth + after + 1
+        return 0
+
+    def _all(self) -> list[Group]:
+        """Every group, those first that are ready, in their turn."""
+        groups = {id(group): group for group in (*self._ready, *self._groups.values())}
+        return list(groups.values())
+
     def clear(self) -> list[Task]:
         """Take away all that waits, each group in its order."""
-        groups = {id(group): group for group in (*self._groups.values(), *self._ready)}
-        tasks = [task for group in groups.values() for task in group.tasks]
-        for group in groups.values():
+        groups = self._all()
+        tasks = [task for group in groups for task in group.tasks]
+        for group in groups:
             group.tasks.clear()
         self._ready.clear()
         self._groups = {key: group for key, group in self._groups.items() if group.out}

@@ -1,15 +1,21 @@
 """The worker process: reads items, runs the plan over each, says what became of them.
 
 One thread, one item at a time. It never decides about another item's fate but by the rule
-of the protocol: what comes behind an unfinished item of the same group is not run.
+of the protocol: what comes behind an unfinished item of the same group is not run. A signal
+of its parent (NUDGE) makes it look for a Cancel while an item runs.
 """
 
 import gc
 import os
+import signal
 import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 from portico.agents import plan as plans
@@ -20,14 +26,29 @@ from portico.agents.plan import Plan
 from portico.clock import SystemClock
 from portico.errors import ConfigError, Permanent, WorkerError
 from portico.model.verdict import Failure, Kind, SessionResult
-from portico.wire.pipe import PipeDecoder
+from portico.steps.ambient import ambient
+from portico.wire.pipe import Frame, PipeDecoder
 from portico.workers import cage, limits, protocol
-from portico.workers.protocol import Hello, Load, Loaded, LoadFailed, Ping, Pong, Run
+from portico.workers.faults import StepCancelled
+from portico.workers.protocol import (
+    Cancel,
+    Hello,
+    Load,
+    Loaded,
+    LoadFailed,
+    Ping,
+    Pong,
+    Run,
+)
+from portico.workers.voice import Voice
+
+NUDGE = signal.SIGUSR1
 
 _READ = 256 << 10
 _STREAM_SECONDS = 0.05
 _FLUSH_BYTES = 8 << 20
 _TEXT_LIMIT = 2_000
+_TAG = 32  # bytes of a header that hold its tag
 
 
 class Runner(Protocol):
@@ -38,6 +59,10 @@ class Runner(Protocol):
     def run(self, item: Item) -> SessionResult:
         """Run the agent over one Signal; a step's fault is a result, not an error."""
         ...
+
+
+class Cancelled(BaseException):
+    """Raised in the middle of a cancelled item; no Exception, so site code lets it pass."""
 
 
 class PlanRunner:
@@ -70,23 +95,40 @@ def load(message: Load, scratch: Path) -> Runner:
 def serve(connection: socket.socket, loader: Callable[[Load], Runner]) -> None:
     """Work until the engine ends the stream. Raises WorkerError when it speaks nonsense."""
     child = _Child(connection, loader)
-    decoder = PipeDecoder(protocol.HEADER_LIMIT, protocol.BODY_LIMIT)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(NUDGE, child.nudged)
     connection.sendall(protocol.encode(Hello(protocol.VERSION, os.getpid())))
-    while data := connection.recv(_READ):
-        for frame in decoder.feed(data):
-            child.hear(protocol.read_engine(frame.header), frame.body)
-        if decoder.fault is not None:
-            raise decoder.fault
+    for frame in child.frames():
+        child.hear(protocol.read_engine(frame.header), frame.body)
 
 
 class _Child:
-    """What the worker holds between two messages: its runner."""
+    """What the worker holds between two messages: its runner.
+
+    While an item runs, `nudged` may read in the middle of it; else only `frames` does. What it
+    finds is for later, but for a Cancel. now: the place of the item that runs.
+    """
 
     def __init__(self, connection: socket.socket, loader: Callable[[Load], Runner]) -> None:
         self._connection = connection
         self._loader = loader
         self._runner: Runner | None = None
         self._clock = SystemClock()
+        self._decoder = PipeDecoder(protocol.HEADER_LIMIT, protocol.BODY_LIMIT)
+        self._later: deque[Frame] = deque()
+        self._cancelled: set[tuple[int, int]] = set()
+        self._now: tuple[int, int] | None = None
+        self._nudged = False
+        self._voice = ambient.voice = Voice(connection, self._clock)
+
+    def frames(self) -> Iterator[Frame]:
+        """What the engine says, until it ends the stream. Raises WorkerError."""
+        while True:
+            while self._later:
+                yield self._later.popleft()
+            if not (data := self._connection.recv(_READ)):
+                return
+            self._read(data)
 
     def hear(self, message: protocol.FromEngine, body: bytes) -> None:
         """Do what the engine asks."""
@@ -94,8 +136,34 @@ class _Child:
             self._run(message, body)
         elif isinstance(message, Ping):
             self._connection.sendall(protocol.encode(Pong()))
-        else:
+        elif isinstance(message, Load):
             self._load(message)
+
+    def nudged(self, number: int, frame: FrameType | None) -> None:
+        """The engine has said something that may not wait. Raises Cancelled."""
+        self._nudged = True
+        if self._now is not None and not self._voice.speaking:
+            self._look()
+            if self._now in self._cancelled:
+                raise Cancelled
+
+    def _look(self) -> None:
+        """Read what is there, for Cancels; the end of the stream is found again later."""
+        self._nudged = False
+        with suppress(BlockingIOError):
+            while data := self._connection.recv(_READ, socket.MSG_DONTWAIT):
+                self._read(data)
+        for each in tuple(self._later):
+            if b'"cancel"' in each.header[:_TAG]:
+                message = protocol.read_engine(each.header)
+                if isinstance(message, Cancel):
+                    self._cancelled.add((message.frame, message.index))
+                    self._later.remove(each)
+
+    def _read(self, data: bytes) -> None:
+        self._later.extend(self._decoder.feed(data))
+        if self._decoder.fault is not None:
+            raise self._decoder.fault
 
     def _load(self, message: Load) -> None:
         try:
@@ -121,7 +189,7 @@ class _Child:
             if head.group in held:
                 answers.add(index, None)
                 continue
-            result = _fenced(self._runner, item)
+            result = self._fenced(self._runner, item, message.frame, index)
             answers.add(index, result)
             if protocol.holds(result):
                 held.add(head.group)
@@ -130,6 +198,25 @@ class _Child:
                 answers.flush()
                 said = now
         answers.flush()
+        self._cancelled = {one for one in self._cancelled if one[0] > message.frame}
+
+    def _fenced(self, runner: Runner, item: Item, frame: int, index: int) -> SessionResult:
+        """The fence of one item."""
+        place = frame, index
+        self._voice.begin(frame, index)
+        try:
+            self._now = place
+            if self._nudged:
+                self._look()
+            if place in self._cancelled:
+                return _fault("cancelled", StepCancelled.code)
+            return runner.run(item)
+        except Cancelled:
+            return _fault("cancelled", StepCancelled.code)
+        except BaseException as error:  # noqa: BLE001  the fence of one worker reply: sys.exit() too
+            return _fault(type(error).__name__)  # its text may quote a patient
+        finally:
+            self._now = None
 
 
 class _Answers:
@@ -166,12 +253,5 @@ class _Answers:
             self._done, self._contents, self._size = [], [], 0
 
 
-def _fenced(runner: Runner, item: Item) -> SessionResult:
-    try:
-        return runner.run(item)
-    except BaseException as error:  # noqa: BLE001  the fence of one worker reply: sys.exit() too
-        return _fault(type(error).__name__)  # its text may quote a patient
-
-
-def _fault(text: str) -> SessionResult:
-    return SessionResult(Kind.FAULT, failure=Failure(Permanent.code, text))
+def _fault(text: str, code: str = Permanent.code) -> SessionResult:
+    return SessionResult(Kind.FAULT, failure=Failure(code, text))

@@ -8,6 +8,7 @@ frames had not begun.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from portico import units
@@ -15,10 +16,13 @@ from portico.agents.item import Item
 from portico.clock import Clock
 from portico.errors import StepCrashed, StepTimeout
 from portico.events.emit import Emit
+from portico.ids import SignalId
 from portico.model.verdict import Failure, Kind, SessionResult
 from portico.workers import protocol
 from portico.workers.backlog import NOT_RUN, Backlog, Done, Outcome, Task
 from portico.workers.nursery import Nursery
+from portico.workers.protocol import Log, Progress
+from portico.workers.saying import Saying, Sayings
 from portico.workers.staff import Staff
 from portico.workers.worker import ORDERLY, End, Worker
 
@@ -29,6 +33,17 @@ _FRAMES = 2  # outstanding, while items are fast
 _STARVED_SECONDS = 0.05
 _CRASHES_FORGIVEN = 2  # attempts after which a crash is the item's own fault
 _NURSERY_DEATHS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Where an item is. place: in the queue, 1 goes next; 0: a worker has it, of this pid, and
+    has worked for so many seconds since its last result. saying: of the item."""
+
+    place: int
+    pid: int = 0
+    seconds: float = 0.0
+    saying: Saying = field(default_factory=Saying)
 
 
 class Crew:
@@ -48,6 +63,7 @@ class Crew:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
+        self._sayings = Sayings()
         self._pace = _FRAME_SECONDS  # seconds an item takes; the first ones go one by one
         self._feeding = False
         self._starved = 0.0  # since when something could go and no worker could take it
@@ -58,6 +74,24 @@ class Crew:
         if not self._feeding:
             self._feeding = True
             self._loop.call_soon(self._feed)
+
+    def cancel(self, signal: SignalId, failure: Failure) -> bool:
+        """End an item that waits or runs: `done` hears this failure, unless its own result
+        comes first. False when there is none."""
+        task = self._backlog.withdraw(signal)
+        if task is None:
+            return self.staff.cancel(signal, failure)
+        task.done(Outcome(SessionResult(Kind.FAULT, failure=failure), self.staff.version))
+        return True
+
+    def look(self, signal: SignalId) -> Look | None:
+        """Where an item is; None when it is not here."""
+        worker = self.staff.holder(signal)
+        if worker is not None:
+            seconds = self._clock.monotonic() - worker.life.since
+            return Look(0, worker.life.pid, seconds, self._sayings.of(signal))
+        place = self._backlog.place(signal)
+        return Look(place) if place else None
 
     def leave(self, why: End) -> asyncio.Future[None]:
         """Give back what waits, let what is out end; done when the last worker is gone."""
@@ -81,8 +115,13 @@ class Crew:
         self.staff.loaded(worker, version)
         self._feed()
 
+    def told(self, worker: Worker, task: Task, said: Progress | Log) -> None:
+        """For who looks."""
+        self._sayings.hear(task.item.signal, said)
+
     def answered(self, worker: Worker, task: Task, result: SessionResult | None) -> None:
         """Tell the one who submitted it, and those whose items must now wait."""
+        self._sayings.forget(task.item.signal)
         if result is None:
             self._backlog.finish(task)
             task.done(NOT_RUN)
@@ -134,14 +173,34 @@ class Crew:
 
     def _gone(self, worker: Worker, why: End, how: str) -> None:
         """A worker ended: decide about what it has not answered."""
+        for task in [task for sent in worker.sent for task in sent.tasks]:
+            self._sayings.forget(task.item.signal)
         if worker.sent:
-            if self.staff.leaving is not None or why in ORDERLY:
+            if worker.life.cancels and self.staff.leaving is None:
+                self._spare(worker)
+            elif self.staff.leaving is not None or why in ORDERLY:
                 for sent in worker.sent:
                     for task in sent.tasks[sent.answered :]:
                         self.answered(worker, task, None)
             else:
                 self._share_out(worker, why, how)
         self._feed()
+
+    def _spare(self, worker: Worker) -> None:
+        """End what was cancelled, put the others back: its death is nobody's fault."""
+        ended, others = [], []
+        for task in [task for sent in worker.sent for task in sent.tasks[sent.answered :]]:
+            if id(task) in worker.life.cancels:
+                ended.append(task)
+            elif task.group.held:
+                self.answered(worker, task, None)
+            else:
+                others.append(task)
+        self._backlog.put_back(others)
+        for task in ended:
+            failure = worker.life.cancels[id(task)]
+            fault = SessionResult(Kind.FAULT, failure=failure)
+            self._tell(worker, task, fault, holds=False)
 
     def _share_out(self, worker: Worker, why: End, how: str) -> None:
         """Charge the item that was being run, if it is known; put the others back."""

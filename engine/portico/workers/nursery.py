@@ -19,7 +19,16 @@ from portico.clock import Clock
 from portico.errors import ConfigError, WorkerError
 from portico.wire import pipe
 from portico.workers import limits
-from portico.workers.zygote import Exited, FromZygote, Kill, Ready, Spawn, Spawned, ToZygote
+from portico.workers.zygote import (
+    Exited,
+    FromZygote,
+    Kill,
+    Nudge,
+    Ready,
+    Spawn,
+    Spawned,
+    ToZygote,
+)
 
 _READ = 64 << 10
 _HEADER_LIMIT = 64 << 10
@@ -133,6 +142,11 @@ class Nursery:
             self._say(Kill(token))
         except WorkerError:  # the zygote ends, and with it the worker
             return
+
+    def nudge(self, token: int) -> None:
+        """Have a worker look at its pipe in the middle of an item."""
+        with suppress(WorkerError):  # the zygote ends, and with it the worker
+            self._say(Nudge(token))
 
     async def stop(self) -> None:
         """End the zygote and with it every worker."""

@@ -18,9 +18,10 @@ from portico.clock import Clock
 from portico.errors import ConfigError, Permanent
 from portico.events.emit import Emit
 from portico.events.running import AgentRetired, NurseryLost
+from portico.ids import SignalId
 from portico.model.verdict import Failure, Kind, SessionResult
 from portico.workers.backlog import Done, Outcome
-from portico.workers.crew import Crew
+from portico.workers.crew import Crew, Look
 from portico.workers.nursery import Nursery
 from portico.workers.protocol import ITEM_LIMIT, Load
 from portico.workers.staff import Proof, Terms
@@ -110,6 +111,15 @@ class Pool:
             asyncio.get_running_loop().call_soon(done, _TOO_LARGE)
         else:
             self._crews[agent].submit(item, group, done)
+
+    def cancel(self, agent: str, signal: SignalId, failure: Failure) -> bool:
+        """End an item that waits or runs, soon; `done` hears this failure, unless its own
+        result comes first. False when the agent has no such item."""
+        return agent in self._crews and self._crews[agent].cancel(signal, failure)
+
+    def look(self, agent: str, signal: SignalId) -> Look | None:
+        """Where an item is, and what it says; None when the agent has no such item."""
+        return self._crews[agent].look(signal) if agent in self._crews else None
 
     async def retire(self, agent: str) -> None:
         """Give back what waits, let what runs end, then end the agent's workers."""

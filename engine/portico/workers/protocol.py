@@ -1,9 +1,10 @@
 """What engine and worker say to each other, and what the engine believes of it.
 
-The engine says Load once, then Run and Ping; the end of its stream is the order to go. The
-worker says Hello, then Loaded or LoadFailed, then Results for the frames in the order they
-came. A message is a pipe frame whose header is one of these, tagged by `type`; contents are
-raw bytes in the body. Strings and bytes of a header are JSON (bytes in base64).
+The engine says Load once, then Run, Cancel and Ping; the end of its stream is the order to go.
+The worker says Hello, then Loaded or LoadFailed, then Results for the frames in the order they
+came, and between them Progress and Log of the item that it runs. A message is a pipe frame
+whose header is one of these, tagged by `type`; contents are raw bytes in the body. Strings and
+bytes of a header are JSON (bytes in base64).
 
 Order within a frame: items with the same `group` run in their order. After an item that
 is to be tried again, or that holds its key for a person, later items of its group are not
@@ -37,7 +38,7 @@ from portico.model.verdict import (
 )
 from portico.wire import pipe
 
-VERSION = 1
+VERSION = 2
 HEADER_LIMIT = 16 << 20
 BODY_LIMIT = 256 << 20
 ITEM_LIMIT = 128 << 20  # the largest content that a worker is given
@@ -77,6 +78,13 @@ class Run(Struct, tag="run", frozen=True, gc=False):
     items: list[ItemHead]
 
 
+class Cancel(Struct, tag="cancel", frozen=True):
+    """End this item if it runs, do not begin it if it does not yet; one with a result stays."""
+
+    frame: int
+    index: int
+
+
 class Ping(Struct, tag="ping", frozen=True):
     """Are you there?"""
 
@@ -102,6 +110,24 @@ class LoadFailed(Struct, tag="load_failed", frozen=True):
 
 class Pong(Struct, tag="pong", frozen=True):
     """The answer to Ping."""
+
+
+class Progress(Struct, tag="progress", frozen=True):
+    """How far a step of the item that runs has come; total: of how much, where it knows."""
+
+    frame: Count
+    index: Count
+    step: Text
+    done: float
+    total: float | None = None
+
+
+class Log(Struct, tag="log", frozen=True):
+    """Lines that the item that runs has logged since the last; they come in its result, too."""
+
+    frame: Count
+    index: Count
+    lines: Annotated[tuple[LogLine, ...], Many]
 
 
 class Done(Struct, frozen=True, gc=False, array_like=True):
@@ -140,8 +166,9 @@ class _RawResults(Struct, tag="results", frozen=True, gc=False):
     done: list[Raw]
 
 
-FromEngine = Load | Run | Ping
-FromWorker = Hello | Loaded | LoadFailed | Results | Pong
+FromEngine = Load | Run | Cancel | Ping
+FromWorker = Hello | Loaded | LoadFailed | Results | Progress | Log | Pong
+Plain = Load | Cancel | Ping | Hello | Loaded | LoadFailed | Progress | Log | Pong
 
 _encode = msgspec.json.Encoder().encode
 _engine_says: msgspec.json.Decoder[FromEngine] = msgspec.json.Decoder(FromEngine)
@@ -149,7 +176,7 @@ _done: msgspec.json.Decoder[Done] = msgspec.json.Decoder(Done)
 _worker_says: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
 
 
-def encode(message: Load | Ping | Hello | Loaded | LoadFailed | Pong) -> bytes:
+def encode(message: Plain) -> bytes:
     """A message without contents as one frame."""
     return pipe.encode(_encode(message))
 

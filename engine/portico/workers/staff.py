@@ -13,21 +13,17 @@ from typing import Any
 
 from portico.clock import Clock
 from portico.errors import ConfigError, WorkerError
+from portico.events import running as events
 from portico.events.emit import Emit
-from portico.events.running import (
-    AgentDiffers,
-    AgentLoaded,
-    AgentQuarantined,
-    WorkerDied,
-    WorkerEnded,
-    WorkerStarted,
-)
+from portico.ids import SignalId
+from portico.model.verdict import Failure
 from portico.workers.intensity import Intensity
 from portico.workers.nursery import Nursery
 from portico.workers.protocol import Load
 from portico.workers.worker import ORDERLY, End, Owner, Worker
 
 _GRACE_SECONDS = 1.0  # beyond the agent's limit: its own timer comes first
+_CANCEL_SECONDS = 2.0  # that an item has to end by itself
 _LOAD_SECONDS = 30.0
 _IDLE_SECONDS = 30.0
 _PING_SECONDS, _PONG_SECONDS = 10.0, 5.0
@@ -123,7 +119,7 @@ class Staff:
         self._edition, self.version = proof.edition, proof.version
         self._told = {proof.version}
         self._intensity = Intensity()
-        self._emit(AgentLoaded(self._agent, proof.version))
+        self._emit(events.AgentLoaded(self._agent, proof.version))
         for worker in list(self._workers.values()):
             self.dismiss(worker)
         self.keep_fewest()
@@ -166,13 +162,15 @@ class Staff:
     def loaded(self, worker: Worker, version: str) -> None:
         """A worker can run its plan, or has proven one."""
         life = worker.life
-        self._emit(WorkerStarted(self._agent, life.pid, self._clock.monotonic() - life.born))
+        self._emit(
+            events.WorkerStarted(self._agent, life.pid, self._clock.monotonic() - life.born)
+        )
         if proven := self._trials.get(worker.token):
             if not proven.done():
                 proven.set_result(version)
         elif worker.edition == self._edition.number and version not in self._told:
             self._told.add(version)
-            self._emit(AgentDiffers(self._agent, self.version, version))
+            self._emit(events.AgentDiffers(self._agent, self.version, version))
         self.dismiss(worker)
 
     def dismiss(self, worker: Worker) -> None:
@@ -215,6 +213,19 @@ class Staff:
         room = len(staff) < self._edition.terms.most and self._may_grow()
         if not staff or (room and all(worker.life.version for worker in staff)):
             self._hire_another()
+
+    def cancel(self, signal: SignalId, failure: Failure) -> bool:
+        """End that item in its worker, which then goes; False when none has it."""
+        for worker in list(self._workers.values()):
+            if worker.life.why is None and worker.cancel(signal, failure, _CANCEL_SECONDS):
+                self._nursery.nudge(worker.token)
+                self.keep_fewest()
+                return True
+        return False
+
+    def holder(self, signal: SignalId) -> Worker | None:
+        """The worker that has that item."""
+        return next((one for one in self._workers.values() if one.has(signal)), None)
 
     def watch(self) -> None:
         """End what is late, silent or idle too long; hire what is missing."""
@@ -274,7 +285,7 @@ class Staff:
             return
         storm = self._intensity.died(self._clock.monotonic())
         if storm is not None:
-            self._emit(AgentQuarantined(self._agent, *storm))
+            self._emit(events.AgentQuarantined(self._agent, *storm))
 
     def _watch(self, worker: Worker, now: float) -> None:
         life = worker.life
@@ -284,7 +295,9 @@ class Staff:
             if now - life.born > _LOAD_SECONDS:
                 self.end(worker, End.TIMEOUT, f"not within {_LOAD_SECONDS:.0f} s")
         elif worker.sent:
-            if now - life.since > worker.limit + _GRACE_SECONDS:
+            if now > life.patience:
+                self.end(worker, End.CANCELLED, "")
+            elif now - life.since > worker.limit + _GRACE_SECONDS:
                 self.end(worker, End.TIMEOUT, "")
         else:
             self._watch_idle(worker, now)
@@ -316,9 +329,9 @@ class Staff:
         life = worker.life
         why, how = life.why or End.CRASHED, life.how or _manner(life.code)
         if why in ORDERLY:
-            self._emit(WorkerEnded(self._agent, life.pid, why.value, life.runs))
+            self._emit(events.WorkerEnded(self._agent, life.pid, why.value, life.runs))
         else:
-            self._emit(WorkerDied(self._agent, life.pid, why.value, how, life.runs))
+            self._emit(events.WorkerDied(self._agent, life.pid, why.value, how, life.runs))
         proven = self._trials.pop(worker.token, None)
         if proven and not proven.done():
             proven.set_exception(ConfigError(f"agent {self._agent} does not load: {how}"))

@@ -1,19 +1,32 @@
 """The engine's view of one worker process: what it was given, and what it may say now."""
 
 import asyncio
+import math
 import signal
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from portico.clock import Clock
 from portico.errors import WorkerError
-from portico.model.verdict import SessionResult
+from portico.ids import SignalId
+from portico.model.verdict import Failure, Kind, SessionResult
 from portico.wire.pipe import Frame, PipeDecoder
 from portico.workers import protocol
 from portico.workers.backlog import Task
-from portico.workers.protocol import Hello, Load, Loaded, LoadFailed, Ping, Results
+from portico.workers.faults import StepCancelled
+from portico.workers.protocol import (
+    Cancel,
+    Hello,
+    Load,
+    Loaded,
+    LoadFailed,
+    Log,
+    Ping,
+    Progress,
+    Results,
+)
 
 
 class End(StrEnum):
@@ -30,9 +43,13 @@ class End(StrEnum):
     NONSENSE = "nonsense"
     SILENT = "silent"
     NURSERY = "nursery"
+    CANCELLED = "cancelled"  # with the item that it ran
 
 
-ORDERLY = frozenset({End.REPLACED, End.RECYCLED, End.IDLE, End.RETIRED, End.STOPPED})
+ORDERLY = frozenset(
+    {End.REPLACED, End.RECYCLED, End.IDLE, End.RETIRED, End.STOPPED, End.CANCELLED}
+)
+_WORDS, _RATE = 100.0, 100.0  # of progress and logs, at once and a second: five times a voice's
 
 
 class Owner(Protocol):
@@ -44,6 +61,10 @@ class Owner(Protocol):
 
     def answered(self, worker: "Worker", task: Task, result: SessionResult | None) -> None:
         """The next item of its oldest frame has a result, or None when it was not run."""
+        ...
+
+    def told(self, worker: "Worker", task: Task, said: Progress | Log) -> None:
+        """An item that runs says how far it is."""
         ...
 
     def fed(self, worker: "Worker", answers: int, seconds: float) -> None:
@@ -70,7 +91,9 @@ class Life:
 
     since: when its oldest unanswered item began, at the latest; heard: when it last spoke
     (both monotonic). why: set once it is not to be used. code: its exit code once known, or
-    minus the signal; gone: the pipe has ended.
+    minus the signal; gone: the pipe has ended. words: progress and logs that it may still say.
+    cancels: items that it is to end, each with what stands for its result; patience: until when
+    it may take its time (monotonic).
     """
 
     left: int
@@ -85,6 +108,9 @@ class Life:
     how: str = ""
     code: int | None = None
     gone: bool = False
+    words: float = _WORDS
+    cancels: dict[int, Failure] = field(default_factory=dict)
+    patience: float = math.inf
 
 
 class Worker(asyncio.Protocol):
@@ -123,6 +149,30 @@ class Worker(asyncio.Protocol):
         items = [task.item for task in tasks]
         groups = [task.group.mark for task in tasks]
         self._pipe.write(protocol.encode_run(self._numbers, items, groups))
+
+    def cancel(self, signal: SignalId, failure: Failure, grace: float) -> bool:
+        """Ask it to end that item, if it has it: within so many seconds. It gets no others."""
+        found = self._find(signal)
+        if found is None or self._pipe is None:
+            return False
+        sent, index = found
+        life = self.life
+        life.left = 0
+        life.cancels[id(sent.tasks[index])] = failure
+        life.patience = min(life.patience, self._clock.monotonic() + grace)
+        self._pipe.write(protocol.encode(Cancel(sent.number, index)))
+        return True
+
+    def has(self, signal: SignalId) -> bool:
+        """Whether it was given that item and has not answered."""
+        return self._find(signal) is not None
+
+    def _find(self, signal: SignalId) -> tuple[Sent, int] | None:
+        for sent in self.sent:
+            for index, task in enumerate(sent.tasks):
+                if index >= sent.answered and task.item.signal == signal:
+                    return sent, index
+        return None
 
     def ping(self) -> None:
         """Ask whether it hears."""
@@ -163,8 +213,10 @@ class Worker(asyncio.Protocol):
         """Hear everything whole; the fence of one worker's words."""
         if self.life.why is not None:
             return
-        before, now = self.life.since, self._clock.monotonic()
-        self.life.heard, self.life.pinged = now, False
+        life = self.life
+        before, now = life.since, self._clock.monotonic()
+        life.words = min(_WORDS, life.words + (now - life.heard) * _RATE)
+        life.heard, life.pinged = now, False
         try:
             answers = sum([self._hear(frame) for frame in self._decoder.feed(data)])
             if self._decoder.fault is not None:
@@ -186,7 +238,9 @@ class Worker(asyncio.Protocol):
         if isinstance(message, Results):
             self._take(message, frame.body)
             return len(message.done)
-        if isinstance(message, Hello):
+        if isinstance(message, Progress | Log):
+            self._listen(message)
+        elif isinstance(message, Hello):
             if message.protocol != protocol.VERSION:
                 raise WorkerError(f"it speaks protocol {message.protocol}")
         elif isinstance(message, Loaded):
@@ -197,6 +251,18 @@ class Worker(asyncio.Protocol):
         elif isinstance(message, LoadFailed):
             self._owner.ending(self, End.LOAD_FAILED, message.text)
         return 0
+
+    def _listen(self, said: Progress | Log) -> None:
+        """Words of the item that runs, or of one before it whose result is on its way."""
+        sent = self.sent[0] if self.sent else None
+        if sent is None or sent.number != said.frame:
+            raise WorkerError("words about a frame that it does not run")
+        if not sent.answered <= said.index < len(sent.tasks):
+            raise WorkerError("words about an item that it does not run")
+        self.life.words -= 1
+        if self.life.words < 0:
+            raise WorkerError("a flood of progress and logs")
+        self._owner.told(self, sent.tasks[said.index], said)
 
     def _take(self, message: Results, body: bytes) -> None:
         results = protocol.read_results(message.done, body)
@@ -213,4 +279,20 @@ class Worker(asyncio.Protocol):
             if sent.answered == len(sent.tasks):
                 self.sent.popleft()
             self.life.since = self.life.heard
+            if self.life.cancels:
+                result = self._ended(task, result)
             self._owner.answered(self, task, result)
+
+    def _ended(self, task: Task, result: SessionResult | None) -> SessionResult | None:
+        """A result that came all the same stands; one that says cancelled is told in full,
+        and an item that was not run is not run later."""
+        why = self.life.cancels.pop(id(task), None)
+        if not self.life.cancels:
+            self.life.patience = math.inf
+        if why is None or (result is not None and not _cancelled(result)):
+            return result
+        return SessionResult(Kind.FAULT, failure=why)
+
+
+def _cancelled(result: SessionResult) -> bool:
+    return result.failure is not None and result.failure.code == StepCancelled.code

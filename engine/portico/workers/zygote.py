@@ -47,6 +47,12 @@ class Kill(Struct, tag="kill", frozen=True):
     token: int
 
 
+class Nudge(Struct, tag="nudge", frozen=True):
+    """Have that worker look at its pipe, though an item runs."""
+
+    token: int
+
+
 class Ready(Struct, tag="ready", frozen=True):
     """Everything is loaded. missing: modules to preload that cannot be imported."""
 
@@ -67,7 +73,7 @@ class Exited(Struct, tag="exited", frozen=True):
     code: int
 
 
-ToZygote = Spawn | Kill
+ToZygote = Spawn | Kill | Nudge
 FromZygote = Ready | Spawned | Exited
 
 _encode = msgspec.json.Encoder().encode
@@ -123,8 +129,12 @@ class Zygote:
             message = _decode(frame.header)
             if isinstance(message, Spawn):
                 self._spawn(message.token, self._sockets.popleft())
-            elif message.token in self._pids:
-                _kill_group(self._pids[message.token])
+            elif (pid := self._pids.get(message.token)) is None:
+                continue
+            elif isinstance(message, Nudge):
+                os.kill(pid, child.NUDGE)
+            else:
+                _kill_group(pid)
         return bool(data)
 
     def _spawn(self, token: int, descriptor: int) -> None:

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portico.flow.runs import Run
-from portico.flow.sessions.running import Running, Terms, World
+from portico.flow.sessions.failing import Terms
+from portico.flow.sessions.running import Running, World
 from portico.model import lane as names
 from portico.model.signal import Signal
 from portico.model.verdict import Failure, Kind, SessionResult

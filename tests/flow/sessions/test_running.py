@@ -2,7 +2,7 @@
 
 import pytest
 
-from portico.flow.sessions.running import Terms
+from portico.flow.sessions.failing import Terms
 from portico.model.call import Call, Reply
 from portico.model.states import SignalState as State
 from portico.model.verdict import Kind, SessionResult

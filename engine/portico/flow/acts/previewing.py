@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from portico.agents.item import Item
 from portico.flow.acts.remaking import Remade
 from portico.flow.arrivals.recalling import Emitted, Recaller
-from portico.flow.sessions.running import Submitter
+from portico.flow.sessions.submitting import Submitter
 from portico.model.signal import Signal
 from portico.model.verdict import Failure, Kind, SessionResult
 from portico.workers.backlog import Outcome

@@ -91,13 +91,24 @@ class Broker:
         self._record = record
         self._doers = doers
         self._emit = emit
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], tuple[Asked, Replied]] = {}
 
     def ask(self, agent: str, run: Run, call: Call, replied: Replied) -> None:
         """Have it done; `replied` is called once, unless the engine stops before."""
-        task = asyncio.ensure_future(self._ask(Asked(agent, run, call, self._record), replied))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        asked = Asked(agent, run, call, self._record)
+        task = asyncio.ensure_future(self._ask(asked, replied))
+        self._tasks[task] = asked, replied
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+
+    def asked(self, signal: SignalId) -> list[Asked]:
+        """What a Signal's sessions wait for."""
+        return [one for one, _ in self._tasks.values() if one.run.signal.id == signal]
+
+    def cancel(self, asked: Asked) -> None:
+        """Do it no more; nobody hears of it. What has left for it stays in the journal."""
+        for task, (one, _) in tuple(self._tasks.items()):
+            if one is asked:
+                task.cancel()
 
     def stop(self) -> None:
         """Do nothing more: what was not answered is asked again by the next engine."""

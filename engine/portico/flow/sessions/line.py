@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from portico.flow.runs import Run
 from portico.model import lane as names
 from portico.model.call import MEANWHILE, Call, Reply
+from portico.model.verdict import Failure
 
 
 @dataclass(slots=True, eq=False)
 class Try:
     """One agent's work on one Run. group: what runs in order, empty for no order. keys: the
     groups of a barrier, none of any other. since: monotonic seconds of its first failure.
-    replies: to what its runs have asked.
+    replies: to what its runs have asked. cancelled: a person ended it; it has this verdict as
+    soon as its turn comes.
     """
 
     agent: str
@@ -28,6 +30,7 @@ class Try:
     number: int = 1
     since: float | None = None
     replies: tuple[Reply, ...] = ()
+    cancelled: Failure | None = None
 
     def asking(self, call: Call) -> "Try":
         """It asks; for some calls what stands behind it does not wait for the reply."""
@@ -49,13 +52,19 @@ class Line:
     Items behind one that failed come back from the pool one by one, the last of them perhaps
     after the retry is due; a group goes on once all are back, so that none is overtaken.
     crossings: a barrier with what waits behind it, by group; busy: barriers that run, or rest
-    until they are tried again.
+    until they are tried again. resting: what waits for a retry or a reply of its own.
     """
 
     kept: dict[str, list[Try]] = field(default_factory=dict)
     out: dict[str, int] = field(default_factory=dict)
     crossings: dict[str, list[Try]] = field(default_factory=dict)
     busy: set[Try] = field(default_factory=set)
+    resting: set[Try] = field(default_factory=set)
+
+    def all(self) -> set[Try]:
+        """All that waits here."""
+        lines = (*self.kept.values(), *self.crossings.values())
+        return self.resting.union(*lines) - self.busy.difference(self.resting)
 
     def keep(self, attempt: Try) -> None:
         """It waits with its group for a retry or a person."""

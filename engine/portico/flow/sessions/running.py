@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from portico import ids
 from portico.agents.item import Item
@@ -19,7 +18,9 @@ from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow import endings, rows
 from portico.flow.runs import STATE, Run
+from portico.flow.sessions.failing import Terms, given_up
 from portico.flow.sessions.line import Line, Try, groups_of
+from portico.flow.sessions.submitting import Submitter
 from portico.ids import SignalId
 from portico.journal.contract import Conclusion, Owed, ParkedRow, Pending, SessionRow, Writer
 from portico.model.call import Call, Reply
@@ -32,32 +33,6 @@ from portico.workers.backlog import Outcome
 
 MOST_DELIVERIES = 30_000  # of one Signal; 16 bits number them
 _LOOK_AGAIN = 0.1  # seconds until a group whose last items are still out is looked at again
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What an agent's document says about failure. Times in seconds.
-
-    on_fault: what becomes of a Signal when no step could decide (its worker died or was too
-    slow): `park`, `stop`, `drop` or `refuse`.
-    """
-
-    version: str
-    first: float = 1.0
-    most: float = 60.0
-    lasting: float = float("inf")
-    on_fault: str = "park"
-
-
-class Submitter(Protocol):
-    """The pool: run an item after all of its group, and say how it went."""
-
-    def submit(
-        self, agent: str, item: Item, group: str, done: Callable[[Outcome], None]
-    ) -> None:
-        """Outcome.result None: not run, because one before it in its group goes first, or
-        because the pool stops. Raises KeyError when no such agent is active."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +92,16 @@ class Running:
                 line.kept[one].sort(key=lambda attempt: attempt.run.signal.id != first)
                 self._again(agent, one)
 
+    def waiting(self, signal: SignalId) -> list[Try]:
+        """What of a Signal waits: for a retry, a reply, or others of its order key."""
+        found = [attempt for line in self._lines.values() for attempt in line.all()]
+        return [attempt for attempt in found if attempt.run.signal.id == signal]
+
+    def cancel(self, attempt: Try, failure: Failure) -> None:
+        """End one that waits, when its turn comes; for a retry or a reply it waits no more."""
+        attempt.cancelled = failure
+        self._wake(attempt)
+
     def stop(self) -> None:
         """Submit nothing more: what comes back stays in the journal."""
         self._stopped = True
@@ -143,6 +128,11 @@ class Running:
         if self._stopped:
             return
         signal, line = attempt.run.signal, self._lines[attempt.agent]
+        if attempt.cancelled is not None:
+            line.rested(attempt)
+            result = SessionResult(Kind.FAULT, failure=attempt.cancelled)
+            self._judge(attempt, result, "")
+            return
         item = Item(
             signal.id,
             signal.content,
@@ -181,7 +171,7 @@ class Running:
             if self._may_pass(attempt, failure):
                 self._keep(attempt, failure)
                 return
-            result = self._give_up(attempt, result, failure)
+            result = given_up(self._terms[attempt.agent], result, failure)
         self._conclude(attempt, result, version)
         if attempt.keys:
             self._pass(attempt)
@@ -231,12 +221,16 @@ class Running:
     def _rest(self, attempt: Try) -> None:
         """Its group waits until it is woken."""
         line = self._lines[attempt.agent]
+        line.resting.add(attempt)
         if attempt.keys:
             line.rest(attempt)
         elif attempt.group:
             line.keep(attempt)
 
     def _wake(self, attempt: Try) -> None:
+        if attempt not in self._lines[attempt.agent].resting:
+            return
+        self._lines[attempt.agent].resting.discard(attempt)
         if attempt.group and not attempt.keys:
             self._again(attempt.agent, attempt.group)
             return
@@ -252,17 +246,6 @@ class Running:
             self._submit(attempt)
         for barrier in line.due((group,)):
             self._hand(barrier)
-
-    def _give_up(self, attempt: Try, result: SessionResult, failure: Failure) -> SessionResult:
-        """Where no step could decide, the agent's `on_error` does."""
-        if failure.code not in ("step.crashed", "step.timeout"):
-            return result
-        act = self._terms[attempt.agent].on_fault
-        if act == "drop":
-            return SessionResult(Kind.DROP, step=failure.step, failure=failure)
-        if act == "refuse":
-            return SessionResult(Kind.REFUSE, refusal=Refusal(text=failure.text))
-        return SessionResult(Kind.FAULT, failure=failure, hold=act == "stop")
 
     def _conclude(self, attempt: Try, result: SessionResult, version: str) -> None:
         run = attempt.run

@@ -1,0 +1,57 @@
+"""`show --follow`: what sessions do that have not concluded."""
+
+import time
+from pathlib import Path
+
+from portico.api.live import Live, Place
+from portico.cli import console
+from portico.cli.control import Engine
+from portico.model.states import SignalState
+
+_LOOK = 0.2
+
+
+def follow(site: Path, signal: str) -> None:
+    """Print what its sessions do until they have concluded."""
+    engine, told = Engine(site), _Told()
+    while (live := _look(engine, signal)).state == SignalState.WAITING:
+        for place in live.sessions:
+            told.tell(place)
+        time.sleep(_LOOK)
+
+
+def _look(engine: Engine, signal: str) -> Live:
+    return Live.model_validate(engine.call("GET", f"/v1/signals/{signal}/live"))
+
+
+class _Told:
+    """What was printed, by agent: the last line of its state, and how many of its log."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, str] = {}
+        self._lines: dict[str, int] = {}
+
+    def tell(self, place: Place) -> None:
+        """Print what is new."""
+        fresh = min(place.count - self._lines.get(place.agent, 0), len(place.lines))
+        for line in place.lines[len(place.lines) - max(0, fresh) :]:
+            console.line(f"{place.agent}: log {line.step} {line.level} {line.text}")
+        self._lines[place.agent] = place.count
+        said = _words(place)
+        if said != self._said.get(place.agent):
+            self._said[place.agent] = said
+            console.line(f"{place.agent}: {said}")
+
+
+def _words(place: Place) -> str:
+    """Where it is, as one line; without the seconds, which change at each look."""
+    whole = "" if place.total is None else f" of {place.total:g}"
+    progress = f", {place.step} at {place.done:g}{whole}" if place.step else ""
+    if place.state == "queued":
+        return f"waits for a worker, place {place.place}"
+    if place.state == "running":
+        return f"runs in process {place.pid}{progress}"
+    if place.state == "asking":
+        return f"waits for {place.asks}{progress}"
+    again = f" for try {place.number}" if place.number > 1 else ""
+    return f"waits{again}"

@@ -1,0 +1,54 @@
+"""Sessions that have not concluded, on the parts of a running engine (api.live)."""
+
+from msgspec import structs
+
+from portico.api.live import Line, Live, Place
+from portico.flow.sessions import looking
+from portico.flow.sessions.looking import Looking
+from portico.ids import SignalId
+from portico.model.states import SignalState
+from portico.server.parts import House
+
+
+class Sessions:
+    """The verbs."""
+
+    def __init__(self, house: House) -> None:
+        base = house.base
+        self._house = house
+        self._looking = Looking(
+            house.running, house.pool, house.broker, lambda: house.site.agents, base.emit
+        )
+
+    async def live(self, signal: SignalId) -> Live:
+        """Where they are (api.live.Sessions)."""
+        state = await self._house.journal.reader.state_of(signal)
+        places = self._looking.places(signal) if state is SignalState.WAITING else []
+        return Live(state=state, sessions=tuple(self._shown(signal, one) for one in places))
+
+    def cancel(self, signal: SignalId, who: str) -> list[str]:
+        """End them (api.live.Sessions)."""
+        return self._looking.cancel(signal, who)
+
+    def _shown(self, signal: SignalId, place: looking.Place) -> Place:
+        said = place.saying
+        shown = Place(
+            agent=place.agent,
+            state=place.state,
+            place=place.place,
+            pid=place.pid,
+            seconds=place.seconds,
+            asks=place.asks,
+            number=place.number,
+            step=said.step,
+            done=said.done,
+            total=said.total,
+            lines=tuple(Line(**structs.asdict(line)) for line in said.lines),
+            count=said.count,
+        )
+        for call in self._house.plugging.live(bytes(signal).hex()):
+            if call.agent == place.agent and place.state == "asking":
+                seconds = self._house.base.clock.monotonic() - call.since
+                progress = {"done": call.progress, "total": call.total, "step": call.tool}
+                return shown.model_copy(update={**progress, "seconds": seconds})
+        return shown
