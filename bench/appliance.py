@@ -80,7 +80,7 @@ class Appliance:
         (self._site / "config/portico.yaml").write_text("workers: {}\n")
         (self._site / "transforms/__init__.py").write_text('"""Transforms."""\n')
         (self._site / "transforms/edits.py").write_text(_EDITS)
-        self.port, self._metrics = _free_port(), _free_port()
+        self.port, self._metrics = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._run = -1
 
@@ -167,6 +167,7 @@ def _ask(port: int, block: bytes) -> bytes:
         return answer
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody has at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])

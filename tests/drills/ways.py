@@ -41,7 +41,7 @@ _DESTINATIONS = {
     "soap": "type: soap\nprofile: cdc-iis\naddress: http://127.0.0.1:{to_soap}/iis\n",
     "sftp": "type: sftp\naddress: 127.0.0.1:{sftp_port}\nuser: lab\n"
     "password: ${{env:DRILL_LAB}}\nhost_key: {pin}\npath: /out\nfile: '{{MSH-10}}.hl7'\n",
-    "ftp": "type: ftp\naddress: 127.0.0.1:{ftp_port}\nuser: lab\n"
+    "ftp": "type: ftp\naddress: 127.0.0.1:{ftp_port}\nuser: lab\nconnections: 6\n"
     "password: ${{env:DRILL_LAB}}\npath: /out\nfile: '{{MSH-10}}.hl7'\n",
     "folder": "type: folder\npath: {root}/out\nfile: '{{MSH-10}}.hl7'\n",
 }
