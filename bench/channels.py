@@ -1,4 +1,4 @@
-"""`python -m bench.channels`: what the other channels do, each beside a peer of the same minute.
+"""`python -m bench.channels`: the other channels, each beside a peer of the same minute.
 
 TCP and HTTPS at 50 connections that wait for each answer, in J (bench.reference) and beside
 MLLP on the same engine; 1,000 files of 2 KB from an SFTP server into a folder, beside a loop
