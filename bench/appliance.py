@@ -10,9 +10,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import httpx2
 from psycopg.conninfo import make_conninfo
 
 from bench import messages
+from portico.api import serve
 
 _START = 60.0  # seconds for the first answer
 _STOP = 60.0
@@ -117,6 +119,13 @@ class Appliance:
             password=(self.data / "secret").read_text().strip(),
             dbname="postgres",
         )
+
+    def drop_due(self) -> None:
+        """Have the engine drop the days that retention lets go; returns when they are gone."""
+        with serve.reachable(serve.socket_path(self.data)) as name:
+            way = httpx2.HTTPTransport(uds=name)
+            with httpx2.Client(transport=way, timeout=_STOP) as client:
+                client.post("http://portico/v1/retention").raise_for_status()
 
     def stop(self) -> None:
         """SIGTERM, and its exit code must be 0. Harmless when none runs."""
