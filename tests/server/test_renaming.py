@@ -98,11 +98,26 @@ def test_a_renamed_site_goes_on_where_it_was(server, world):
     assert one.end() == 0
 
 
-def test_a_reload_does_not_rename(server, world):
-    """It is refused as a whole and says what to do; the old names go on."""
+def test_a_reload_that_renames_starts_the_engine_again(server, world):
+    """The same process, under the new names, with what was queued; a site whose agent does not
+    load is refused before anything stops."""
     one = world.start()
-    one.write(AFTER.format(**one.ports))
-    assert "restart it" in cli(one, "reload", code=1)
+    cli(one, "pause", "his")
+    pid = one.process.pid
     assert server.Client(one.ports["adt"]).ask(server.message("1")) == "AA"
+    server.until(lambda: one.status()["destinations"]["his"]["queued"] == 1)
+    after = AFTER.format(**one.ports)
+    one.write(after.replace("[{send: hospital}]", "[{python: transforms.none:at_all}]"))
+    cli(one, "reload", code=1)
     assert set(one.status()["channels"]) == {"adt"}
+
+    one.write(after)
+    assert "restarts itself now" in cli(one, "reload")
+    assert one.process.stdout.readline() == b"ready\n"
+    told = one.status()
+    assert one.process.pid == pid and set(told["channels"]) == {"admissions"}
+    owed = told["destinations"]["hospital"]
+    assert (owed["state"], owed["queued"]) == ("paused", 1)
+    assert "refused" not in cli(one, "reload")
+    assert one.said("engine_ready") == 2
     assert one.end() == 0

@@ -1,5 +1,8 @@
 """`run`: the engine in the foreground."""
 
+import os
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -20,12 +23,14 @@ def run(
     folder = place.a_site(site or (demo_site() if with_demo else Path()))
     from portico.server import service  # it loads the reactor, which no other command needs
 
-    if not with_demo:
-        return service.run(folder)
-    for line in DEMO:
-        console.note(line)
-    with demo.running():
-        return service.run(folder)
+    if with_demo:
+        for line in DEMO:
+            console.note(line)
+    with demo.running() if with_demo else nullcontext():
+        code = service.run(folder)
+    if code == service.AGAIN:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+    return code
 
 
 def demo_site() -> Path:

@@ -51,6 +51,7 @@ class Engine:
         self.state = "starting"
         self.started = base.clock.time_ns()
         self.stopping = asyncio.Event()
+        self.again = False  # once it has stopped, it is to be started on the site as it is now
         self.house: House
         self.watchers: Watchers
         self.messages: Handling
@@ -160,16 +161,17 @@ class Engine:
                 wrong = errors(found)
                 self._base.emit(SiteRefused(len(wrong), str(wrong[0])))
                 return Reloaded(swapped=False, findings=told)
-            if unknown := tuple(renaming.pending(site, self._known)):
-                self._base.emit(SiteRefused(len(unknown), unknown[0]))
-                wanted = tuple(Finding(severity="error", text=one) for one in unknown)
-                return Reloaded(swapped=False, findings=(*told, *wanted))
             try:
                 await self._activate(site)
             except ConfigError as error:
                 self._base.emit(SiteRefused(1, str(error)))
                 one = Finding(severity="error", text=str(error))
                 return Reloaded(swapped=False, findings=(*told, one))
+            if renamed := tuple(renaming.pending(site, self._known)):
+                self.again = True
+                self.stop()
+                said = (Finding(severity="warning", text=one) for one in renamed)
+                return Reloaded(swapped=True, findings=(*told, *said))
             await self._swap(site)
             self.watchers.follow(site)
             self._base.certificates.refresh()

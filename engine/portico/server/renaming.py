@@ -1,7 +1,7 @@
 """`was: old_name`: the journal follows a noun's new name when the engine starts.
 
-Not at a reload: work that is in memory bears the old name, and its order and its repeats hang
-on it. A reload of a site that renames something is refused, and the engine goes on as it was.
+Work that is in memory bears the old name, and its order and its repeats hang on it. So a
+reload of a site that renames something drains the engine and starts it again, in one process.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,8 +44,9 @@ def pending(site: Site, known: Known) -> Iterator[str]:
         for name, noun in nouns.items():
             if noun.was is not None and (scope, noun.was, name) not in known:
                 yield (
-                    f"{scope} {name!r} was {noun.was!r}: an engine follows a new name when it "
-                    f"starts; restart it  [{RESTART}]"
+                    f"{scope} {name!r} was {noun.was!r}: the engine follows a new name when it "
+                    f"starts, so it restarts itself now; its sources are closed meanwhile  "
+                    f"[{RESTART}]"
                 )
 
 

@@ -33,12 +33,13 @@ from portico.tls.certificates import Certificates
 from portico.workers.nursery import Nursery
 
 OK, FAILED = 0, 1
+AGAIN = -1  # not an exit code: this process is to begin anew
 _LOOK_AGAIN = 60.0  # seconds between looks at the files of certificates
 _HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run(root: Path, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the appliance on a site until it is told to stop; the exit code.
+    """Run the appliance on a site until it is told to stop; the exit code, or AGAIN.
 
     Raises SiteInvalid with all findings before anything is started.
     """
@@ -121,10 +122,12 @@ class _Service:
             await engine.storage.close(0)
             return FAILED
         finally:
-            # The end is decided: a second SIGTERM must not turn it into a death by signal.
+            # The end is decided: a second SIGTERM must not turn it into a death by signal. One
+            # that is to begin anew dies of it, and a SIGHUP asks for what is done anyway.
             for number in _HEARD:
                 self._loop.remove_signal_handler(number)
-                signal.signal(number, signal.SIG_IGN)
+                ends = self._again and number != signal.SIGHUP
+                signal.signal(number, signal.SIG_DFL if ends else signal.SIG_IGN)
             self._stall.stop()
             stopping.cancel()
             await self._cancel()
@@ -173,11 +176,18 @@ class _Service:
 
     async def _drain(self) -> int:
         began = self._clock.monotonic()
-        self._notifier.say("STOPPING=1")
-        self._emit(EngineDraining(self._reason))
+        self._notifier.say("RELOADING=1" if self._again else "STOPPING=1")
+        self._emit(EngineDraining("rename" if self._again else self._reason))
         stored = await self._engine.drain()
         self._emit(EngineStopped(self._clock.monotonic() - began))
+        if self._again:
+            return AGAIN
         return OK if stored else FAILED
+
+    @property
+    def _again(self) -> bool:
+        """It stops to begin anew, and nobody has asked for an end."""
+        return self._engine.again and self._reason == "stop"
 
     def _stop(self, number: int) -> None:
         self._reason = signal.Signals(number).name
