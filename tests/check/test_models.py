@@ -66,7 +66,7 @@ def test_a_step_within_what_its_provider_may_have_is_fine(said):
         ({"step": "phi: deidentified, review: {meanwhile: maybe}"}, "config.choice"),
         ({"step": "phi: deidentified, checks: {finding/code: {in_table: t}}"},
          "site.unknown_table"),
-        ({"step": "phi: deidentified, capabilities: [x]"}, "site.not_yet"),
+        ({"step": "phi: deidentified, capabilities: [x]"}, "site.unknown_capability"),
         ({"agent": "model: other\n"}, "site.unknown_provider"),
         ({"provider": "type: bard"}, "config.choice"),
         ({"provider": "phi: some"}, "config.choice"),

@@ -87,7 +87,7 @@ def test_a_limit_of_forever_can_be_written_as_json():
         (SEND + "trust: nobody", "config.choice", 5),
         (SEND + "model: {a: b, c: d}", "config.model", 5),
         (SEND + "budget: {tokens: 5}", "config.missing_key", 5),
-        (SEND + "capabilities: [x]", "site.not_yet", 5),
+        (SEND + "capabilities: [a b]", "config.name", 5),
         (SEND + "order_by: sender", "site.not_yet", 5),
         (SEND + "order_by: PID.3", "config.place", 5),
     ],

@@ -64,7 +64,7 @@ def compile_plan(
     step's file and line and what would be right.
     """
     tables = sources.tables(root)
-    extras = document.get("charsets") or {}, document.get("tools") or {}
+    extras = tuple(document.get(key) or {} for key in ("charsets", "tools", "granted"))
     compiler = _Compiler(root, tables, *extras)
     content, contents = _contents(document)
     fallback = compiler.fallback(document.get("on_error") or "park")
@@ -128,10 +128,12 @@ class _Compiler:
         tables: Tables,
         charsets: Mapping[str, str],
         tools: Mapping[str, Mapping[str, str]],
+        granted: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self._root = root
         self._charsets = charsets
         self._tools = tools
+        self._granted = granted
         self._tables = tables
         self._told: ConfigError | None = None
 
@@ -173,7 +175,7 @@ class _Compiler:
         kind = step_type(verb)
         options = kind.options.model_validate(args)
         where = name, at, self._root
-        extras = self._charsets, self._tools
+        extras = self._charsets, self._tools, self._granted.get(name) or {}
         return kind.build(options, Build(*where, self._tables, inner, *extras))
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from portico import clock, ids
-from portico.api import shapes
+from portico.api import shapes, turns
 from portico.errors import NotHl7
 from portico.hl7 import mask
 from portico.hl7.view import MessageView
@@ -69,6 +69,7 @@ def detail(found: Record, phi: bool) -> shapes.SignalDetail:
             shapes.Parked.model_validate(p, from_attributes=True) for p in found.parked
         ),
         acts=tuple(act(a) for a in found.acts),
+        events=turns.events(found.calls),
     )
 
 

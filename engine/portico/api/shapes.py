@@ -297,6 +297,19 @@ class ActItem(Shape):
     job: str = ""
 
 
+class TurnEvent(Shape):
+    """What a model reasoned or did. event: `turn.started llm.generation tool.started
+    tool.completed turn.completed review.asked review.decided`. outcome: `ok` or a code."""
+
+    at: datetime
+    event: str
+    agent: str
+    step: str
+    target: str = ""
+    outcome: str = ""
+    micros: int = 0
+
+
 class SignalDetail(Shape):
     """One Signal whole."""
 
@@ -308,6 +321,7 @@ class SignalDetail(Shape):
     deliveries: tuple[Delivery, ...]
     parked: tuple[Parked, ...]
     acts: tuple[ActItem, ...] = ()
+    events: tuple[TurnEvent, ...] = ()
 
 
 class Look(Shape):

@@ -7,6 +7,7 @@ from portico.agents import sources
 from portico.check import (
     addresses,
     answering,
+    capabilities,
     contents,
     keeping,
     models,
@@ -46,6 +47,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
         *wsdls.misfits(draft),
         *contents.unframed(draft),
         *models.misfits(draft),
+        *capabilities.misfits(draft),
     ]
     found += misfits(draft)
     if not any(each.code in UNREAD for each in draft.findings):

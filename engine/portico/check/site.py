@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from portico.check import lint, references
+from portico.check import capabilities, lint, references
 from portico.check.draft import Draft, read_site
+from portico.check.pipeline import Pipeline
 from portico.check.plugins import Registered, schemas_of
 from portico.errors import SiteInvalid
 from portico.hl7 import transcode
@@ -60,8 +61,13 @@ def _reading(agent: Agent, draft: Draft) -> Agent:
 
     What an emitted Signal holds is told by its first bytes.
     """
-    tools = _tools(agent, draft)
-    agent = agent.model_copy(update={"charsets": _charsets(agent, draft), "tools": tools})
+    pipeline = next(one for one in draft.pipelines if one.document.name == agent.name)
+    found = {
+        "charsets": _charsets(pipeline, draft),
+        "tools": _tools(pipeline, draft),
+        "granted": capabilities.granted(draft, pipeline),
+    }
+    agent = agent.model_copy(update=found)
     heard = [draft.channels[name] for name in sorted(references.heard(agent, draft))]
     if not heard:
         return agent
@@ -75,16 +81,14 @@ def _reading(agent: Agent, draft: Draft) -> Agent:
     return agent.model_copy(update=update)
 
 
-def _tools(agent: Agent, draft: Draft) -> dict[str, dict[str, str]]:
+def _tools(pipeline: Pipeline, draft: Draft) -> dict[str, dict[str, str]]:
     """The schemas of the plugins' tools that the agent calls."""
-    pipeline = next(one for one in draft.pipelines if one.document.name == agent.name)
     called = sorted({one.name for one in pipeline.wanted("plugin", "call")})
     return {name: schemas_of(draft.plugins, name) for name in called}
 
 
-def _charsets(agent: Agent, draft: Draft) -> dict[str, str]:
+def _charsets(pipeline: Pipeline, draft: Draft) -> dict[str, str]:
     """The character sets of the destinations that the agent sends to."""
-    pipeline = next(one for one in draft.pipelines if one.document.name == agent.name)
     named = {one.name for one in pipeline.wanted("send", "to")}
     return {
         name: transcode.known(draft.destinations[name].charset)

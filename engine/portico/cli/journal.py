@@ -7,7 +7,15 @@ from rich.table import Table
 from rich.text import Text
 from typer import Argument, Option
 
-from portico.api.shapes import ActItem, Delivery, Message, Session, SignalDetail, SignalRow
+from portico.api.shapes import (
+    ActItem,
+    Delivery,
+    Message,
+    Session,
+    SignalDetail,
+    SignalRow,
+    TurnEvent,
+)
 from portico.cli import calls, console, exits, following, reading, when
 from portico.model.states import SignalState
 
@@ -150,6 +158,8 @@ def _show(found: SignalDetail) -> None:
         console.line(f"{when.local(act.at)} {act.who} {act.what} {act.id}: {act_text(act)}")
     for session in found.sessions:
         _session(session)
+    for event in found.events:
+        _event(event)
     for delivery in found.deliveries:
         _delivery(delivery)
 
@@ -179,6 +189,13 @@ def _session(session: Session) -> None:
             console.line(f"    {name}: {words}")
     for log in _logs(session):
         console.line(f"    log {log}")
+
+
+def _event(event: TurnEvent) -> None:
+    took = f" in {event.micros / 1000:.1f} ms" if event.micros else ""
+    words = (event.event, event.target, event.outcome)
+    where = f"{when.local(event.at)} {event.agent}/{event.step}"
+    console.line(f"    {where} {' '.join(filter(None, words))}{took}")
 
 
 def _logs(session: Session) -> list[str]:

@@ -51,3 +51,30 @@ class ReviewDone(Event):
     signal: str
     verdict: str
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRefused(Event):
+    """A model wanted a tool that it does not have, must not use, or with arguments that do not
+    fit; nothing was done. code: `tool.unknown tool.never tool.arguments`."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("agent", "code")
+
+    agent: str
+    step: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUnclear(Event):
+    """Nobody knows whether a call of a tool was done; a person says so: `portico review`. It is
+    not made again."""
+
+    level: ClassVar[str] = "error"
+    labels: ClassVar[tuple[str, ...]] = ("agent",)
+
+    agent: str
+    step: str
+    tool: str
+    signal: str

@@ -94,6 +94,11 @@ PLUGIN_CALLS = Family(
 PLUGIN_SECONDS = Family(
     "portico_plugin_seconds", "One call, with its wait", ("plugin",), _SECONDS
 )
+TOOLS = Family(
+    "portico_llm_tools_total",
+    "Calls of tools that models wanted, by outcome",
+    ("agent", "tool", "outcome"),
+)
 PLUGIN_STARTS = Family("portico_plugin_starts_total", "Processes started", ("plugin",))
 PLUGIN_EXITS = Family("portico_plugin_exits_total", "Processes that ended", ("plugin", "code"))
 EVENTS = Family(
@@ -115,6 +120,7 @@ COUNTERS = (
     PROMPTS,
     TOKENS,
     COST,
+    TOOLS,
 )
 HISTOGRAMS = (
     FLUSH_SECONDS,
@@ -247,6 +253,10 @@ class Metrics(Collector):
         """A call ended. outcome: `done`, or the last word of an error's code."""
         self._counts[PLUGIN_CALLS].add((plugin, outcome), 1)
         self._spreads[PLUGIN_SECONDS][(plugin,)].add(seconds)
+
+    def tool_used(self, agent: str, tool: str, outcome: str) -> None:
+        """A model's call of a tool ended. outcome: `ok`, or the code of what went wrong."""
+        self._counts[TOOLS].add((agent, tool, outcome), 1)
 
     def plugin_started(self, plugin: str) -> None:
         """A process answers."""

@@ -62,10 +62,11 @@ _REPLY = """
     """
 # The same, of all that one step did inside one call, oldest first.
 _WITHIN = """
-    select digest, outcome, error, at from call
+    select digest, outcome, error, at, true from call
     where signal = %(signal)s and agent = %(agent)s and step = %(step)s
     union all
-    select c.digest, c.outcome, c.error, c.at from signal s join call c on c.signal = s.parent
+    select c.digest, c.outcome, c.error, c.at, false
+    from signal s join call c on c.signal = s.parent
     where s.id = %(signal)s and c.agent = %(agent)s and c.step = %(step)s
     order by at
     """
@@ -133,12 +134,19 @@ class Called(Struct, frozen=True):
 
 
 class Made(Struct, frozen=True):
-    """What is known of a call. error: empty when it went well, `OPEN` when nobody knows."""
+    """What is known of a call. error: empty when it went well, `OPEN` when nobody knows. own:
+    of the Signal itself, not of the one that it repeats."""
 
     digest: bytes
     outcome: bytes
     error: str
     at: datetime
+    own: bool
+
+    @property
+    def settled(self) -> bool:
+        """What came of it is known, a failure that was an answer too."""
+        return not self.error or bool(self.outcome)
 
 
 class Calls:

@@ -136,6 +136,19 @@ class ActFound:
 
 
 @dataclass(frozen=True, slots=True)
+class CallFound:
+    """A call of a step, of a model in it or of a tool. at: when it began, or was stored."""
+
+    agent: str
+    step: str
+    verb: str
+    target: str
+    at: datetime
+    micros: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One Signal whole."""
 
@@ -147,6 +160,7 @@ class Record:
     deliveries: tuple[DeliveryFound, ...]
     parked: tuple[ParkedFound, ...]
     acts: tuple[ActFound, ...] = ()
+    calls: tuple[CallFound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +192,7 @@ def record(
     attempts: _Rows,
     parked: _Rows,
     acts: _Rows = (),
+    calls: _Rows = (),
 ) -> Record:
     """One Signal from the rows of all tables. A body that retention has dropped is empty."""
     held = {p["number"] for p in parked if p["kind"] == "delivery"}
@@ -196,6 +211,7 @@ def record(
         ),
         parked=tuple(of(ParkedFound, p) for p in parked),
         acts=tuple(act(a) for a in acts),
+        calls=tuple(of(CallFound, c) for c in calls),
     )
 
 

@@ -23,6 +23,7 @@ from portico.journal.tables import (
     act,
     attempt,
     body,
+    call,
     delivery,
     parked,
     queued,
@@ -260,7 +261,16 @@ def _record(db: sa.Connection, wanted: SignalId) -> Record | None:
         _all(db, attempt, key),
         _all(db, parked, key),
         _acts(db, key),
+        _calls(db, key),
     )
+
+
+def _calls(db: sa.Connection, key: UUID) -> list[Any]:
+    """What its steps asked, without what left and came back."""
+    names = "agent", "step", "verb", "target", "at", "micros", "error"
+    columns = (call.c[name] for name in names)
+    chosen = sa.select(*columns).where(call.c.signal == key).order_by(call.c.at)
+    return [r._mapping for r in db.execute(chosen)]
 
 
 def _acts(db: sa.Connection, key: UUID) -> list[Any]:

@@ -1,6 +1,7 @@
 """What an `llm` step asks (steps/llm.py), and what of it leaves for a provider."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -43,7 +44,16 @@ class Wanted(Struct, frozen=True):
     detect: bool = False
 
 
+class Talk(Wanted, frozen=True):
+    """The question that begins a conversation. message: for `hl7.read`, with the charset and
+    what to do with what it does not hold."""
+
+    message: bytes = b""
+    policy: tuple[str, str] = ("ascii", "replace")
+
+
 decode = msgspec.json.Decoder(Wanted).decode
+decode_talk = msgspec.json.Decoder(Talk).decode
 
 
 def veil(wanted: Wanted, key: Callable[[], bytes], detect: bool = False) -> Deidentifier | None:
@@ -54,6 +64,15 @@ def veil(wanted: Wanted, key: Callable[[], bytes], detect: bool = False) -> Deid
     return Deidentifier(key(), wanted.patient, wanted.identifiers, detect or wanted.detect)
 
 
+def back(veil: Deidentifier, arguments: str) -> str:
+    """A tool's arguments with the values that stood there before."""
+    try:
+        value = msgspec.json.decode(arguments)
+    except msgspec.DecodeError:
+        return veil.back(arguments)
+    return msgspec.json.encode(veil.back_in(value)).decode()
+
+
 def request(wanted: Wanted, model: str, veil: Deidentifier | None) -> Request:
     """What leaves."""
     past = (
@@ -62,10 +81,9 @@ def request(wanted: Wanted, model: str, veil: Deidentifier | None) -> Request:
     )
     out = veil.out if veil is not None else _plain
     parts = [(kind, out(kind, text)) for kind, text in wanted.parts]
-    told = [
-        [[(kind, out(kind, text)) for kind, text in one] for one in each.told] for each in past
-    ]
-    words = framing.framed(parts, [one for each in told for one in each], bool(wanted.tools))
+    said = (one for each in past for one in each.told)
+    told = [_together((kind, out(kind, text)) for kind, text in one) for one in said]
+    words = framing.framed(parts, told, bool(wanted.tools))
     rest = iter(words.told)
     rounds = tuple(
         Round(
@@ -85,6 +103,12 @@ def request(wanted: Wanted, model: str, veil: Deidentifier | None) -> Request:
         wanted.timeout,
         MOST_TOKENS,
     )
+
+
+def _together(pieces: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """One piece of what one tool gave, not a mark for each word of it."""
+    runs = groupby(pieces, key=lambda piece: bool(piece[0]))
+    return [("data" if data else "", "".join(text for _, text in run)) for data, run in runs]
 
 
 def _plain(_: str, text: str) -> str:

@@ -102,6 +102,17 @@ class ModelFailed(PorticoError):
         self.received = received
 
 
+class ToolFailed(PorticoError):
+    """A model's call of a tool had no effect; the model is told the text, which holds no word
+    of a message."""
+
+    code = "tool.failed"
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class Provider(Protocol):
     """One provider of the site."""
 

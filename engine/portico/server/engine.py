@@ -92,6 +92,7 @@ class Engine:
             await house.new_channel(name).start()
         self.watchers.start()
         self.messages = Handling(house, self._searcher, self._lock)
+        house.modelling.searcher = self._searcher
         await outboxes.patiently(self.messages.start)
         self.callers = Calling(house, self.reload)
         self.sessions = Sessions(house)

@@ -17,7 +17,12 @@ class Sessions:
         base = house.base
         self._house = house
         self._looking = Looking(
-            house.running, house.pool, house.broker, lambda: house.site.agents, base.emit
+            house.running,
+            house.pool,
+            house.broker,
+            lambda: house.site.agents,
+            base.emit,
+            house.modelling.conversing.told,
         )
 
     async def live(self, signal: SignalId) -> Live:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,19 @@ from portico.clock import Clock
 from portico.errors import JournalError
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
+from portico.flow.sessions import conversing, tooling
 from portico.flow.sessions.asking import Asked, Doer
+from portico.flow.sessions.conversing import Conversing
+from portico.flow.sessions.history import History
 from portico.flow.sessions.prompting import Prompting, World
 from portico.flow.sessions.reviewing import Reviewing, Waiting
+from portico.flow.sessions.tooling import Tooling
 from portico.ids import SignalId
 from portico.journal.calls import Called, Calls, Egress, Spent
 from portico.journal.folder import write_durably
-from portico.llm.contract import Provider, Surroundings
+from portico.journal.search import Search
+from portico.llm.contract import Provider, Surroundings, ToolFailed
+from portico.llm.granted import Frozen
 from portico.llm.spending import Amount, Spending, amount, whose
 from portico.llm.table import provider_type
 from portico.model.call import MEANWHILE
@@ -27,6 +33,7 @@ from portico.spec.models import Provider as Settings
 from portico.spec.rules import walk
 
 KEY = "llm.key"
+_SETTLE = 1.0  # seconds for what was sent to plugins, once these have ended
 _AGAIN = 1.0  # seconds until the journal is asked again what was spent
 
 
@@ -58,6 +65,7 @@ class Modelling:
         clock: Clock,
         emit: Emit,
         metrics: Metrics,
+        plugin: Doer,
     ) -> None:
         self._site = site
         self._calls = calls
@@ -71,12 +79,24 @@ class Modelling:
             lambda: _Said(self._site), self._provider, self._token_key, clock, emit, metrics
         )
         self._prompting = Prompting(world, Spending())
+        self.searcher: Callable[[], Search] | None = None
+        tools = tooling.World(plugin, self.reviewing.do, clock, emit, metrics)
+        self._tooling = Tooling(tools)
+        talking = conversing.World(
+            self._granted,
+            self.do,
+            self._tooling,
+            History(self._search, clock),
+            clock,
+        )
+        self.conversing = Conversing(talking)
 
     @property
     def doers(self) -> dict[str, Doer]:
         """By verb."""
         review = self.reviewing.do
-        return {"llm": self.do, "review": review, MEANWHILE: review}
+        talk = self.conversing.do
+        return {"llm": self.do, "converse": talk, "review": review, MEANWHILE: review}
 
     def follow(self, site: Site) -> None:
         """Decide by this site from now on."""
@@ -111,8 +131,20 @@ class Modelling:
         """Close every provider."""
         if self._loading is not None:
             self._loading.cancel()
+        await self._tooling.settle(_SETTLE)
         for _, provider in self._open.values():
             await provider.close()
+
+    def _granted(self, agent: str, step: str) -> Frozen:
+        """What a step's model may use."""
+        found = self._site.agents.get(agent)
+        frozen: Frozen = found.granted.get(step, Frozen()) if found else Frozen()
+        return frozen
+
+    def _search(self) -> Search:
+        if self.searcher is None:
+            raise ToolFailed("tool.failed", "the journal is not open yet")
+        return self.searcher()
 
     async def _load(self) -> None:
         """What was spent before this engine began."""

@@ -132,7 +132,9 @@ class House:
         ways = base.environ, base.clock, base.emit, base.metrics
         self.plugging = Plugging(self.site.root, *ways)
         self.doers["plugin"] = self.plugging.do
-        self.modelling = Modelling(self.site, base.environ, journal.calls, *ways[1:])
+        self.modelling = Modelling(
+            self.site, base.environ, journal.calls, *ways[1:], self.plugging.do
+        )
         self.doers |= self.modelling.doers
         self.broker = Broker(journal.calls, self.doers, base.emit)
         self.running = Running(

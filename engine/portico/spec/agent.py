@@ -10,6 +10,7 @@ from portico.language.order import Order
 from portico.spec.channel import Charset
 from portico.spec.document import Document, Location
 from portico.spec.fields import (
+    ONE_OR_MANY,
     Count,
     Duration,
     Inner,
@@ -80,7 +81,8 @@ class Agent(Options):
 
     content, charset: those of the channels it answers. contents: by channel, where they differ.
     charsets: MSH-18 by destination, of those that it sends to and that have one of their own.
-    tools: the schemas of plugins' tools that it calls, by `plugin.tool`.
+    tools: the schemas of plugins' tools that it calls, by `plugin.tool`. granted: what its
+    `llm` steps may use, by step (llm.granted.Frozen).
     """
 
     agent: Name
@@ -100,12 +102,13 @@ class Agent(Options):
     trust: Literal["site", "none"] = "site"
     model: ModelField | None = None
     budget: Budget | None = None
-    capabilities: Annotated[str | None, Later("capabilities")] = None
+    capabilities: Annotated[tuple[Name, ...], ONE_OR_MANY] = ()
     content: Inner = Field(AUTO, exclude=True)
     contents: Inner = Field({}, exclude=True)
     charset: Inner = Field(Charset(), exclude=True)
     charsets: Inner = Field({}, exclude=True)
     tools: Inner = Field({}, exclude=True)
+    granted: Inner = Field({}, exclude=True)
 
     @property
     def name(self) -> str:
@@ -122,6 +125,7 @@ class Agent(Options):
             **({"contents": _plain(self.contents)} if self.contents else {}),
             **({"charsets": dict(self.charsets)} if self.charsets else {}),
             **({"tools": self.tools} if self.tools else {}),
+            **({"granted": _granted(self.granted)} if self.granted else {}),
             "charset": {"name": self.charset.name, "on_error": self.charset.on_error},
             "order_by": [str(place) for place in self.order_by.keys] if self.order_by else [],
             "beside": [str(place) for place in self.order_by.beside] if self.order_by else [],
@@ -130,6 +134,10 @@ class Agent(Options):
             **({"trust": self.trust} if self.trust != "site" else {}),
             "steps": plain(self.steps),
         }
+
+
+def _granted(granted: dict[str, Any]) -> dict[str, Any]:
+    return {step: frozen.plain() for step, frozen in granted.items()}
 
 
 def _plain(contents: dict[str, Content]) -> dict[str, Any]:

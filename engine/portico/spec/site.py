@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from portico.spec.alarming import Disk, Hours, SiteAlarms
+from portico.spec.capability import Capability
 from portico.spec.channel import Retention
 from portico.spec.fields import (
     ONE_OR_MANY,
@@ -113,6 +114,7 @@ class Config(Options):
     plugins: Text = PLUGINS
     workers: Workers = Workers()
     providers: dict[Name, Provider] = Field(default_factory=dict)
+    capabilities: dict[Name, Capability] = Field(default_factory=dict)
     tls: Annotated[dict[Name, Tls], AfterValidator(_called)] = Field(default_factory=dict)
     retention: SiteRetention = SiteRetention()
     alarms: SiteAlarms = SiteAlarms()

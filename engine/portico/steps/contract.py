@@ -48,7 +48,8 @@ class Build:
     name: the step's. at: `file:line` where it stands. root: the site's folder. tables: read
     when first asked for. program: compiles inner steps in normal form (spec/rules.py) into one.
     charsets: MSH-18 by destination, of those that want a character set of their own. tools:
-    `input` and `output` schemas as JSON texts, by `plugin.tool`.
+    `input` and `output` schemas as JSON texts, by `plugin.tool`. granted: what a model may use
+    here (llm.granted.Frozen.plain).
     """
 
     name: str
@@ -58,6 +59,7 @@ class Build:
     program: Callable[[Sequence[Mapping[str, Any]]], Step]
     charsets: Mapping[str, str] = field(default_factory=dict)
     tools: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    granted: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 key above it. FHIR's element names are among them. Source of FHIR's: R4, R5.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -99,6 +100,23 @@ def leaves(value: Any, above: str = "") -> Iterator[tuple[str, str]]:
         said = of_value(value, above)
         if said:
             yield said, str(value)
+
+
+def pieces(value: Any, above: str = "") -> Iterator[tuple[str, str]]:
+    """A value as JSON, in (kind, text): what can tell a patient apart from the rest."""
+    if isinstance(value, Mapping):
+        for number, (key, each) in enumerate(value.items()):
+            yield "free", f"{', ' if number else '{'}{json.dumps(key, ensure_ascii=False)}: "
+            yield from pieces(each, kind(key, above))
+        yield "open", "}" if value else "{}"
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield "open", ", " if number else "["
+            yield from pieces(each, above)
+        yield "open", "]" if value else "[]"
+    else:
+        told = next(leaves(value, above), None)
+        yield told or ("free", json.dumps(value, ensure_ascii=False, default=str))
 
 
 def patient(value: Any) -> str:

@@ -8,7 +8,7 @@ again, or is replayed, pays for none of them twice.
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -24,15 +24,17 @@ from portico.language.place import Hl7Place
 from portico.language.template import Template
 from portico.model.call import MEANWHILE
 from portico.spec import fields
-from portico.spec.fields import Count, Duration, Later, Options, Switch, Text
+from portico.spec.fields import ONE_OR_MANY, Count, Duration, Name, Options, Switch, Text
 from portico.spec.models import Budget, ModelField, Phi
 from portico.spec.rules import AsideField, ConditionField
 from portico.steps import grounding, identifying
+from portico.steps.body import Body, Hl7Body
 from portico.steps.contract import Build, End, StepType
 from portico.steps.state import RunState
 
-VERB, REVIEW = "llm", "review"
+VERB, CONVERSE, REVIEW = "llm", "converse", "review"
 _LARGEST = 256 << 10  # bytes of a prompt file
+_LARGEST_MESSAGE = 1 << 20
 
 
 class Review(Options):
@@ -55,7 +57,8 @@ def _review(value: Any) -> Review:
 class LlmOptions(Options):
     """prompt, output: files below the site. into: where the answer is put aside. phi: what the
     prompt may place. detect: look for more in its free text. timeout: seconds of one exchange.
-    retries: of an answer that is wrong.
+    retries: of an answer that is wrong. capabilities: None for the agent's. rounds: exchanges
+    until there must be an answer.
     """
 
     prompt: Text
@@ -73,18 +76,22 @@ class LlmOptions(Options):
     timeout: Duration = 60.0
     retries: Annotated[Count, Field(le=10)] = 2
     budget: Budget | None = None
-    capabilities: Annotated[str | None, Later("capabilities of a model")] = None
+    capabilities: Annotated[tuple[Name, ...], ONE_OR_MANY] | None = None
+    rounds: Annotated[Count, Field(ge=1, le=50)] = 8
+    parallel: Annotated[Count, Field(ge=1, le=16)] = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Contract:
-    """What is compiled. digest: of the prompt file. closed: texts that need not be grounded."""
+    """What is compiled. digest: of the prompt file. closed: texts that need not be grounded.
+    granted: what the model may use (llm.granted.Frozen.plain)."""
 
     prompt: Template
     digest: str
     rules: Any  # steps.jsonrules.JsonRules
     schema: Any
     closed: frozenset[str]
+    granted: Mapping[str, Any]
 
 
 class _Llm:
@@ -109,8 +116,9 @@ class _Llm:
         turns: list[tuple[str, str]] = []
         wrong = ""
         for _ in range(self._options.retries + 1):
-            outcome = state.ask(VERB, _json({**request, "turns": turns}))
-            text = str(msgspec.json.decode(outcome)["text"])
+            verb = CONVERSE if self._contract.granted.get("tools") else VERB
+            outcome = msgspec.json.decode(state.ask(verb, _json({**request, "turns": turns})))
+            text, given = str(outcome["text"]), [*given, *outcome.get("given", ())]
             try:
                 answer = parse_json(text.encode())
                 wrong = self._wrong(state, answer, given)
@@ -166,7 +174,10 @@ class _Llm:
         identifiers = (
             identifying.told(state.origin, state.body) if phi == "deidentified" else []
         )
-        parts = _parts(contract.prompt, state, phi)
+        granted = contract.granted
+        around = ([("", one) for one in granted.get(at, ())] for at in ("before", "after"))
+        before, after = around
+        parts = [*before, *_parts(contract.prompt, state, phi), *after]
         given = [text for _, text in parts]
         request = {
             "parts": parts,
@@ -179,6 +190,7 @@ class _Llm:
             "identifiers": identifiers,
             "detect": options.detect,
             "patient": identifying.patient(state.origin, identifiers, state.context),
+            **(_message(state.body) if "hl7_read" in granted.get("tools", ()) else {}),
         }
         return request, given
 
@@ -195,6 +207,18 @@ def _parts(prompt: Template, state: RunState, phi: str) -> list[tuple[str, str]]
 
 def _budget(budget: Budget | None) -> tuple[int | None, float, int | None] | None:
     return (budget.tokens, budget.per, budget.cost) if budget else None
+
+
+def _message(body: Body) -> dict[str, Any]:
+    """The message for `hl7.read`, as it is here. Raises Permanent for one that is too large."""
+    if not isinstance(body, Hl7Body):
+        return {}
+    content = body.content()
+    if len(content) > _LARGEST_MESSAGE:
+        raise Permanent(
+            f"a message over {_LARGEST_MESSAGE >> 20} MiB is too large for hl7.read"
+        )
+    return {"message": content, "policy": body.message.view.policy}
 
 
 def _json(value: Any) -> bytes:
@@ -222,7 +246,8 @@ def _build(options: Any, build: Build) -> _Llm:
     digest = blake2b(prompt, digest_size=16).hexdigest()
     closed = frozenset(grounding.closed(whole))
     plain = msgspec.json.decode(schema)
-    return _Llm(options, _Contract(template, digest, rules, plain, closed))
+    contract = _Contract(template, digest, rules, plain, closed, build.granted)
+    return _Llm(options, contract)
 
 
 def _misplaced(template: Template, phi: str) -> Iterator[str]:

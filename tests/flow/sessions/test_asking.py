@@ -163,3 +163,26 @@ async def test_a_record_that_cannot_be_stored_fails_the_step():
         False,
     )
     assert [event.error for event in events] == ["JournalRefused"]
+
+
+async def test_what_left_for_a_call_that_a_person_ended_is_closed():
+    """Its row says so, and nobody goes on with it; one that a stop ended stays open."""
+    record, ends = RecordTwin(), []
+    under_way = asyncio.Event()
+
+    async def doer(one):
+        await one.leaves("sim:m", b"out")
+        under_way.set()
+        await asyncio.Event().wait()
+
+    for end in (lambda broker: broker.cancel(broker.asked(a_run().signal.id)[0]), Broker.stop):
+        under_way.clear()
+        broker = Broker(record, {"llm": doer}, print)
+        broker.ask("a", a_run(), CALL, ends.append)
+        await under_way.wait()
+        end(broker)
+        while broker.open:
+            await asyncio.sleep(0)
+
+    assert ends == []
+    assert [called.reply.error for _, called in record.kept] == ["call.cancelled"]

@@ -19,6 +19,7 @@ from portico.ids import SignalId
 from portico.journal.calls import Called, Made
 from portico.model.call import Call, Reply
 
+CANCELLED = "call.cancelled"
 _AGAIN = 1.0  # seconds until the journal is asked again
 
 Replied = Callable[[Reply], None]
@@ -57,13 +58,16 @@ class Record(Protocol):
 @dataclass(slots=True)
 class Asked:
     """A call on its way. run: whose step asks, with its Signal and envelope. opened: the row
-    of what has left for it."""
+    of what has left for it. place: where inside a conversation; empty outside of one.
+    ended: by a person."""
 
     agent: str
     run: Run
     call: Call
     record: Record
     opened: datetime | None = None
+    place: str = ""
+    ended: bool = False
 
     async def leaves(self, target: str, sent: bytes) -> None:
         """Store what is about to leave, once. Raises JournalRefused."""
@@ -106,6 +110,7 @@ class Broker:
 
     def cancel(self, asked: Asked) -> None:
         """Do it no more; nobody hears of it. What has left for it stays in the journal."""
+        asked.ended = True
         for task, (one, _) in tuple(self._tasks.items()):
             if one is asked:
                 task.cancel()
@@ -123,6 +128,13 @@ class Broker:
     async def _ask(self, asked: Asked, replied: Replied) -> None:
         try:
             reply = await self._reply(asked)
+        except asyncio.CancelledError:
+            if asked.ended and asked.opened:  # else the next engine goes on with its row
+                digest = asked.call.digest
+                await asked.kept(
+                    Called(Reply(digest, error=CANCELLED, text="a person ended it"))
+                )
+            raise
         except Exception as error:  # noqa: BLE001  the record of it cannot be stored
             reply = self._failed(asked, error)
         replied(reply)

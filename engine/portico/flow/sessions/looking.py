@@ -7,7 +7,7 @@ from portico import ids
 from portico.errors import RequestError
 from portico.events.delivering import SessionCancelled
 from portico.events.emit import Emit
-from portico.flow.sessions.asking import Broker
+from portico.flow.sessions.asking import Asked, Broker
 from portico.flow.sessions.running import Running
 from portico.flow.sessions.submitting import Submitter
 from portico.ids import SignalId
@@ -37,13 +37,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """What it looks at. agents: those in force."""
+    """What it looks at. agents: those in force. told: how far a conversation is."""
 
     running: Running
     pool: Submitter
     broker: Broker
     agents: Callable[[], Iterable[str]]
     emit: Emit
+    told: Callable[[Asked], str]
 
     def places(self, signal: SignalId) -> list[Place]:
         """Every session that has not concluded, by agent."""
@@ -52,7 +53,8 @@ class Looking:
             for one in self.running.waiting(signal)
         }
         for asked in self.broker.asked(signal):
-            asks = f"{asked.call.step} ({asked.call.verb})"
+            told = self.told(asked) or asked.call.verb
+            asks = f"{asked.call.step} ({told})"
             found[asked.agent] = Place(asked.agent, "asking", asks=asks)
         for agent in self.agents():
             look = self.pool.look(agent, signal)

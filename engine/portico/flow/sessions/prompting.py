@@ -138,7 +138,7 @@ class Prompting:
         done = await self._booked(asked, target, request, detail)
         if veil is None:
             return done
-        uses = tuple(Use(u.id, u.name, veil.back(u.arguments)) for u in done.uses)
+        uses = tuple(Use(u.id, u.name, asking.back(veil, u.arguments)) for u in done.uses)
         return Completion(veil.back(done.text), done.sent, done.received, uses=uses)
 
     async def _booked(

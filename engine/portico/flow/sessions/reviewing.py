@@ -58,7 +58,7 @@ class Reviewing:
         """What a person makes of an answer; waits as long as it takes."""
         signal, call = asked.run.signal.id, asked.call
         text = ids.text(signal)
-        name = f"{text}/{asked.agent}/{call.number}"
+        name = f"{text}/{asked.agent}/{call.number}{asked.place}"
         decided: asyncio.Future[Called] = asyncio.get_running_loop().create_future()
         answer = msgspec.json.decode(call.request)["answer"]
         now = self._clock.time_ns()
