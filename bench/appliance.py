@@ -79,7 +79,7 @@ class Appliance:
         self._log = folder / "engine.log"
         for name in ("config", "channels", "transforms"):
             (self._site / name).mkdir(parents=True)
-        (self._site / "config/portico.yaml").write_text("workers: {}\n")
+        self.configure("workers: {}")
         (self._site / "transforms/__init__.py").write_text('"""Transforms."""\n')
         (self._site / "transforms/edits.py").write_text(_EDITS)
         self.port, self._metrics = free_port(), free_port()
@@ -91,6 +91,10 @@ class Appliance:
         """The engine's."""
         assert self._process is not None
         return self._process.pid
+
+    def configure(self, settings: str) -> None:
+        """What the next start finds in its configuration."""
+        (self._site / "config/portico.yaml").write_text(f"{settings}\n")
 
     def start(self, site: str, **names: object) -> float:
         """Run the engine on this site; the seconds from there to the first answer."""

@@ -28,7 +28,6 @@ from portico.journal import partitions
 
 ROOT = Path(__file__).parents[1]
 CASE = A[-1]
-OLD = 45  # days ago: what came then may go
 _DAY = 86_400_000  # milliseconds
 _BATCH = 20_000
 _TABLES = ("signal", "body", "session", "delivery", "attempt")
@@ -113,7 +112,7 @@ def run(engine: Appliance, options: argparse.Namespace) -> dict[str, Any]:
         print(f"filled in {time.perf_counter() - began:.0f} s", file=sys.stderr)
         stored = _count(engine.conninfo(), "select count(*) from attempt")
         full = _rounds(engine, options, receiver, "full")
-    usual, during, dropping = drop(engine, full.rate / 2, options.seconds)
+    usual, during, dropping = drop(engine, full.rate / 2, options.seconds, options.days)
     engine.stop()
     return {
         "rows": options.rows,
@@ -133,11 +132,9 @@ def run(engine: Appliance, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def fill(conninfo: str, rows: int, days: int, size: int) -> None:
-    """So many messages on so many days: today, those before it, and the last of them on one
-    that retention may drop. As after weeks: vacuumed, analysed, and a checkpoint behind it."""
-    today = datetime.now(UTC).date()
-    filled = [today - timedelta(days=n) for n in range(days - 1)]
-    filled.append(today - timedelta(days=OLD))
+    """So many messages on so many days up to today. As after weeks: vacuumed, analysed, and a
+    checkpoint behind it."""
+    filled = [_ago(n) for n in range(days)]
     with psycopg.connect(conninfo) as connection:
         for statement in partitions.creating(filled):
             connection.execute(statement)
@@ -171,8 +168,14 @@ def _fill_day(
         connection.commit()
 
 
-def drop(engine: Appliance, rate: float, seconds: float) -> tuple[float, float, float]:
-    """ACK p99 in ms at that rate, without and with a day that goes; how long it took to go."""
+def drop(
+    engine: Appliance, rate: float, seconds: float, days: int
+) -> tuple[float, float, float]:
+    """ACK p99 in ms at that rate, without and with the first day's bodies going; how long it
+    took them to go."""
+    engine.stop()
+    engine.configure(f"retention: {{bodies: {days - 2}d}}")
+    engine.start(ONLY_CHANNEL)
     time.sleep(seconds)
     usual, _ = _paced(engine, rate, seconds, lambda: 0.0)
 
@@ -182,7 +185,7 @@ def drop(engine: Appliance, rate: float, seconds: float) -> tuple[float, float, 
         return time.perf_counter() - began
 
     during, dropping = _paced(engine, rate, seconds, drops)
-    old = partitions.bounds(datetime.now(UTC).date() - timedelta(days=OLD))
+    old = partitions.bounds(_ago(days - 1))
     asked = "select count(*) from body where signal >= %s and signal < %s"
     if _count(engine.conninfo(), asked, old):
         raise SystemExit("the day is still there")
@@ -200,6 +203,10 @@ def _paced(
         return float(load.report()["p99_ms"]), took
     finally:
         load.end()
+
+
+def _ago(days: int) -> date:
+    return datetime.now(UTC).date() - timedelta(days=days)
 
 
 def _count(conninfo: str, asked: str, bounds: tuple[str, ...] = ()) -> int:

@@ -1,5 +1,6 @@
 """Retention and legal holds through a running engine, and the terms of a site."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,8 +11,13 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from portico.check.site import load_site
+from portico.clock import SystemClock
 from portico.journal import partitions
+from portico.journal.purging import Purge
+from portico.journal.retention import Retention
+from portico.server import keeping
 from portico.server.kept import shorter, terms_of
+from portico.server.purging import Purging
 
 DAY = 86_400.0
 LOG = """\
@@ -145,6 +151,25 @@ def test_a_channels_shorter_wish_and_the_audit_trail_go_by_themselves(
         for table, rows in (("body", 0), ("act", 0), ("signal", 1)):
             found = connection.execute(f"select count(*) from {table}").fetchone()
             assert (table, found) == (table, (rows,))
+
+
+async def test_a_day_that_two_ask_for_at_once_goes_once(tmp_path, journal_url, monkeypatch):
+    """The engine's own round and a person's take turns."""
+    monkeypatch.setattr(keeping, "_APART", 0.0)
+    for folder in ("channels", "config", "transforms"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "channels/all.yaml").write_text(LOG.format(port=1))
+    site, told, clock = load_site(tmp_path, {}), [], SystemClock()
+    around = (lambda: site, clock, told.append)
+    with psycopg.connect(make_conninfo(journal_url), autocommit=True) as connection:
+        for statement in partitions.creating([datetime.now(UTC).date() - timedelta(days=50)]):
+            connection.execute(statement)
+    purging = Purging(Purge(lambda: journal_url), *around, asyncio.Lock())
+    keeper = keeping.Keeping(Retention(lambda: journal_url), purging, *around)
+    await asyncio.gather(keeper.round(), keeper.round())
+    await keeper.close()
+
+    assert [(type(event).__name__, event.part) for event in told] == [("DayDropped", "bodies")]
 
 
 def test_a_hold_says_what_is_missing(server, appliance):

@@ -33,6 +33,7 @@ class Keeping:
     ) -> None:
         self._journal, self._site, self._clock, self._emit = journal, site, clock, emit
         self._purging = purging
+        self._turn = asyncio.Lock()  # one round at a time: a day goes once
         self._told: set[tuple[date, str, str]] = set()
 
     async def close(self) -> None:
@@ -72,6 +73,10 @@ class Keeping:
         """Mend what was cut short, drop the days that are due today, and have gone what goes
         row by row. Raises JournalError."""
         self._purging.soon()
+        async with self._turn:
+            await self._round()
+
+    async def _round(self) -> None:
         await self._journal.mend()
         for due in await self._journal.due(terms_of(self._site()), self._today()):
             if not due.kept and await self._drop(due):
