@@ -35,4 +35,5 @@ def test_another_prompt_is_another_answer():
     assert script.act("Who else?", schema).answer == {"a": 1}
     assert script.act("Who else?", {"properties": {"c": {}}}).status == 404
     assert recording.digest("on 20260131") == recording.digest("on 2026-01-30")
+    assert recording.digest("on 3.4.1978") == recording.digest("on 12.11.1977")
     assert recording.digest("value 5") != recording.digest("value 6")

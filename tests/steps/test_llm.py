@@ -210,6 +210,16 @@ def test_a_person_decides_where_review_says_so(site, verdict, kind):
     assert [call.verb for call in talk.asked] == ["llm", "review"]
 
 
+def test_a_person_sees_numbers_as_numbers(site):
+    """What is approved is what the model said, and fits its schema still."""
+    talk = Talk(site, {"llm": {**STEP, "review": "always"}})
+    answer = {**GOOD, "confidence": 0.86}
+
+    talk.run(answer, {"verdict": "approved", "answer": answer})
+
+    assert request_of(talk.asked[1])["answer"] == answer
+
+
 def test_a_sure_answer_needs_nobody(site):
     """`review.when` is a condition over the answer."""
     review = {"when": {"finding/confidence": {"lt": "0.9"}}, "meanwhile": "continue"}

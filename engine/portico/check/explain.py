@@ -16,7 +16,7 @@ from portico.language.condition import Condition
 from portico.language.order import Order
 from portico.policy.retry import HL7_ANSWERS
 from portico.spec.agent import Agent
-from portico.spec.channel import CHARSET_WORDS, Channel, Charset, Source
+from portico.spec.channel import CHARSET_WORDS, Channel, Charset, Duplicates, Source
 from portico.spec.content import Content
 from portico.spec.destination import Destination
 from portico.spec.fields import HostPort, Later, Options, Shown
@@ -69,10 +69,20 @@ def _options(
             value = {"fallback": value}
         elif isinstance(value, Content):
             value = value.form.plain()
+        elif isinstance(model, Channel) and isinstance(value, Duplicates):
+            value = _keyed(model, value)
         elif isinstance(model, Destination) and key == "answers":
             value = {code: _rule(rule) for code, rule in {**HL7_ANSWERS, **value}.items()}
         shown = None if key in typed else _shown(field)
         yield from _entry(key, typed.get(key, value), said, shown)
+
+
+def _keyed(channel: Channel, known: Duplicates) -> Duplicates:
+    """Without the default key, which is HL7's, where the content is none."""
+    if channel.content.type == "hl7" or "key" in known.model_fields_set:
+        return known
+    values = {name: getattr(known, name) for name in Duplicates.model_fields}
+    return Duplicates.model_construct(known.model_fields_set, **{**values, "key": ()})
 
 
 def _rule(rule: str | int) -> str | dict[str, str]:

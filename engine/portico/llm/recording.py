@@ -2,7 +2,7 @@
 
 Marks, tokens and dates of a de-identified prompt differ from one installation to the next. In
 a recording the tokens are numbered by their first occurrence (`NAME_1`, `ID_2`), in the prompt
-and in the answer, and a date is `date`.
+and in the answer, and a date in figures is `date`.
 """
 
 import hashlib
@@ -12,7 +12,9 @@ from typing import Any
 from portico.llm.deidentify import TOKEN
 
 _MARK = re.compile(r"data-[0-9a-f]{12}")
-_DATE = re.compile(r"(?<!\d)(?:19|20)\d\d(-?)\d\d\1\d\d(?:\d{4}|\d{6})?(?!\d)")
+_DATE = re.compile(
+    r"(?<!\d)(?:(?:19|20)\d\d(-?)\d\d\1\d\d(?:\d{4}|\d{6})?|\d{1,2}([./-])\d{1,2}\2\d{4})(?!\d)"
+)
 _NUMBERED = re.compile(r"\b(?:NAME|ID|ADDRESS|PHONE)_(\d{1,3})\b")
 
 

@@ -158,9 +158,7 @@ class _Llm:
     def _reviewed(self, state: RunState, answer: Any, meanwhile: bool) -> Any:
         """What a person made of it. Raises Permanent when it was rejected."""
         asked = {"answer": answer, "into": self._options.into}
-        outcome = msgspec.json.decode(
-            state.ask(MEANWHILE if meanwhile else REVIEW, _json(asked))
-        )
+        outcome = parse_json(state.ask(MEANWHILE if meanwhile else REVIEW, _json(asked)))
         if outcome["verdict"] == "rejected":
             raise Permanent("a person rejected the answer [llm.rejected]")
         if outcome["verdict"] == "edited" and self._contract.rules.broken(outcome["answer"]):
@@ -221,8 +219,11 @@ def _message(body: Body) -> dict[str, Any]:
     return {"message": content, "policy": body.message.view.policy}
 
 
+_ENCODER = msgspec.json.Encoder(order="sorted", decimal_format="number")
+
+
 def _json(value: Any) -> bytes:
-    return msgspec.json.encode(value, order="sorted")
+    return _ENCODER.encode(value)
 
 
 def _build(options: Any, build: Build) -> _Llm:
