@@ -100,6 +100,8 @@ class _Service:
             self._loop.add_signal_handler(number, self._stop, number)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload)
         self._emit(EngineStarting(__version__, str(engine.site), str(data)))
+        if self._notifier.watchdog:  # now: who begins anew is being watched already
+            self._task(self._watchdog())
         starting = asyncio.ensure_future(engine.start())
         stopping = asyncio.ensure_future(engine.stopping.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -150,8 +152,6 @@ class _Service:
             secured = None if tls is None else self._certificates.server(tls)
             door = Door("the API", config.api.listen, self._emit)
             self._task(door.serve(partial(network.serve, engine, data, secured)))
-        if self._notifier.watchdog:
-            self._task(self._watchdog())
 
     async def _follow_certificates(self) -> None:
         """New files are used within a minute, without a reload."""
