@@ -27,9 +27,9 @@ from bench import figures
 from portico.agents.item import Item
 from portico.clock import SystemClock
 from portico.workers.backlog import Outcome
+from portico.workers.editions import Terms
 from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
-from portico.workers.staff import Terms
 
 # Name: floor, and whether more is better.
 FLOORS = {

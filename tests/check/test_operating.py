@@ -52,6 +52,18 @@ def test_a_name_that_leads_nowhere_is_found(tmp_path, keys, code, hint):
     assert (finding.code, finding.line, finding.hint) == (code, 4, hint)
 
 
+def test_a_quota_for_nobody_is_found(tmp_path):
+    """An owner is spelt as its agents spell it."""
+    config = f"{CONFIG}workers: {{quotas: {{labb: {{workers: 2}}}}}}\n"
+    _, (finding,) = checked(tmp_path, config=config)
+    assert (finding.code, finding.line) == ("site.unknown_owner", 4)
+
+    (tmp_path / "channels/all.yaml").write_text(
+        SITE.format(keys="").replace("goal: All", "owner: labb\ngoal: All")
+    )
+    assert examine(tmp_path, ENVIRON)[1] == ()
+
+
 @pytest.mark.parametrize(
     ("listen", "codes"),
     [("127.0.0.1:9000", []), ("'[::1]:9000'", []), ("0.0.0.0:9000", ["site.open_door"])],

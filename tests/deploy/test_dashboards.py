@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 import portico.events
 from portico.events import render
 from portico.events.emit import Event
-from portico.events.metrics import COUNTERS, GAUGES, HISTOGRAMS
+from portico.events.families import COUNTERS, GAUGES, HISTOGRAMS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 BOARDS = sorted((DEPLOY / "grafana").glob("*.json"))

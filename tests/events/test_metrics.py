@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from portico.events import metrics as metrics_module
 from portico.events.emit import Event
-from portico.events.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics
+from portico.events.families import COUNTERS, GAUGES, HISTOGRAMS
+from portico.events.metrics import Metrics
 from portico.events.site import ChannelFailed
 
 

@@ -15,7 +15,7 @@ from portico import errors
 from portico.check.codes import CODES
 from portico.events import render
 from portico.events.emit import Event
-from portico.events.metrics import COUNTERS, EVENTS, GAUGES, HISTOGRAMS
+from portico.events.families import COUNTERS, EVENTS, GAUGES, HISTOGRAMS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from portico.events.metrics import COUNTERS, GAUGES, HISTOGRAMS
+from portico.events.families import COUNTERS, GAUGES, HISTOGRAMS
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `(\w+\.hl7)` \| .* \| `[\w.]+` \| (close|none|AA|AE)", re.M)

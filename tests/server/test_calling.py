@@ -16,6 +16,8 @@ channel: strict
 source: {type: folder, path: in, files: "*.hl7"}
 ---
 agent: adder
+owner: lab
+pool: {most: 1}
 goal: Add one
 on: {channel: numbers}
 steps:
@@ -55,6 +57,8 @@ class Run:
         self.engine = appliance(SITE, journal=journal)
         (self.engine.site / "in").mkdir()
         (self.engine.site / "transforms/acts.py").write_text(ACTS)
+        config = "workers: {quotas: {lab: {workers: 0, waiting: 1}}}\n"
+        (self.engine.site / "config/portico.yaml").write_text(config)
         self.engine.start()
 
     def signal(self, *words, given=b"", code=0):
@@ -149,6 +153,22 @@ def test_a_sync_reads_the_site_anew_and_says_what_is_wrong_with_it(run):
     assert run.engine.said("site_swapped") == 1
     assert "nowhere" in said
     assert run.show(out.strip())["signal"]["ended"] == "sync"
+
+
+def test_a_caller_is_refused_where_too_many_wait_for_its_owner(run, server):
+    """Those that were taken wait in their place; status and metrics say so."""
+    for _ in range(2):
+        run.signal("adder", given=b'{"n":1,"wait":40}')
+    server.until(lambda: run.engine.status()["agents"]["adder"]["state"] == "full")
+    _, said = run.signal("adder", given=b'{"n":1}', code=1)
+    numbers = run.engine.metrics()
+
+    assert "workers.quotas" in said
+    assert numbers['portico_agent_refused_total{agent="adder"}'] == 1
+    assert numbers['portico_agent_queue{agent="adder"}'] == 1
+    assert numbers['portico_agent_workers{agent="adder",state="busy"}'] == 1
+    assert numbers['portico_agent_memory_bytes{agent="adder"}'] > 1 << 20
+    assert numbers['portico_agent_cpu{agent="adder"}'] >= 0
 
 
 def test_a_callers_signal_runs_after_a_kill(run, server):

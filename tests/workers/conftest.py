@@ -13,9 +13,9 @@ from portico.agents.item import Item
 from portico.clock import SystemClock
 from portico.events.emit import Event
 from portico.workers.backlog import Outcome
+from portico.workers.editions import Proof, Terms
 from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
-from portico.workers.staff import Proof, Terms
 
 ACTS = '''
 import json, os, signal, stat, sys, tempfile, time

@@ -19,7 +19,7 @@ import asyncio, sys
 from portico.clock import SystemClock
 from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
-from portico.workers.staff import Terms
+from portico.workers.editions import Terms
 
 async def main():
     pool = Pool(nursery, clock=SystemClock(), emit=lambda event: None)

@@ -280,3 +280,34 @@ async def test_a_proof_that_nobody_waits_for_is_withdrawn(works, monkeypatch):
     proving.cancel()
 
     await works.until(lambda: works.pool.status()["acts"]["workers"] == 0)
+
+
+async def test_an_owners_quota_bounds_the_workers_of_its_agents_and_nobody_elses(works):
+    """Beyond their fewest; an agent of another owner grows all the same."""
+    works.pool.quotas = {"lab": 1}
+    try:
+        for agent, owner in (("one", "lab"), ("two", "lab"), ("other", "ward")):
+            await works.activate(agent, most=3, owner=owner)
+        pauses = [
+            works.submit("pause", "1", agent=agent)
+            for agent in ("one", "two")
+            for _ in range(3)
+        ]
+        await works.until(lambda: len(works.pids("one")) + len(works.pids("two")) == 3)
+        pauses += [works.submit("pause", "1", agent="other") for _ in range(3)]
+        await works.until(lambda: len(works.pids("other")) >= 2)
+
+        assert not works.pool.may_grow("one")
+        assert len(works.pids("one")) + len(works.pids("two")) == 3
+        assert [(await one).result.failure for one in pauses] == [None] * 9
+    finally:
+        works.pool.quotas = {}
+
+
+async def test_the_cpu_of_workers_that_ended_is_counted(works):
+    """The parent is told by the kernel, and tells."""
+    await works.activate()
+    await works.run("echo")
+    assert works.pool.status()["acts"]["cpu"] == 0
+    await works.run("die")
+    await works.until(lambda: works.pool.status()["acts"]["cpu"] > 0)

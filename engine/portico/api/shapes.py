@@ -109,11 +109,13 @@ class Wished(Shape):
 
 
 class Agent(Shape):
-    """An agent in force. version: the content hash of its plan; state: `ready` or why not;
-    waiting: Signals for which no worker has been free yet.
+    """An agent in force. version: the content hash of its plan; waiting: Signals for which no
+    worker has been free yet. state: `ready`, `quarantined`, or `full`: some wait, and it may
+    have no more workers.
     """
 
     version: str = ""
+    owner: str = ""
     state: str = ""
     workers: int = 0
     busy: int = 0

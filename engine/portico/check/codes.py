@@ -90,6 +90,7 @@ CODES: dict[str, str] = {
     "site.unknown_plugin": "a plugin that the registry does not have",
     "site.unknown_signal": "a signal that no step emits",
     "site.unknown_provider": "a provider that the configuration does not have",
+    "site.unknown_owner": "a quota for an owner that no agent names",
     "site.unknown_sink": "a place to tell alarms to that the configuration does not define",
     "site.unknown_step": "a step that a case stands in for and no agent has",
     "site.unknown_table": "a table that does not exist",

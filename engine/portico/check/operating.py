@@ -1,4 +1,4 @@
-"""What `alarms` and `expect` name must be there."""
+"""What `alarms`, `expect` and quotas name must be there."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,14 @@ from portico.spec.site import API
 
 
 def findings(draft: Draft) -> Iterator[Finding]:
-    """Hours and sinks of alarms that the configuration does not define."""
+    """Hours and sinks of alarms that the configuration does not define; quotas of nobody."""
     config = draft.config
+    owners = {agent.owner for agent in draft.agents.values()}
+    for owner in sorted(config.workers.quotas.keys() - owners):
+        text, hint = f"no agent has the owner {owner!r}", nearest(owner, owners)
+        document = next(each for each in draft.documents if not each.noun)
+        spot = ("workers", "quotas", owner)
+        yield document.finding(spot, "site.unknown_owner", text, hint)
     api = config.api
     if api.open and api.tls is None and not loopback(api.listen):
         yield _open_api(draft)

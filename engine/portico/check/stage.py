@@ -32,8 +32,8 @@ from portico.spec.agent import Agent
 from portico.spec.rules import walk
 from portico.steps.table import STAND_IN
 from portico.workers.backlog import Outcome
+from portico.workers.editions import Terms
 from portico.workers.pool import Pool
-from portico.workers.staff import Terms
 
 NOW = 1_767_225_600_000_000_000  # 2026-01-01 in UTC: when every Signal of a case arrives
 PEER = "127.0.0.1:50000"

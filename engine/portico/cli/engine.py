@@ -70,15 +70,14 @@ def _show(found: Status) -> None:
 
 def _crews(found: Status) -> Table:
     """Agents and plugins with their processes, and how many wait for one of these."""
-    numbers = ("PROCESSES", "WAITING")
-    made = console.table("AGENT", "VERSION", *numbers, "STATE", numbers=numbers)
+    numbers = ("PROCESSES", "BUSY", "WAITING")
+    made = console.table("AGENT", "OWNER", "VERSION", *numbers, "STATE", numbers=numbers)
     for name, agent in sorted(found.agents.items()):
-        version = agent.version[:12]
-        console.row(made, name, version, agent.workers, agent.waiting, agent.state)
+        who = name, agent.owner, agent.version[:12]
+        console.row(made, *who, agent.workers, agent.busy, agent.waiting, agent.state)
     for name, plugin in sorted(found.plugins.items()):
-        version = plugin.version[:12]
-        counts = plugin.processes, plugin.queue
-        console.row(made, f"plugin {name}", version, *counts, plugin.state)
+        who = f"plugin {name}", "", plugin.version[:12]
+        console.row(made, *who, plugin.processes, plugin.busy, plugin.queue, plugin.state)
     return made
 
 

@@ -7,7 +7,6 @@ up (an answer's code) ends in `other` once a family has `MOST_SERIES` series.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -22,141 +21,37 @@ from prometheus_client.registry import Collector
 from portico import __version__
 from portico.events import render
 from portico.events.emit import Event
+from portico.events.families import (
+    ACKNOWLEDGED,
+    COST,
+    COUNTERS,
+    DELIVERIES,
+    DELIVERY_SECONDS,
+    EVENTS,
+    FLUSH_ROWS,
+    FLUSH_SECONDS,
+    GAUGES,
+    HISTOGRAMS,
+    PLUGIN_CALLS,
+    PLUGIN_EXITS,
+    PLUGIN_SECONDS,
+    PLUGIN_STARTS,
+    PROMPT_SECONDS,
+    PROMPTS,
+    RECEIVED,
+    REFUSALS,
+    SESSION_SECONDS,
+    SESSIONS,
+    STALL,
+    TOKENS,
+    TOOLS,
+    UNREAD,
+    Family,
+    Key,
+)
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 MOST_SERIES = 1_000
-
-_SECONDS = (
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    10.0,
-    60.0,
-)
-_ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
-
-Key = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One metric: its name, what it says, its labels; buckets make it a histogram."""
-
-    name: str
-    help: str
-    labels: Key = ()
-    buckets: tuple[float, ...] = ()
-
-
-RECEIVED = Family("portico_received_total", "Signals that arrived", ("channel",))
-ACKNOWLEDGED = Family("portico_acknowledged_total", "Answers by code", ("channel", "code"))
-FLUSH_SECONDS = Family("portico_journal_flush_seconds", "One group commit", (), _SECONDS)
-FLUSH_ROWS = Family("portico_journal_flush_rows", "Rows of one group commit", (), _ROWS)
-SESSIONS = Family("portico_sessions_total", "Sessions by verdict", ("agent", "verdict"))
-SESSION_SECONDS = Family("portico_session_seconds", "One session", ("agent",), _SECONDS)
-DELIVERIES = Family(
-    "portico_deliveries_total", "Attempts by outcome", ("destination", "outcome")
-)
-DELIVERY_SECONDS = Family(
-    "portico_delivery_seconds", "From send to answer", ("destination",), _SECONDS
-)
-PROMPTS = Family(
-    "portico_llm_calls_total",
-    "Calls of language models by outcome",
-    ("provider", "model", "agent", "outcome"),
-)
-PROMPT_SECONDS = Family(
-    "portico_llm_seconds", "From a step's question to its answer", ("provider",), _SECONDS
-)
-TOKENS = Family(
-    "portico_llm_tokens_total",
-    "Tokens as providers count them; kind: input, output",
-    ("provider", "model", "agent", "kind"),
-)
-COST = Family(
-    "portico_llm_cost_total",
-    "Money spent by the site's prices, in their currency",
-    ("provider", "model", "agent"),
-)
-STALL = Family("portico_reactor_stall_seconds", "Lateness of a due call", (), _SECONDS)
-PLUGIN_CALLS = Family(
-    "portico_plugin_calls_total", "Calls of plugins by outcome", ("plugin", "outcome")
-)
-PLUGIN_SECONDS = Family(
-    "portico_plugin_seconds", "One call, with its wait", ("plugin",), _SECONDS
-)
-TOOLS = Family(
-    "portico_llm_tools_total",
-    "Calls of tools that models wanted, by outcome",
-    ("agent", "tool", "outcome"),
-)
-PLUGIN_STARTS = Family("portico_plugin_starts_total", "Processes started", ("plugin",))
-PLUGIN_EXITS = Family("portico_plugin_exits_total", "Processes that ended", ("plugin", "code"))
-EVENTS = Family(
-    "portico_events_total",
-    "Events by name and level; labels that an event has not are empty",
-    ("event", "level", "channel", "agent", "destination", "code"),
-)
-UNREAD = Family("portico_gauge_failures_total", "Gauges that could not be read", ("gauge",))
-
-PLUGIN_COUNTERS = (PLUGIN_CALLS, PLUGIN_STARTS, PLUGIN_EXITS)
-COUNTERS = (
-    RECEIVED,
-    ACKNOWLEDGED,
-    SESSIONS,
-    DELIVERIES,
-    EVENTS,
-    UNREAD,
-    *PLUGIN_COUNTERS,
-    PROMPTS,
-    TOKENS,
-    COST,
-    TOOLS,
-)
-HISTOGRAMS = (
-    FLUSH_SECONDS,
-    FLUSH_ROWS,
-    SESSION_SECONDS,
-    DELIVERY_SECONDS,
-    STALL,
-    PLUGIN_SECONDS,
-    PROMPT_SECONDS,
-)
-GAUGES = (
-    Family("portico_info", "Always 1; the version of the engine", ("version",)),
-    Family("portico_connections", "Peers connected now", ("channel",)),
-    Family("portico_waiting", "Signals journaled and not yet concluded", ("channel",)),
-    Family("portico_queue_depth", "Deliveries not yet made", ("destination",)),
-    Family("portico_queue_oldest_seconds", "Age of the oldest of them", ("destination",)),
-    Family("portico_parked", "Signals or Deliveries that wait for a person", ("kind", "name")),
-    Family("portico_workers", "Worker processes by state", ("state",)),
-    Family("portico_plugin_processes", "Processes by state", ("plugin", "state")),
-    Family("portico_plugin_queue", "Calls that wait for a process", ("plugin",)),
-    Family("portico_plugin_memory_bytes", "Resident memory of its processes", ("plugin",)),
-    Family("portico_plugin_cpu", "Seconds of CPU of its processes, ended too", ("plugin",)),
-    Family("portico_alarm_open", "1 for each alarm that is open", ("kind", "scope", "name")),
-    Family(
-        "portico_wish",
-        "1 for what the operator wants: running, paused, draining, stopped",
-        ("scope", "name", "wish"),
-    ),
-    Family("portico_disk_free_bytes", "Room where the data folder lies"),
-    Family("portico_journal_up", "1 while the journal can be written"),
-    Family(
-        "portico_certificate_expiry_timestamp_seconds",
-        "When a certificate that we show ends, seconds since 1970",
-        ("name",),
-    ),
-)
 
 
 class Counts(dict[Key, float]):
@@ -243,6 +138,10 @@ class Metrics(Collector):
         """A session concluded. micros: its time in the worker, microseconds."""
         self._sessions.add((agent, verdict), 1)
         self._session_seconds[(agent,)].add(micros / 1e6)
+
+    def turned_away(self, agent: str) -> None:
+        """A caller's Signal was refused, because too many wait."""
+        self._counts[REFUSALS].add((agent,), 1)
 
     def delivered(self, destination: str, outcome: str, micros: int) -> None:
         """An attempt ended. outcome: `delivered retried parked`; micros: send to answer."""

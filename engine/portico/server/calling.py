@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from portico import ids
 from portico.api.calling import Outcome
 from portico.api.shapes import Reloaded
-from portico.errors import NounUnknown
+from portico.errors import NounUnknown, RequestError
 from portico.flow.arrivals.calling import Called
 from portico.flow.runs import Ending
 from portico.model.signal import SignalKind
@@ -28,6 +28,7 @@ class Calling:
         house = self._house
         if agent not in house.site.agents:
             raise NounUnknown("agent", agent, house.site.agents)
+        self._admit(agent)
         user = who.rpartition("(")[2].rstrip(")")
         called = Called(house.recaller, agent, content, user, kind)
         called.waited = kind == "run" and wait > 0
@@ -45,6 +46,20 @@ class Calling:
             return Outcome(signal, SignalState.WAITING)
         finally:
             house.forget(called.signal.id)
+
+    def _admit(self, agent: str) -> None:
+        """Raises RequestError when as many wait for agents of this owner as may."""
+        site, crews = self._house.site, self._house.pool.status()
+        owner = site.agents[agent].owner
+        quota = site.config.workers.quotas.get(owner)
+        if quota is None or quota.waiting is None:
+            return
+        theirs = [name for name, one in site.agents.items() if one.owner == owner]
+        waiting = sum(crews[name]["backlog"] for name in theirs if name in crews)
+        if waiting >= quota.waiting:
+            self._house.base.metrics.turned_away(agent)
+            text = f"{waiting} Signals wait for agents of {owner!r} already"
+            raise RequestError(f"{text} (workers.quotas); try again later")
 
 
 def _outcome(signal: str, ending: Ending) -> Outcome:

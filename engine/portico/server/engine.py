@@ -22,9 +22,9 @@ from portico.server.parts import Base, House
 from portico.server.storage import Storage
 from portico.server.watchers import Watchers
 from portico.spec.finding import errors
+from portico.workers.editions import Proof
 from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
-from portico.workers.staff import Proof
 
 _WARM = 10.0  # seconds that plugins have to answer before sources open
 # Seconds that a stop may take: for what is under way, and for the writer to store it. With the

@@ -158,6 +158,7 @@ class House:
     def follow(self, site: Site) -> None:
         """Decide by this site from now on: matching, policies, terms."""
         self.site = site
+        self.pool.quotas = terms.quotas(site.config)
         self.plugging.follow(site)
         self.modelling.follow(site)
         self.policies.clear()

@@ -10,9 +10,12 @@ from portico.clock import moment
 from portico.events.metrics import Metrics
 from portico.flow.arrivals.channels import Channel as Source
 from portico.model.states import DeliveryState, SignalState
+from portico.plugins import usage
 from portico.server.parts import House
 from portico.server.storage import Storage
 from portico.server.watchers import Watchers
+
+Gauged = Mapping[tuple[str, ...], float]
 
 _STATES = ("busy", "idle")
 _SIGNAL_STATES = tuple(SignalState)
@@ -139,13 +142,23 @@ def _agents(house: House) -> dict[str, Agent]:
     return {
         name: Agent(
             version=house.versions.get(name, ""),
-            state="quarantined" if crews.get(name, {}).get("quarantined") else "ready",
+            owner=agent.owner,
+            state=_admits(house, name, crews.get(name, {})),
             workers=int(crews.get(name, {}).get("workers", 0)),
             busy=int(crews.get(name, {}).get("busy", 0)),
             waiting=int(crews.get(name, {}).get("backlog", 0)),
         )
-        for name in house.site.agents
+        for name, agent in house.site.agents.items()
     }
+
+
+def _admits(house: House, agent: str, crew: Mapping[str, Any]) -> str:
+    """Whether what comes is run, or waits."""
+    if crew.get("quarantined"):
+        return "quarantined"
+    most = house.site.agents[agent].pool.most
+    grows = crew.get("workers", 0) < most and house.pool.may_grow(agent)
+    return "full" if crew.get("backlog") and not grows else "ready"
 
 
 def _plugins(house: House) -> dict[str, Plugin]:
@@ -179,6 +192,7 @@ def register(engine: Running, metrics: Metrics) -> None:
     metrics.gauges("queue_oldest_seconds", outboxes(age))
     metrics.gauges("parked", lambda: _parked(house))
     metrics.gauges("workers", lambda: _workers(house))
+    _register_agents(house, metrics)
     _register_plugins(house, metrics)
     metrics.gauges("alarm_open", engine.watchers.alarms.gauge)
     metrics.gauges("disk_free_bytes", lambda: _disk(engine))
@@ -187,6 +201,29 @@ def register(engine: Running, metrics: Metrics) -> None:
     metrics.gauges(
         "certificate_expiry_timestamp_seconds",
         lambda: {(name,): at.timestamp() for name, at in house.base.certificates.expiries()},
+    )
+
+
+def _register_agents(house: House, metrics: Metrics) -> None:
+    """A Python agent's processes; those that plugins have are told beside them."""
+
+    def read(value: Callable[[Mapping[str, Any]], float]) -> Callable[[], Gauged]:
+        return lambda: {(name,): value(one) for name, one in house.pool.status().items()}
+
+    def used(crew: Mapping[str, Any]) -> list[usage.Usage]:
+        return [usage.of(pid) for pid in crew["pids"]]
+
+    def states() -> Gauged:
+        found = house.pool.status().items()
+        return {(name, state): float(one[state]) for name, one in found for state in _STATES}
+
+    metrics.gauges("agent_workers", states)
+    metrics.gauges("agent_queue", read(lambda crew: float(crew["backlog"])))
+    metrics.gauges(
+        "agent_memory_bytes", read(lambda crew: float(sum(one.memory for one in used(crew))))
+    )
+    metrics.gauges(
+        "agent_cpu", read(lambda crew: crew["cpu"] + sum(one.cpu for one in used(crew)))
     )
 
 

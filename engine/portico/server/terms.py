@@ -18,7 +18,7 @@ from portico.spec.channel import Channel
 from portico.spec.destination import Destination
 from portico.spec.rules import OnError
 from portico.spec.site import Config
-from portico.workers import staff
+from portico.workers import editions
 
 _LONGEST = 100 * 365 * 86_400.0  # seconds; `forever` has no place in the ids of a window
 
@@ -134,15 +134,22 @@ def run_terms(agent: Agent, version: str) -> failing.Terms:
     )
 
 
-def worker_terms(agent: Agent, config: Config) -> staff.Terms:
+def worker_terms(agent: Agent, config: Config) -> editions.Terms:
     """How many workers it has, and what one may use."""
     fresh = agent.isolation == "fresh"
-    return staff.Terms(
+    return editions.Terms(
         agent.pool.fewest,
         max(agent.pool.most, agent.pool.fewest),
         agent.limits.time,
         1 if fresh else config.workers.recycle,
+        agent.owner,
     )
+
+
+def quotas(config: Config) -> dict[str, int]:
+    """By owner: workers of all its agents beyond their fewest, where that is bounded."""
+    bounds = {owner: quota.workers for owner, quota in config.workers.quotas.items()}
+    return {owner: bound for owner, bound in bounds.items() if bound is not None}
 
 
 def most_workers(config: Config) -> int:

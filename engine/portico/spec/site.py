@@ -84,15 +84,25 @@ class Metrics(Options):
     listen: Address = HostPort("127.0.0.1", 9464)
 
 
+class Quota(Options):
+    """What all agents of one owner may use. workers: beyond their fewest; waiting: Signals that
+    wait for a worker, beyond which callers are refused. None: no bound of its own.
+    """
+
+    workers: Count | None = None
+    waiting: Count | None = None
+
+
 class Workers(Options):
     """Worker processes. most None: one for each core. memory: bytes of each; recycle: runs
-    after which one is replaced; preload: modules that all of them share.
+    after which one is replaced; preload: modules that all of them share; quotas: by `owner`.
     """
 
     most: Annotated[Count, Field(ge=1)] | None = None
     memory: Size = 256 << 20
     recycle: Annotated[Count, Field(ge=1)] = 10_000
     preload: Annotated[tuple[Text, ...], ONE_OR_MANY] = ()
+    quotas: dict[Text, Quota] = Field(default_factory=dict)
 
 
 class SiteRetention(Retention):

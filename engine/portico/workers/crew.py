@@ -108,7 +108,7 @@ class Crew:
 
     def status(self) -> dict[str, Any]:
         """Numbers for people and metrics."""
-        return {**self.staff.status(), "backlog": len(self._backlog)}
+        return {**self.staff.status(), "backlog": len(self._backlog), "cpu": self.staff.cpu}
 
     def loaded(self, worker: Worker, version: str) -> None:
         """One more can run the agent."""

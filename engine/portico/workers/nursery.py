@@ -47,8 +47,9 @@ class Kin(Protocol):
         """The fork succeeded."""
         ...
 
-    def exited(self, code: int) -> None:
-        """The process is gone. code: its exit code, or the signal's number below zero."""
+    def exited(self, code: int, cpu: float) -> None:
+        """The process is gone. code: its exit code, or the signal's number below zero; cpu:
+        seconds that it used."""
         ...
 
     def orphaned(self) -> None:
@@ -186,7 +187,7 @@ class Nursery:
         if isinstance(message, Spawned):
             self._kin[message.token].spawned(message.pid)
         elif isinstance(message, Exited):
-            self._kin.pop(message.token).exited(message.code)
+            self._kin.pop(message.token).exited(message.code, message.cpu)
         elif self._ready and not self._ready.done():
             self._settle(self._ready, message)
 

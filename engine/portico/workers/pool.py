@@ -11,6 +11,8 @@ item at most, as `step.timeout` or `step.crashed`; a crash is transient at first
 """
 
 import asyncio
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from portico.agents.item import Item
@@ -22,9 +24,9 @@ from portico.ids import SignalId
 from portico.model.verdict import Failure, Kind, SessionResult
 from portico.workers.backlog import Done, Outcome
 from portico.workers.crew import Crew, Look
+from portico.workers.editions import Proof, Terms
 from portico.workers.nursery import Nursery
 from portico.workers.protocol import ITEM_LIMIT, Load
-from portico.workers.staff import Proof, Terms
 from portico.workers.worker import End
 
 _TICK_SECONDS = 0.1
@@ -37,13 +39,18 @@ _TOO_LARGE = Outcome(
 
 
 class Pool:
-    """The crews of all agents. most: workers in all beyond every agent's fewest."""
+    """The crews of all agents.
+
+    most: workers in all beyond every agent's fewest; quotas: the same for the agents of one
+    owner, by name.
+    """
 
     def __init__(self, nursery: Nursery, *, clock: Clock, emit: Emit, most: int = 4) -> None:
         self._nursery = nursery
         self._clock = clock
         self._emit = emit
         self._most = most
+        self.quotas: Mapping[str, int] = {}
         self._crews: dict[str, Crew] = {}
         self._leaving: set[Crew] = set()
         self._ticker: asyncio.TimerHandle | None = None
@@ -68,7 +75,9 @@ class Pool:
         """
         crew = self._crews.get(agent)
         if crew is None:
-            crew = Crew(agent, self._nursery, self._clock, self._emit, self._may_grow)
+            crew = Crew(
+                agent, self._nursery, self._clock, self._emit, partial(self.may_grow, agent)
+            )
             self._crews[agent] = crew
         try:
             return await crew.staff.prove(Load(agent, document, root, memory), terms)
@@ -155,8 +164,15 @@ class Pool:
         await crew.leave(End.RETIRED)
         self._leaving.discard(crew)
 
-    def _may_grow(self) -> bool:
-        return sum(crew.staff.extras() for crew in self._crews.values()) < self._most
+    def may_grow(self, agent: str) -> bool:
+        """Whether it may have a worker beyond its fewest."""
+        staffs = [crew.staff for crew in self._crews.values()]
+        if sum(staff.extras() for staff in staffs) >= self._most:
+            return False
+        owner = self._crews[agent].staff.owner if agent in self._crews else ""
+        quota = self.quotas.get(owner)
+        theirs = (staff.extras() for staff in staffs if staff.owner == owner)
+        return quota is None or sum(theirs) < quota
 
     def _tick(self) -> None:
         for crew in (*self._crews.values(), *self._leaving):

@@ -8,7 +8,6 @@ are empty.
 import asyncio
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from portico.clock import Clock
@@ -17,6 +16,7 @@ from portico.events import running as events
 from portico.events.emit import Emit
 from portico.ids import SignalId
 from portico.model.verdict import Failure
+from portico.workers.editions import Edition, Proof, Terms
 from portico.workers.intensity import Intensity
 from portico.workers.nursery import Nursery
 from portico.workers.protocol import Load
@@ -28,36 +28,6 @@ _LOAD_SECONDS = 30.0
 _IDLE_SECONDS = 30.0
 _PING_SECONDS, _PONG_SECONDS = 10.0, 5.0
 _EXIT_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """fewest, most: workers kept and allowed. time: seconds for one item. recycle: items
-    after which a worker is replaced; 1 gives each item a fresh one."""
-
-    fewest: int = 1
-    most: int = 4
-    time: float = 30.0
-    recycle: int = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Edition:
-    """A plan as workers load it. number: counts up with every proof."""
-
-    number: int
-    plan: Load
-    terms: Terms
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """A plan that one worker has loaded, and may be put in force."""
-
-    agent: str
-    version: str
-    token: int
-    edition: Edition
 
 
 class Staff:
@@ -79,6 +49,7 @@ class Staff:
         may_grow: Callable[[], bool],
     ) -> None:
         self.version = ""
+        self.cpu = 0.0  # seconds, of workers that ended
         self._agent = agent
         self._nursery = nursery
         self._clock = clock
@@ -140,6 +111,11 @@ class Staff:
             for worker in self._workers.values()
             if worker.edition == number and worker.life.why is None and worker.life.left > 0
         ]
+
+    @property
+    def owner(self) -> str:
+        """Whose quota its workers count to."""
+        return self._edition.terms.owner
 
     def extras(self) -> int:
         """Workers beyond the fewest."""
@@ -327,6 +303,7 @@ class Staff:
         """Nothing more will be heard of it: say how it ended, hand over what it left."""
         del self._workers[worker.token]
         life = worker.life
+        self.cpu += life.cpu
         why, how = life.why or End.CRASHED, life.how or _manner(life.code)
         if why in ORDERLY:
             self._emit(events.WorkerEnded(self._agent, life.pid, why.value, life.runs))

@@ -91,9 +91,9 @@ class Life:
 
     since: when its oldest unanswered item began, at the latest; heard: when it last spoke
     (both monotonic). why: set once it is not to be used. code: its exit code once known, or
-    minus the signal; gone: the pipe has ended. words: progress and logs that it may still say.
-    cancels: items that it is to end, each with what stands for its result; patience: until when
-    it may take its time (monotonic).
+    minus the signal; cpu: seconds that it used, then; gone: the pipe has ended. words: progress
+    and logs that it may still say. cancels: items that it is to end, each with what stands for
+    its result; patience: until when it may take its time (monotonic).
     """
 
     left: int
@@ -107,6 +107,7 @@ class Life:
     why: End | None = None
     how: str = ""
     code: int | None = None
+    cpu: float = 0.0
     gone: bool = False
     words: float = _WORDS
     cancels: dict[int, Failure] = field(default_factory=dict)
@@ -189,9 +190,10 @@ class Worker(asyncio.Protocol):
         """The fork succeeded."""
         self.life.pid = pid
 
-    def exited(self, code: int) -> None:
+    def exited(self, code: int, cpu: float) -> None:
         """The process is gone; its last words may still be in the pipe."""
-        self.life.code, self.life.heard = code, self._clock.monotonic()
+        self.life.code, self.life.cpu = code, cpu
+        self.life.heard = self._clock.monotonic()
         if self.life.gone:
             self._owner.ending(self, End.CRASHED, "")
 

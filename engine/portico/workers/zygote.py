@@ -67,10 +67,12 @@ class Spawned(Struct, tag="spawned", frozen=True):
 
 
 class Exited(Struct, tag="exited", frozen=True):
-    """The worker ended. code: its exit code, or the signal's number below zero."""
+    """The worker ended. code: its exit code, or the signal's number below zero. cpu: seconds
+    that it used."""
 
     token: int
     code: int
+    cpu: float = 0.0
 
 
 ToZygote = Spawn | Kill | Nudge
@@ -163,12 +165,13 @@ class Zygote:
         if token is not None:
             _kill_group(found.si_pid)  # its number is still its own: it is not reaped yet
             del self._pids[token]
-        _, status = os.waitpid(found.si_pid, 0)
+        _, status, used = os.wait4(found.si_pid, 0)
         shutil.rmtree(self._scratch / str(found.si_pid), ignore_errors=True)
         if token is not None:
             for orphan in _children() - set(self._tokens):
                 _kill_group(orphan)
-            self._say(Exited(token, os.waitstatus_to_exitcode(status)))
+            cpu = used.ru_utime + used.ru_stime
+            self._say(Exited(token, os.waitstatus_to_exitcode(status), cpu))
 
     def _say(self, message: FromZygote) -> None:
         try:
