@@ -167,3 +167,37 @@ def test_c4_a_destinations_character_set_is_one_that_its_frames_carry(
     assert loaded is not None, findings
     document = loaded.agents["work"].plain()
     assert document["charsets"] == {"lab": name}
+
+
+EMITS = """\
+channel: orders
+source: {type: folder, path: in}
+content: csv
+---
+agent: one
+goal: Rows
+on: {channel: orders}
+steps: [{emit: {signal: row, content: %s}}]
+---
+agent: two
+goal: Rows too
+on: {channel: orders}
+steps: [{emit: {signal: row, content: csv}}]
+---
+agent: reads
+goal: Reads both
+on: {signal: row}
+steps: [{filter: {keep: {/n: "1"}}}]
+"""
+
+
+@pytest.mark.parametrize(("content", "codes"), [("csv", []), ("json", ["site.emit"])])
+def test_emits_of_a_signal_say_the_same_content(tmp_path, content, codes):
+    """Who answers it reads it so; a case that begins with the signal does, too."""
+    (tmp_path / "channels").mkdir()
+    (tmp_path / "channels/a.yaml").write_text(EMITS % content)
+    site, findings = sites.examine(tmp_path, os.environ)
+    assert [one.code for one in findings] == codes
+    if site is not None:
+        assert site.agents["reads"].plain()["contents"] == {"signal:row": "csv"}
+        assert (site.form("signal:row").type, site.form("signal:else").type) == ("csv", "auto")

@@ -178,6 +178,7 @@ class Ways:
         for taker in self.takers.values():
             found += await self._settled(taker, [one.sent for one in drill.source.acknowledged])
         assert not found, drill.told(found)
+        await drill.appliance.ask("pause", "seconds")  # so that the books can come to rest
         await drill.verify()
         found = await self._every_second()
         assert not found, drill.told(found)

@@ -18,6 +18,7 @@ from portico.flow.sessions.running import Running
 from portico.flow.sessions.running import World as RunningWorld
 from portico.ids import IdMaker
 from portico.journal.contract import Earlier, Recovered
+from portico.language.content import AUTO
 from portico.model.states import SignalState
 from portico.model.verdict import Failure, Kind, Output, Refusal, SessionResult
 from portico.policy.answer import Answering
@@ -303,7 +304,7 @@ class Engine:
         )  # fmt: skip
         self.recaller = Recaller(
             {"adt": self.policy}.get, self.dispatcher, self.journal, self.ids, self.time,
-            self.deferring,
+            self.deferring, lambda origin: AUTO,
         )  # fmt: skip
         self.running = Running(
             RunningWorld(

@@ -217,3 +217,35 @@ def test_a_batch_file_is_answered_by_a_file(appliance, server):
     assert (lines[0].split(b"|")[11], lines[1].split(b"|")[11]) == (b"F1", b"B1")
     assert lines[-3:] == [b"BTS|%d" % count, b"FTS|1", b""]
     assert delivered(one.site) == {str(n) for n in range(count)} - {"7"}
+
+
+EMITTED = """\
+channel: orders
+source: {{type: folder, path: in, every: 200ms, ready: rename}}
+content: {{type: csv, separator: ";"}}
+---
+agent: cut
+goal: Each row is a signal
+on: {{channel: orders}}
+steps: [{{emit: {{signal: row{content}}}}}]
+---
+agent: file
+goal: Each row goes by its number
+on: {{signal: row, /n: {{exists: yes}}}}
+steps: [{{send: out}}]
+---
+{{destination: out, type: folder, path: out, file: "{{/n}}-{{/name}}.csv"}}
+"""
+
+
+def test_what_an_agent_emits_is_what_it_says(appliance, server):
+    """A condition, and the name of a file, read the columns of an emitted row."""
+    one = appliance(EMITTED.format(content=", content: {type: csv, separator: ';'}"))
+    one.start()
+    (one.site / "in").mkdir(exist_ok=True)
+    (one.site / "in/.a").write_text("n;name\n1;meier\n2;muster\n")
+    (one.site / "in/.a").rename(one.site / "in/a.csv")
+    server.until(lambda: len(delivered(one.site)) == 2)
+    one.end()
+
+    assert delivered(one.site) == {"1-meier.csv", "2-muster.csv"}

@@ -49,9 +49,9 @@ def _run(plan: Plan, item: Item, state: RunState, started: int) -> SessionResult
 
 
 def _kind(plan: Plan, envelope: dict[str, Any]) -> Content:
-    """What an agent emitted says by its first bytes what it is: the emitter chose."""
+    """What an agent emitted is what its `emit` says, else what its first bytes say."""
     if "signal" in envelope:
-        return AUTO
+        return plan.contents.get(f"signal:{envelope['signal']}", AUTO)
     return plan.contents.get(envelope.get("channel", ""), plan.content)
 
 

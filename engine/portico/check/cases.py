@@ -11,7 +11,7 @@ from portico.check.stage import Stage, happen
 from portico.clock import Clock
 from portico.errors import PorticoError
 from portico.events.emit import Event
-from portico.language.content import AUTO, Content
+from portico.language.content import Content
 from portico.language.place import Place
 from portico.steps.body import Body, open_body
 from portico.workers.nursery import Nursery
@@ -64,8 +64,7 @@ async def _run(stage: Stage, found: Found, update: bool) -> CaseResult:
 
 def _contents(site: Site, case: Case) -> list[bytes]:
     """The messages of a case, edited. Raises OSError, MessageError."""
-    channel = site.channels.get(case.channel)
-    form = channel.content.form if channel else AUTO
+    form = site.form(case.origin)
     return [_edited(_content(site.root, given), case.set, form) for given in case.given]
 
 

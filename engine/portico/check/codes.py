@@ -67,6 +67,7 @@ CODES: dict[str, str] = {
     "site.no_price": "a budget in money over a model whose price the site does not say",
     "site.not_yet": "known to the language, not built yet",
     "site.on": "an `on` without channel and signal, or with a name that a step puts aside",
+    "site.emit": "emits of one signal that say different contents",
     "site.open_door": "a channel, or the API, that anybody on the network could use",
     "site.phi": "data of patients that a provider may not have, or that nothing de-identifies",
     "site.place": "a place that no content of its channel has",

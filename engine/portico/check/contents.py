@@ -1,6 +1,7 @@
 """Places that cannot read the content of their channel: HL7 places in XML, and the like."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from portico.check import references
 from portico.check.draft import Draft
@@ -36,6 +37,31 @@ def misfits(draft: Draft) -> Iterator[Finding]:
             (form,) = forms
             yield from _of(pipeline.document, ("on",), form, agent.on.places)
             yield from _of_steps(pipeline, form)
+
+
+def emitted(draft: Draft) -> dict[str, Content]:
+    """What Signals that agents emit are, by origin, where an `emit` says it."""
+    said = ((f"signal:{name}", form) for name, form, _, _ in _emits(draft))
+    return {origin: form for origin, form in said if form is not None}
+
+
+def disagreeing(draft: Draft) -> Iterator[Finding]:
+    """Emits of one signal that say different contents: who answers it could not read both."""
+    first: dict[str, Content | None] = {}
+    for name, form, document, at in _emits(draft):
+        if first.setdefault(name, form) != form:
+            text = f"another emit of {name!r} says another content, or none"
+            yield document.finding((*at, "content"), "site.emit", text, "say the same in all")
+
+
+def _emits(draft: Draft) -> Iterator[tuple[str, Content | None, Document, Location]]:
+    """Name, content, document and place of each."""
+    for pipeline in draft.pipelines:
+        for stage in pipeline.stages:
+            if stage.form["verb"] == "emit" and stage.options is not None:
+                options: Any = stage.options
+                form = options.content.form if options.content is not None else None
+                yield options.signal, form, pipeline.document, stage.at
 
 
 def unframed(draft: Draft) -> Iterator[Finding]:

@@ -7,7 +7,6 @@ from typing import Any
 from portico.check import differences
 from portico.check.case import Case, Golden
 from portico.check.stage import Happened, Stage
-from portico.language.content import AUTO
 
 
 class Judge:
@@ -19,8 +18,7 @@ class Judge:
         self._tables = stage.tables
         self._site = stage.site
         self._case, self._update = case, update
-        channel = stage.site.channels.get(case.channel)
-        self._form = channel.content.form if channel else AUTO
+        self._form = stage.site.form(case.origin)
 
     def all(self, happened: Sequence[Happened]) -> None:
         """Every expectation."""

@@ -46,6 +46,7 @@ def findings(draft: Draft) -> Iterator[Finding]:
         *renaming.findings(draft),
         *wsdls.misfits(draft),
         *contents.unframed(draft),
+        *contents.disagreeing(draft),
         *models.misfits(draft),
         *capabilities.misfits(draft),
     ]

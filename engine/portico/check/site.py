@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from portico.check import capabilities, lint, references
+from portico.check import capabilities, contents, lint, references
 from portico.check.draft import Draft, read_site
 from portico.check.pipeline import Pipeline
 from portico.check.plugins import Registered, schemas_of
 from portico.errors import SiteInvalid
 from portico.hl7 import transcode
-from portico.language.content import AUTO
+from portico.language.content import AUTO, Content
 from portico.spec.agent import Agent
 from portico.spec.channel import Channel
 from portico.spec.destination import AS_IT_IS, Destination
@@ -26,7 +26,7 @@ class Site:
     """A checked site: names to settings, with every default filled in.
 
     `Channel.source.options` and `Destination.options` are the models of their types;
-    `Agent.plain()` is what agents.plan compiles.
+    `Agent.plain()` is what agents.plan compiles. forms: what Signals are, by origin.
     """
 
     root: Path
@@ -35,6 +35,11 @@ class Site:
     agents: Mapping[str, Agent]
     destinations: Mapping[str, Destination]
     plugins: Mapping[str, Registered] = field(default_factory=dict)
+    forms: Mapping[str, Content] = field(default_factory=dict)
+
+    def form(self, origin: str) -> Content:
+        """What Signals of a channel, or of `signal:NAME`, are; else their bytes must say."""
+        return self.forms.get(origin, AUTO)
 
 
 def load_site(root: Path, environ: Mapping[str, str]) -> Site:
@@ -53,14 +58,12 @@ def examine(root: Path, environ: Mapping[str, str]) -> tuple[Site | None, tuple[
         return None, findings
     agents = {name: _reading(agent, draft) for name, agent in draft.agents.items()}
     nouns = draft.channels, agents, draft.destinations, draft.plugins
-    return Site(root, draft.config, *nouns), findings
+    forms = {name: channel.content.form for name, channel in draft.channels.items()}
+    return Site(root, draft.config, *nouns, forms | contents.emitted(draft)), findings
 
 
 def _reading(agent: Agent, draft: Draft) -> Agent:
-    """The agent with the content and charset of the channels that it answers.
-
-    What an emitted Signal holds is told by its first bytes.
-    """
+    """The agent with the content and charset of what it answers."""
     pipeline = next(one for one in draft.pipelines if one.document.name == agent.name)
     found = {
         "charsets": _charsets(pipeline, draft),
@@ -69,13 +72,14 @@ def _reading(agent: Agent, draft: Draft) -> Agent:
     }
     agent = agent.model_copy(update=found)
     heard = [draft.channels[name] for name in sorted(references.heard(agent, draft))]
+    made = contents.emitted(draft) if "channel" not in agent.on.allowed else {}
     if not heard:
-        return agent
+        return agent.model_copy(update={"contents": made})
     forms = {channel.name: channel.content.form for channel in heard}
     one = len(set(forms.values())) == 1 and "signal" not in agent.on.allowed
     update = {
         "content": next(iter(forms.values())) if one else AUTO,
-        "contents": {} if one else forms,
+        "contents": made if one else forms | made,
         "charset": heard[0].charset,
     }
     return agent.model_copy(update=update)

@@ -20,7 +20,6 @@ from portico.check.simulated import Simulated
 from portico.check.site import Site
 from portico.errors import ConfigError
 from portico.ids import SignalId
-from portico.language.content import AUTO
 from portico.language.context import Context
 from portico.model.receipt import Receipt
 from portico.model.verdict import Emission, Kind, Output, Refusal, SessionResult
@@ -128,7 +127,7 @@ async def happen(
     channel = stage.site.channels.get(case.channel)
     if case.channel and channel is None:
         raise ConfigError(f"there is no channel {case.channel!r}")
-    rules = rules_of(channel) if channel else Rules(case.origin, AUTO)
+    rules = rules_of(channel) if channel else Rules(case.origin, stage.site.form(case.origin))
     answering = answering_of(channel) if channel else Answering(mode="none")
     signal = SignalId(ids.floor_at(NOW // 1_000_000)[:-1] + bytes((number & 0xFF,)))
     routed = routing.route(rules, content, PEER, 1)

@@ -35,6 +35,7 @@ from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Recovered
 from portico.journal.operating import Wish
 from portico.journal.postgres import Journal
+from portico.language.content import Content
 from portico.listeners import contract as inbound
 from portico.listeners.contract import Listener
 from portico.model.delivery import Attempt, Delivery
@@ -128,6 +129,7 @@ class House:
             self.ids,
             base.clock,
             self.deferring,
+            self._form,
         )
         ways = base.environ, base.clock, base.emit, base.metrics
         self.plugging = Plugging(self.site.root, *ways)
@@ -149,7 +151,7 @@ class House:
                 self.recaller.emitted,
                 self.queue,
                 terms.lane_namer(lambda: self.site.destinations),
-                terms.file_namer(lambda: self.site.destinations, lambda: self.site.channels),
+                terms.file_namer(lambda: self.site.destinations, self._form),
                 self.dispatcher.ended,
                 self.broker.ask,
             )
@@ -283,6 +285,10 @@ class House:
     async def _waiting(self, after: int, limit: int) -> list[Recovered]:
         window = self.base.clock.time_ns() // 1_000_000 - int(self.journal.writer.window * 1000)
         return await self.journal.reader.waiting(after, limit, window)
+
+    def _form(self, origin: str) -> Content:
+        """What the Signals of an origin are."""
+        return self.site.form(origin)
 
     def _recall(self, recovered: Recovered, waiter: Waiter | None) -> Run | None:
         return self.recaller.recall(recovered, waiter)

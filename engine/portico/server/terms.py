@@ -10,7 +10,7 @@ from portico.flow.deliveries import delivering
 from portico.flow.runs import Run
 from portico.flow.sessions import failing
 from portico.ids import SignalId
-from portico.language.content import AUTO
+from portico.language.content import Content
 from portico.model.verdict import Output
 from portico.policy import naming, repeats, retry, settings
 from portico.spec.agent import Agent
@@ -104,10 +104,12 @@ def lane_namer(
 
 
 def file_namer(
-    destinations: Callable[[], Mapping[str, Destination]],
-    channels: Callable[[], Mapping[str, Channel]],
+    destinations: Callable[[], Mapping[str, Destination]], form: Callable[[str], Content]
 ) -> Callable[[Run, Output, int], str]:
-    """What a Delivery's file is called: as its `send` says, else as its destination does."""
+    """What a Delivery's file is called: as its `send` says, else as its destination does.
+
+    form: of an origin's Signals.
+    """
 
     def name(run: Run, output: Output, number: int) -> str:
         spec = destinations().get(output.destination)
@@ -115,9 +117,8 @@ def file_namer(
         if output.file or made is None:
             return output.file
         content = run.signal.content if output.content is None else output.content
-        channel = channels().get(run.envelope.get("channel", ""))
-        form = channel.content.form if channel else AUTO
-        return naming.file_name(made, content, run.envelope, run.signal.id, number, form)
+        kind = form(run.signal.origin)
+        return naming.file_name(made, content, run.envelope, run.signal.id, number, kind)
 
     return name
 

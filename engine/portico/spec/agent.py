@@ -79,7 +79,8 @@ class At(str):
 class Agent(Options):
     """An agent. `on_error` and `steps` are in the normal form of spec.rules.StepReader.
 
-    content, charset: those of the channels it answers. contents: by channel, where they differ.
+    content, charset: those of the channels it answers. contents: by channel, where they
+    differ, and by `signal:NAME`, where its `emit` says what it is.
     charsets: MSH-18 by destination, of those that it sends to and that have one of their own.
     tools: the schemas of plugins' tools that it calls, by `plugin.tool`. granted: what its
     `llm` steps may use, by step (llm.granted.Frozen).

@@ -1,6 +1,7 @@
 """`emit`: makes a Signal for agents with `on: {signal: NAME}`.
 
-Its content is the message as it is here, or with `value` the JSON of what stands there.
+Its content is the message as it is here, or with `value` the JSON of what stands there. With
+`content` those agents read it as that, else as its first bytes look.
 """
 
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from portico.language.content import encode_json
 from portico.language.place import Place
 from portico.model.verdict import Emission
+from portico.spec.content import Content
 from portico.spec.fields import Name, Options
 from portico.spec.rules import PlaceField
 from portico.steps.contract import Build, End, StepType
@@ -15,10 +17,13 @@ from portico.steps.state import RunState
 
 
 class EmitOptions(Options):
-    """signal: its name. order_by: the place of its order key; without, this Signal's."""
+    """signal: its name. content: what it is, for who answers it. order_by: the place of its
+    order key; without, this Signal's.
+    """
 
     signal: Name
     value: PlaceField | None = None
+    content: Content | None = None
     order_by: PlaceField | None = None
 
 

@@ -18,7 +18,7 @@ from portico.flow.arrivals.desk import Dispatch, Policy
 from portico.flow.runs import STATE, Run, Waiter
 from portico.ids import IdMaker
 from portico.journal.contract import Conclusion, Earlier, Recovered, Writer
-from portico.language.content import AUTO, parse_json
+from portico.language.content import Content, parse_json
 from portico.language.context import Context
 from portico.model.signal import Signal
 from portico.model.verdict import Emission, Kind
@@ -40,6 +40,7 @@ class Recaller:
     ids: IdMaker
     clock: Clock
     deferring: Deferring
+    form: Callable[[str], Content]
 
     def recall(self, recovered: Recovered, waiter: Waiter | None) -> Run | None:
         """The Run of a waiting Signal; None when it ended here, as a repeat or unmatched."""
@@ -166,7 +167,7 @@ class Recaller:
         self, signal: Signal, policy: Policy | None
     ) -> tuple[Routed, dict[str, Any], set[str]]:
         """What its content says, its envelope, and the agents that answer it."""
-        rules = policy.rules if policy else Rules(signal.origin, AUTO)
+        rules = policy.rules if policy else Rules(signal.origin, self.form(signal.origin))
         about = parse_json(signal.about) if signal.about else routing.NOTHING
         routed = routing.route(rules, signal.content, signal.peer, 0, about)
         envelope = routing.envelope(
