@@ -3,4 +3,17 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.append(str(Path(__file__).parents[1]))
+
+from destinations.web import Server
+
+
+@pytest.fixture
+def server():
+    """A web server; its script says what it answers."""
+    made = Server()
+    yield made
+    made.shutdown()
+    made.server_close()

@@ -26,15 +26,6 @@ SIGNAL = bytes(range(16))
 
 
 @pytest.fixture
-def server():
-    """A web server; closed at the end."""
-    made = Server()
-    yield made
-    made.shutdown()
-    made.server_close()
-
-
-@pytest.fixture
 async def target(tmp_path):
     """`target(address=..., timeout=...)`: a destination; all are stopped at the end."""
     started = []

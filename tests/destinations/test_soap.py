@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from destinations.web import Server
 from portico.clock import SystemClock
 from portico.destinations.contract import Surroundings
 from portico.destinations.soap import SOAP, SoapTarget
@@ -43,15 +42,6 @@ WSDL = """\
  <service name="S"><port name="P" binding="t:B"><soap:address location="http://127.0.0.1:9/"/>
  </port></service>
 </definitions>"""
-
-
-@pytest.fixture
-def server():
-    """A SOAP service; its script says what it answers."""
-    made = Server()
-    yield made
-    made.shutdown()
-    made.server_close()
 
 
 @pytest.fixture

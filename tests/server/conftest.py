@@ -1,5 +1,7 @@
 """Real engines in processes of their own, and peers on real sockets."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -15,10 +17,13 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
+from aiosmtpd.controller import Controller
 from psycopg.conninfo import conninfo_to_dict
 
+from portico.cli.main import app
 from portico.hl7 import ack
 from portico.hl7.header import read
 from portico.wire.mllp import MllpDecoder, encode
@@ -117,6 +122,24 @@ class Sink:
         self._listening.close()
 
 
+class Mailbox:
+    """A mail server. letters: (envelope, session) of each that it took."""
+
+    def __init__(self, **options):
+        self.letters, self.port = [], free_port()
+        self._listening = Controller(self, hostname="127.0.0.1", port=self.port, **options)
+        self._listening.start()
+
+    async def handle_DATA(self, server, session, envelope):
+        """Keep it."""
+        self.letters.append((envelope, session))
+        return "250 taken"
+
+    def close(self):
+        """Listen no more."""
+        self._listening.stop()
+
+
 class Appliance:
     """`portico run` on a site of its own, in a folder with a space."""
 
@@ -179,10 +202,30 @@ class Appliance:
         command = [sys.executable, "-m", "portico", *words, "--site", self.site]
         return subprocess.run(command, env=self.environ, capture_output=True, text=True)
 
+    def cli(self, *words, code=0):
+        """What a command on this site prints; it must end with this code."""
+        done = self.run(*words)
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    def asked(self, *words):
+        """The end of a command that only asks, without the start of a process for it."""
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with (
+            mock.patch.dict(os.environ, self.environ, clear=True),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                app.main([*words, "--site", str(self.site)], prog_name="portico")
+            except SystemExit as end:
+                code = end.code
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
     def status(self):
         """`portico status --json`."""
-        command = [sys.executable, "-m", "portico", "status", "--json", "--site", self.site]
-        done = subprocess.run(command, env=self.environ, capture_output=True, check=True)
+        done = self.asked("status", "--json")
+        done.check_returncode()
         return json.loads(done.stdout)
 
 
@@ -237,3 +280,23 @@ def server():
         Appliance=Appliance, Client=Client, Sink=Sink, free_port=free_port, until=until,
         message=message, encode=encode, url_of=url_of,
     )  # fmt: skip
+
+
+@pytest.fixture
+def mail_server():
+    """Starts mail servers; they are closed at the end."""
+    started = []
+
+    def start(**options):
+        started.append(Mailbox(**options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def mailbox(mail_server):
+    """A mail server that wants no password."""
+    return mail_server()

@@ -8,16 +8,10 @@ import ssl
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 SITE = """
 channel: adt
@@ -183,66 +177,28 @@ def test_a_sink_is_tried_from_the_command_line(server, appliance, url, hook):
     assert one.end() == 0
 
 
-class Box:
-    """What a mail server took."""
-
-    def __init__(self):
-        self.letters = []
-
-    async def handle_DATA(self, server, session, envelope):
-        """Keep it."""
-        self.letters.append((envelope, session))
-        return "250 taken"
-
-
-def certificate(folder):
-    """A self-signed certificate of localhost and its key; their files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-        .add_extension(x509.BasicConstraints(True, None), True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, secret = folder / "cert.pem", folder / "key.pem"
-    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    secret.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return pem, secret
-
-
-def test_an_alarm_goes_by_mail_with_starttls_and_a_password(server, appliance, url, tmp_path):
+def test_an_alarm_goes_by_mail_with_starttls_and_a_password(
+    server, appliance, url, papers, mail_server
+):
     """A mail server that wants both gets both; the letter says what is wrong and with what."""
-    pem, key = certificate(tmp_path)
+    papers.issue("mail")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem, key)
-    box, port, known = Box(), server.free_port(), []
+    context.load_cert_chain(papers.folder / "mail.pem", papers.folder / "mail.key")
+    known = []
 
     def authenticate(_server, _session, _envelope, mechanism, data):
         known.append((mechanism, data.login, data.password))
         return AuthResult(success=True)
 
-    controller = Controller(
-        box, hostname="127.0.0.1", port=port, tls_context=context, require_starttls=True,
-        authenticator=authenticate, auth_required=True,
-    )  # fmt: skip
-    controller.start()
+    box = mail_server(
+        tls_context=context,
+        require_starttls=True,
+        authenticator=authenticate,
+        auth_required=True,
+    )
     mail = (
-        f"{{server: 'localhost:{port}', from: engine@hospital.org, to: desk@hospital.org, "
-        f"user: engine, password: '${{env:MAIL}}', trust: {pem}}}"
+        f"{{server: 'localhost:{box.port}', from: engine@hospital.org, to: desk@hospital.org, "
+        f"user: engine, password: '${{env:MAIL}}', trust: {papers.trust}}}"
     )
     config = f"alarms: {{to: {{desk: {{mail: {mail}}}}}}}\n"
     terms = "alarms: {waiting: 1s}"
@@ -256,7 +212,6 @@ def test_an_alarm_goes_by_mail_with_starttls_and_a_password(server, appliance, u
     assert envelope.rcpt_tos == ["desk@hospital.org"]
     assert b"Subject: portico open: waiting destination his" in envelope.content
     assert "opensesame" not in one.log.read_text()
-    controller.stop()
     assert one.end() == 0
 
 

@@ -4,8 +4,6 @@ import json
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 
@@ -30,14 +28,6 @@ steps: [{{send: [files, his]}}]
 """
 
 
-def cli(one, *words, code=0):
-    """`portico WORDS` on the appliance's site; what it printed."""
-    command = [sys.executable, "-m", "portico", *words, "--site", str(one.site)]
-    done = subprocess.run(command, env=one.environ, capture_output=True, text=True)
-    assert done.returncode == code, (done.stdout, done.stderr)
-    return done.stdout + done.stderr
-
-
 @pytest.fixture
 def world(server, appliance, url):
     """Two channels, a peer and a folder; not started."""
@@ -54,7 +44,7 @@ def test_a_paused_channel_stays_closed_over_a_restart(server, world):
     sink = server.Sink(one.ports["his"])
     before = server.Client(one.ports["adt"])
     assert before.ask(server.message("1")) == "AA"
-    assert "paused" in cli(one, "pause", "adt")
+    assert "paused" in one.cli("pause", "adt")
     assert before.answer() == b""
 
     one.end(signal.SIGKILL)
@@ -66,7 +56,7 @@ def test_a_paused_channel_stays_closed_over_a_restart(server, world):
     assert told["state"] == "paused" and told["by"] and told["since"]
     assert one.metrics()['portico_wish{name="adt",scope="channel",wish="paused"}'] == 1
 
-    cli(one, "resume", "channel:adt")
+    one.cli("resume", "channel:adt")
     assert server.Client(one.ports["adt"]).ask(server.message("3")) == "AA"
     server.until(lambda: sorted(sink.got) == ["1", "2", "3"])
     sink.close()
@@ -78,7 +68,7 @@ def test_a_paused_destination_keeps_its_queue_over_a_restart(server, world):
     in order, once."""
     one = world.start()
     sink = server.Sink(one.ports["his"])
-    cli(one, "pause", "destination:his")
+    one.cli("pause", "destination:his")
     client = server.Client(one.ports["adt"])
     for number in range(3):
         assert client.ask(server.message(f"a{number}")) == "AA"
@@ -90,7 +80,7 @@ def test_a_paused_destination_keeps_its_queue_over_a_restart(server, world):
     told = one.status()["destinations"]["his"]
     assert (told["state"], told["queued"], sink.got) == ("paused", 4, [])
 
-    cli(one, "resume", "his")
+    one.cli("resume", "his")
     server.until(lambda: len(sink.got) >= 4)
     assert sink.got == ["a0", "a1", "a2", "a3"]
     sink.close()
@@ -100,14 +90,14 @@ def test_a_paused_destination_keeps_its_queue_over_a_restart(server, world):
 def test_a_drained_destination_sends_what_it_has_and_pauses(server, world):
     """`drain` ends when the queue is empty; what comes later waits."""
     one = world.start()
-    cli(one, "pause", "his")
+    one.cli("pause", "his")
     client = server.Client(one.ports["adt"])
     for number in range(20):
         assert client.ask(server.message(str(number))) == "AA"
     server.until(lambda: one.status()["destinations"]["his"]["queued"] == 20)
     sink = server.Sink(one.ports["his"])
 
-    assert "drained" in cli(one, "drain", "his")
+    assert "drained" in one.cli("drain", "his")
     assert len(sink.got) == 20
     assert client.ask(server.message("late")) == "AA"
     server.until(lambda: one.status()["destinations"]["his"]["queued"] == 1)
@@ -126,7 +116,7 @@ def test_a_drained_channel_has_nothing_left(server, world):
     for _ in range(200):
         assert b"MSA|AA" in client.answer()
 
-    assert "drained" in cli(one, "drain", "adt")
+    assert "drained" in one.cli("drain", "adt")
     told = one.status()["channels"]["adt"]
     assert (told["waiting"], told["running"], told["received"]) == (0, 0, 200)
     assert one.end() == 0
@@ -137,9 +127,9 @@ def test_a_name_that_is_none_or_two_is_said(server, appliance, url):
     ports = {"adt": server.free_port(), "oru": server.free_port(), "his": 9}
     documents = SITE.format(**ports).replace("his", "adt").replace("127.0.0.1:9", "127.0.0.1:9")
     one = appliance(documents, journal=url).start()
-    assert "write channel:adt or destination:adt" in cli(one, "pause", "adt", code=2)
-    assert "there is no channel or destination 'lab'" in cli(one, "pause", "lab", code=1)
-    assert "expected channel:NAME" in cli(one, "pause", "agent:forward", code=2)
+    assert "write channel:adt or destination:adt" in one.cli("pause", "adt", code=2)
+    assert "there is no channel or destination 'lab'" in one.cli("pause", "lab", code=1)
+    assert "expected channel:NAME" in one.cli("pause", "agent:forward", code=2)
     assert one.end() == 0
 
 
@@ -149,7 +139,7 @@ def test_a_site_may_start_a_noun_paused(server, world):
     world.write(documents.replace("channel: adt\n", "channel: adt\nstart: paused\n", 1))
     one = world.start()
     assert one.status()["channels"]["adt"]["state"] == "paused"
-    cli(one, "resume", "adt")
+    one.cli("resume", "adt")
     assert one.end() == 0
 
     one.start()
@@ -165,11 +155,11 @@ def test_a_stopped_destination_is_cut_off(server, world):
     assert server.Client(one.ports["adt"]).ask(server.message("1")) == "AA"
     server.until(lambda: one.status()["destinations"]["his"]["sending"] == 1)
 
-    cli(one, "stop", "his")
+    one.cli("stop", "his")
     told = one.status()["destinations"]["his"]
     assert (told["state"], told["queued"], told["sending"]) == ("stopped", 1, 0)
     del silent._serve
-    cli(one, "resume", "his")
+    one.cli("resume", "his")
     server.until(lambda: silent.got == ["1"])
     silent.close()
     assert one.end() == 0
@@ -211,7 +201,7 @@ def test_what_a_removed_destination_is_owed_is_parked(server, world, how):
         assert one.end() == 0
         one.start()
     else:
-        told = json.loads(cli(one, "reload", "--json"))
+        told = json.loads(one.cli("reload", "--json"))
         assert "3 messages that it is owed are parked" in told["findings"][-1]["text"]
 
     server.until(lambda: one.said("queue_parked") == 1)
@@ -219,8 +209,8 @@ def test_what_a_removed_destination_is_owed_is_parked(server, world, how):
     told = status["destinations"]["his"]
     assert (told["state"], told["queued"], told["parked"]) == ("removed", 0, 3)
     assert told["balanced"] and status["balanced"]
-    page = json.loads(cli(one, "signals", "--json"))
-    shown = json.loads(cli(one, "show", page["signals"][0]["id"], "--json"))
+    page = json.loads(one.cli("signals", "--json"))
+    shown = json.loads(one.cli("show", page["signals"][0]["id"], "--json"))
     assert [parked["code"] for parked in shown["parked"]] == ["destination_removed"]
     assert one.end() == 0
 
@@ -286,7 +276,7 @@ def test_the_api_is_on_the_network_only_when_asked_and_with_its_token(server, ap
     assert one.end() == 0
 
     one.environ["PORTICO_API"] = "0.0.0.0:9000"
-    assert "in the clear" in cli(one, "check", code=1)
+    assert "in the clear" in one.cli("check", code=1)
     del one.environ["PORTICO_API"]
     one.start()
     with pytest.raises(ConnectionRefusedError):

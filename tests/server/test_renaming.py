@@ -1,8 +1,6 @@
 """`was: old_name` on running appliances: history, queue, order and repeats follow the name."""
 
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -42,14 +40,6 @@ retry: {{first: 1s, most: 1s}}
 """
 
 
-def cli(one, *words, code=0):
-    """`portico WORDS` on the appliance's site; what it printed."""
-    command = [sys.executable, "-m", "portico", *words, "--site", str(one.site)]
-    done = subprocess.run(command, env=one.environ, capture_output=True, text=True)
-    assert done.returncode == code, (done.stdout, done.stderr)
-    return done.stdout + done.stderr
-
-
 @pytest.fixture
 def world(server, appliance, url):
     """A channel and a peer; not started."""
@@ -63,7 +53,7 @@ def test_a_renamed_site_goes_on_where_it_was(server, world):
     """After a restart the paused queue, the stopped patient, the books and the repeats are the
     new names'; nothing is parked for a destination that left, nothing runs twice."""
     one = world.start()
-    cli(one, "pause", "his")
+    one.cli("pause", "his")
     client = server.Client(one.ports["adt"])
     assert [client.ask(server.message(f"a{n}")) for n in range(2)] == ["AA", "AA"]
     assert [client.ask(server.message(f"s{n}", "stuck")) for n in range(2)] == ["AA", "AA"]
@@ -81,12 +71,12 @@ def test_a_renamed_site_goes_on_where_it_was(server, world):
     client = server.Client(one.ports["adt"])
     assert client.ask(server.message("a0")) == "AA"  # a repeat
     sink = server.Sink(one.ports["his"])
-    cli(one, "resume", "hospital")
+    one.cli("resume", "hospital")
     server.until(lambda: sink.got == ["a0", "a1"])
     assert client.ask(server.message("s2", "stuck")) == "AA"
-    cli(one, "release", "--channel", "admissions", "--yes")
+    one.cli("release", "--channel", "admissions", "--yes")
     server.until(lambda: sink.got == ["a0", "a1", "s0", "s1", "s2"])
-    found = cli(one, "signals", "--channel", "admissions", "--json")
+    found = one.cli("signals", "--channel", "admissions", "--json")
     assert found.count('"control_id"') == 6
     assert "noun_renamed" in one.log.read_text()
     sink.close()
@@ -102,22 +92,22 @@ def test_a_reload_that_renames_starts_the_engine_again(server, world):
     """The same process, under the new names, with what was queued; a site whose agent does not
     load is refused before anything stops."""
     one = world.start()
-    cli(one, "pause", "his")
+    one.cli("pause", "his")
     pid = one.process.pid
     assert server.Client(one.ports["adt"]).ask(server.message("1")) == "AA"
     server.until(lambda: one.status()["destinations"]["his"]["queued"] == 1)
     after = AFTER.format(**one.ports)
     one.write(after.replace("[{send: hospital}]", "[{python: transforms.none:at_all}]"))
-    cli(one, "reload", code=1)
+    one.cli("reload", code=1)
     assert set(one.status()["channels"]) == {"adt"}
 
     one.write(after)
-    assert "restarts itself now" in cli(one, "reload")
+    assert "restarts itself now" in one.cli("reload")
     assert one.process.stdout.readline() == b"ready\n"
     told = one.status()
     assert one.process.pid == pid and set(told["channels"]) == {"admissions"}
     owed = told["destinations"]["hospital"]
     assert (owed["state"], owed["queued"]) == ("paused", 1)
-    assert "refused" not in cli(one, "reload")
+    assert "refused" not in one.cli("reload")
     assert one.said("engine_ready") == 2
     assert one.end() == 0

@@ -155,7 +155,7 @@ class TcpLine(Line):
 
 
 class TcpDestination(LinePool):
-    """The lines to one peer, dialled or accepted: a Destination, and the Door of its port."""
+    """The lines to one peer, dialled or accepted: a Destination, and the PortOwner."""
 
     def __init__(self, name: str, spec: Any, around: Surroundings) -> None:
         self._port: Listening | None = None
@@ -226,7 +226,7 @@ class TcpDestination(LinePool):
             self._unsent(exchange, "no_connection", _NOBODY)
         await super().stop(grace)
 
-    # Its port's Door.
+    # PortOwner.
 
     @property
     def address(self) -> HostPort:

@@ -86,7 +86,7 @@ class Refusal:
     challenge: bytes = b""
 
 
-class Door:
+class Admission:
     """Decides about requests. root, environ: where secrets are; used: signatures so far."""
 
     def __init__(

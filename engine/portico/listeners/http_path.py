@@ -19,7 +19,7 @@ from portico.events.intake import RequestRefused
 from portico.gate import ANY, NEAR, Gate, Network, Networks
 from portico.listeners.contract import Surroundings
 from portico.listeners.http_answer import problem
-from portico.listeners.http_auth import PRIVATE, Auth, Door, Refusal
+from portico.listeners.http_auth import PRIVATE, Admission, Auth, Refusal
 from portico.listeners.http_connection import HttpConnection, Reply, Request
 from portico.listeners.http_server import HttpServer, HttpServers, Terms
 from portico.listeners.signatures import Signatures
@@ -115,7 +115,7 @@ class HttpPath(ABC):
         self.source = source
         self.limit, self.timeout = source.limit, source.timeout
         around = self.around
-        self.door = Door(auth, around.root, around.environ, around.clock, self._signatures)
+        self.door = Admission(auth, around.root, around.environ, around.clock, self._signatures)
         self._allow = allowed(source)
         self._gate = Gate(self._allow, 1)
         if self._server is not None:

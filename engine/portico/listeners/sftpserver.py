@@ -83,7 +83,7 @@ class SftpServer:
         self._source = source
         self.gate = Gate(source.allow, source.connections)
         self._allowance = Allowance(source.uploads.user, source.uploads.all)
-        self.doors: set[Door] = set()
+        self.doors: set[Login] = set()
         self._passwords: dict[str, bytes] = {}
         self._keys: dict[str, set[bytes]] = {}
         self._heard: dict[Any, float] = {}
@@ -98,7 +98,7 @@ class SftpServer:
             self._server = await asyncssh.listen(
                 where.host,
                 where.port,
-                server_factory=lambda: Door(self),
+                server_factory=lambda: Login(self),
                 server_host_keys=[host_key],
                 sftp_factory=partial(Session, self),
                 allow_scp=False,
@@ -220,7 +220,7 @@ class SftpServer:
                     connection.disconnect(asyncssh.DISC_BY_APPLICATION, "idle")
 
 
-class Door(asyncssh.SSHServer):
+class Login(asyncssh.SSHServer):
     """One connection until somebody is logged in."""
 
     def __init__(self, house: SftpServer) -> None:

@@ -77,7 +77,7 @@ class StreamSource(Options):
 
 
 class StreamListener:
-    """The source of one channel: a Listener, and the Door of its port."""
+    """The source of one channel: a Listener, and the PortOwner."""
 
     def __init__(
         self,

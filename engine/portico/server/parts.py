@@ -26,10 +26,9 @@ from portico.flow.arrivals.recalling import Recaller
 from portico.flow.deliveries import crediting, delivering
 from portico.flow.deliveries.delivering import Outbox
 from portico.flow.runs import Run, Waiter
-from portico.flow.sessions import running
+from portico.flow.sessions import dispatch, running
 from portico.flow.sessions.asking import Broker, Doer
 from portico.flow.sessions.dispatch import Dispatcher
-from portico.flow.sessions.dispatch import World as DispatchWorld
 from portico.flow.sessions.running import Running
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Recovered
@@ -100,7 +99,7 @@ class House:
         base, journal = self.base, self.journal
         self.ids = IdMaker(base.clock, os.urandom)
         self.dispatcher = Dispatcher(
-            DispatchWorld(
+            dispatch.World(
                 self._waiting,
                 self._recall,
                 self._run,

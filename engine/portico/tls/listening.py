@@ -18,7 +18,7 @@ HANDSHAKE = 10.0  # seconds at most, however long a peer may be silent later
 _BACKLOG = 4096  # peers that may knock in the same instant, as after a restart
 
 
-class Door(Protocol):
+class PortOwner(Protocol):
     """Who owns a port: whom it lets in, and what speaks with them."""
 
     @property
@@ -57,7 +57,7 @@ class Listening(ServerFactory):
 
     noisy = False
 
-    def __init__(self, reactor: Any, door: Door) -> None:
+    def __init__(self, reactor: Any, door: PortOwner) -> None:
         self._reactor = reactor
         self._door = door
         self._knocking: set[SecureStream] = set()
