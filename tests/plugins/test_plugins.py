@@ -1,13 +1,16 @@
 """portico.plugins.plugins: a site's plugins as they come, change and go."""
 
 import asyncio
+import json
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from portico.clock import SystemClock
+from portico.plugins import contract
 from portico.plugins.faults import PluginAway
 from portico.plugins.plugins import Plugins
 from portico.spec.plugin import read_tools
@@ -93,6 +96,24 @@ async def test_calls_are_counted_and_seen_while_they_run(bench, made):
     told = bench.metrics.exposition().decode()
     assert 'portico_plugin_calls_total{outcome="done",plugin="t"} 1.0' in told
     assert 'portico_plugin_starts_total{plugin="t"} 1.0' in told
+
+
+@pytest.mark.parametrize(("rows", "aside"), [(10, False), (50_000, True)])
+async def test_a_large_answer_is_checked_beside_the_loop(bench, made, rows, aside, monkeypatch):
+    """Of a schema each value costs; those of a small one cost less than a thread."""
+    threads, outcome = [], contract.outcome
+
+    def seen(*given):
+        threads.append(threading.current_thread())
+        return outcome(*given)
+
+    monkeypatch.setattr(contract, "outcome", seen)
+    body = "answer(number, {'content': [], 'structuredContent': {'result': 'x', 'rows': R}})"
+    made.adopt(known(bench, bench.plugin(body.replace("R", f"list(range({rows}))"))))
+    given = await made.call("a", "s", "t.do", {}, 20.0)
+
+    assert json.loads(given)["rows"] == list(range(rows))
+    assert [one is not threading.main_thread() for one in threads] == [aside]
 
 
 def test_an_engine_without_plugins_loads_none_of_their_libraries():

@@ -7,10 +7,11 @@ import signal
 
 import pytest
 
+from portico.clock import SystemClock
 from portico.events.running import AgentQuarantined, NurseryLost, WorkerDied
 from portico.model.verdict import SessionResult
 from portico.wire.pipe import encode
-from portico.workers import nursery, protocol, staff
+from portico.workers import intensity, nursery, protocol, staff
 
 
 def hexed(frame: bytes) -> str:
@@ -239,3 +240,31 @@ async def test_an_item_that_ends_the_nursery_again_and_again_is_charged(own_work
     assert failure.code == "step.crashed"
     assert len(own_works.said(NurseryLost)) == 3
     assert await own_works.run("echo") == ["ok"]
+
+
+@pytest.mark.drill
+async def test_an_agent_does_not_notice_how_another_misbehaves(works, monkeypatch):
+    """Deaths, hangs, a gigabyte of memory and of output, words that are not its own, in one
+    agent for a while: the parent stays, each next item is taken up within 2 s, and an echo of
+    another agent is never late by more than that."""
+    monkeypatch.setattr(staff, "_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(intensity, "_MOST_DEATHS", 10**6)
+    await works.activate("mad", time=0.3, memory=64 << 20)
+    await works.activate("calm", most=2)
+    chance, clock, parent = random.Random(7), SystemClock(), works.nursery.pid
+    words = {"say": hexed(results(1, 0, 0)), "eat": str(1 << 30), "flood": str(1 << 30)}
+    late = again = 0.0
+    for _ in range(150):
+        act = chance.choice(["die", "fault", "hang", "leave", "swell", *words])
+        bad = works.submit(act, words.get(act, str(1 << 30)), agent="mad")
+        began = clock.monotonic()
+        assert (await works.submit("echo", agent="calm")).result.failure is None
+        late = max(late, clock.monotonic() - began)
+        await bad
+        began = clock.monotonic()
+        assert (await works.submit("echo", agent="mad")).result.failure is None
+        again = max(again, clock.monotonic() - began)
+
+    assert works.nursery.pid == parent
+    assert late < 2.0
+    assert again < 2.0

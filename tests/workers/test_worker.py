@@ -6,17 +6,19 @@ import random
 import pytest
 
 from portico.agents.item import Item
-from portico.model.verdict import Kind, SessionResult
+from portico.model.verdict import Kind, LogLine, SessionResult
 from portico.wire.pipe import encode
 from portico.workers import protocol
 from portico.workers.backlog import Backlog, Task
-from portico.workers.protocol import Hello, Load, Loaded, Pong
+from portico.workers.protocol import Hello, Load, Loaded, Log, Pong, Progress
 from portico.workers.worker import End, Worker
 
 WORDS = [
     protocol.encode(Hello(protocol.VERSION, 1)),
     protocol.encode(Loaded("v1")),
     protocol.encode(Pong()),
+    protocol.encode(Progress(1, 0, "python_1", 3.0, 12.0)),
+    protocol.encode(Log(1, 0, (LogLine("python_1", "info", "it goes on"),))),
     protocol.encode_results(1, [protocol.encode_done(0, SessionResult(Kind.DELIVER))[0]], []),
     protocol.encode_results(1, [protocol.encode_done(1, None)[0]], []),
     protocol.encode_results(2, [protocol.encode_done(0, SessionResult(Kind.DROP))[0]], []),
@@ -63,6 +65,9 @@ class Listener:
         self.answers.append(task.item.attempt)
         if result is not None:
             task.group.held = protocol.holds(result)
+
+    def told(self, worker: Worker, task: Task, said: Progress | Log) -> None:
+        assert said.index == task.item.attempt - 1
 
     def fed(self, worker: Worker, answers: int, seconds: float) -> None:
         assert answers > 0

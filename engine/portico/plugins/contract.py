@@ -15,6 +15,7 @@ from portico.plugins.process import Process
 from portico.spec.plugin import Plugin, Tool
 from portico.steps.jsonrules import JsonRules
 
+_MANY = 2_000
 FAILED = "failed"  # what a tool says that the registry does not know
 
 
@@ -70,6 +71,22 @@ def outcome(plugin: Plugin, tool: Tool, result: CallToolResult) -> bytes:
     if found := rules(tool.output).broken(value):
         raise PluginMisfit(f"{called} gave something else: {found[0].text}")
     return msgspec.json.encode(value)
+
+
+def many(value: Any) -> bool:
+    """Whether it holds so many values that to check them would hold up the engine's loop: a
+    schema looks at 300 in a millisecond."""
+    pending, seen = [value], 0
+    while pending:
+        one = pending.pop()
+        seen += 1
+        if seen + len(pending) > _MANY:
+            return True
+        if isinstance(one, Mapping):
+            pending.extend(one.values())
+        elif isinstance(one, list | tuple):
+            pending.extend(one)
+    return False
 
 
 def code_of(plugin: Plugin, content: Any) -> str:

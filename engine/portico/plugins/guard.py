@@ -12,6 +12,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from portico.plugins.faults import PluginNonsense
 
+Heard = Literal["word", "result", "error"]
+
 MOST_WORDS = 10_000  # that are no answers, between two answers
 MOST_GIVEN_UP = 1_000
 
@@ -48,18 +50,20 @@ class Guard:
         if len(self._given_up) > MOST_GIVEN_UP:
             del self._given_up[next(iter(self._given_up))]
 
-    def passes(self, line: bytes) -> bool:
-        """Whether the line is to be heard. Raises PluginNonsense, without its words."""
+    def passes(self, line: bytes) -> Heard | None:
+        """What the line is; None when it is not to be heard. Raises PluginNonsense, without
+        its words."""
         try:
             said = _decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise PluginNonsense("a line that is not of the protocol") from error
         if said.method is not UNSET:
             self._count(len(line))
-            return True
+            return "word"
         if (said.result is UNSET) == (said.error is UNSET):
             raise PluginNonsense("a line that is neither request nor answer")
-        return self._answers(said.id)
+        kind: Heard = "result" if said.error is UNSET else "error"
+        return kind if self._answers(said.id) else None
 
     def _answers(self, number: int | str | None) -> bool:
         if number in self._open and number is not None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from portico.clock import Clock
 from portico.events.emit import Emit
@@ -18,6 +19,7 @@ from portico.spec.plugin import Plugin, Tool
 _TICK = 1.0
 _CUT_SECONDS = 3.0
 
+T = TypeVar("T")
 Known = Mapping[str, tuple[Plugin, Mapping[str, Tool]]]
 
 
@@ -83,10 +85,12 @@ class Plugins:
             live.progress, live.total = done, total
 
         try:
-            contract.check_input(name, crew.tools[tool], arguments)
+            does = crew.tools[tool]
+            await _aside(arguments, partial(contract.check_input, name, does, arguments))
             most = min(limit, crew.plugin.limits.timeout)
             result = await crew.call(agent, tool, arguments, most, progress)
-            return contract.outcome(crew.plugin, crew.tools[tool], result)
+            outcome_of = partial(contract.outcome, crew.plugin, does, result)
+            return await _aside(result.structured_content, outcome_of)
         except PluginError as error:
             outcome = error.code.rpartition(".")[2]
             raise
@@ -131,3 +135,8 @@ class Plugins:
             await asyncio.sleep(_TICK)
             for crew in list(self._crews.values()):
                 crew.watch()
+
+
+async def _aside(value: Any, check: Callable[[], T]) -> T:
+    """What it gives; of a value that holds many in a thread, so that the loop goes on."""
+    return await asyncio.to_thread(check) if contract.many(value) else check()
