@@ -187,6 +187,10 @@ class Schedule:
                 return "fired"
             await asyncio.sleep(_AGAIN)
 
+    async def _wake(self) -> None:
+        """The time has come. A coroutine: the scheduler would run anything else in a thread."""
+        self._woken.set()
+
     async def _until_next(self, last: int) -> None:
         """Until the next time; the clock on the wall may have been set meanwhile."""
         now = self._now() / 1e9
@@ -194,7 +198,7 @@ class Schedule:
         wait = _LOOK if following is None else min(following - now, _LOOK)
         self._woken.clear()
         self._ticks.add_job(
-            self._woken.set,
+            self._wake,
             "date",
             run_date=moment(_MACHINE.time_ns()) + timedelta(seconds=wait),
             id=self._channel,
