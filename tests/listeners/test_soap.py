@@ -1,6 +1,8 @@
 """The SOAP source: the CDC's interfaces with zeep as the client, faults, and hostile XML."""
 
 import asyncio
+import hmac
+import time
 from typing import Any
 
 import httpx2
@@ -87,12 +89,14 @@ def enveloped(body: str, version: str = NEW, header: str = "") -> bytes:
     return f'<e:Envelope xmlns:e="{version}">{inner}</e:Envelope>'.encode()
 
 
-async def post(listener: Any, content: bytes, version: str = NEW) -> httpx2.Response:
-    """The same by hand."""
+async def post(
+    listener: Any, content: bytes, version: str = NEW, fields: dict[str, str] | None = None
+) -> httpx2.Response:
+    """The same by hand. fields: further headers."""
     kind = "application/soap+xml" if version == NEW else "text/xml"
     async with httpx2.AsyncClient(timeout=10) as client:
         return await client.post(
-            address(listener), content=content, headers={"Content-Type": kind}
+            address(listener), content=content, headers={"Content-Type": kind, **(fields or {})}
         )
 
 
@@ -323,6 +327,22 @@ SECOND = """\
   </xsd:restriction></xsd:simpleType></xsd:schema>
  <xsd:schema targetNamespace="urn:lab" xmlns:c="urn:codes" elementFormDefault="qualified">
   <xsd:import namespace="urn:codes"/>"""
+
+
+async def test_a_signed_request_is_taken_once_and_an_unsigned_one_never(serving, desk):
+    """`auth: hmac` signs the whole envelope; another body under the signature is refused."""
+    listener = await serving(profile="cdc-iis", auth={"hmac": "${env:KEY}"})
+    body = enveloped(CALL.format("MSH|1"))
+    now = str(int(time.time()))
+    signed = hmac.new(b"s3cret-key", f"{now}\nPOST /iis\n".encode() + body, "sha256")
+    fields = {"X-Timestamp": now, "X-Signature": signed.hexdigest()}
+    other = enveloped(CALL.format("MSH|2"))
+
+    assert (await post(listener, other, fields=fields)).status_code == 401
+    assert (await post(listener, body, fields={"X-Timestamp": now})).status_code == 401
+    assert (await post(listener, body, fields=fields)).status_code == 200
+    assert (await post(listener, body, fields=fields)).status_code == 401
+    assert [arrival.content for arrival in desk.arrivals] == [b"MSH|1"]
 
 
 async def test_a_wsdl_may_hold_several_schemas(serving, desk, tmp_path):

@@ -16,7 +16,7 @@ from portico.listeners.http_answer import AGAIN, problem
 from portico.listeners.http_auth import Auth, Nobody
 from portico.listeners.http_body import Content
 from portico.listeners.http_connection import HttpConnection, Reply, Request
-from portico.listeners.http_path import HttpPath, HttpSource, about_of
+from portico.listeners.http_path import HttpPath, HttpSource, about_of, turned_away
 from portico.listeners.https import HttpArrival
 from portico.model.receipt import Receipt, Told
 from portico.soap import envelope, service, serving
@@ -133,6 +133,8 @@ class SoapListener(HttpPath):
         """Answer `?wsdl` and faults; hand up the message."""
         if self.stopped:
             request.respond(problem(503, "stopped", "the channel is stopping", close=True))
+        elif (refusal := self.door.at_body(request.head, request.body)) is not None:
+            self.refuse(request, turned_away(refusal))
         elif request.head.method == "GET":
             self._describe(request)
         elif len(request.body) < _LARGE:
@@ -175,7 +177,7 @@ class SoapListener(HttpPath):
                 request,
                 Content(asked.content),
                 received,
-                lambda receipt: request.respond(self._told(asked, receipt)),
+                lambda receipt: self.respond(request, self._told(asked, receipt)),
             )
             about = about_of(request)
             about["header"] = {**about.get("header", {}), **asked.about}
