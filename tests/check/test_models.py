@@ -17,10 +17,15 @@ FILES = {"transforms/p.md": "Code: {OBX[*]-5}", "transforms/s.json": SCHEMA}
 
 @pytest.fixture
 def said(site):
-    """Codes of a site with this step, provider and channel."""
+    """Codes of a site with this step, provider and channel; `whole`: all that was found."""
 
     def run(
-        step="phi: deidentified", provider="phi: deidentified", channel="", agent="", **files
+        step="phi: deidentified",
+        provider="phi: deidentified",
+        channel="",
+        agent="",
+        whole=False,
+        **files,
     ):
         site.write({**FILES, "config/portico.yaml": f"providers: {{m: {{{provider}}}}}\n"})
         site.write({name.replace("__", "/"): text for name, text in files.items()})
@@ -30,7 +35,8 @@ def said(site):
             + step
             + "}\n"
         )
-        return [code for code, _, _ in site.said(CHANNEL + channel, document)]
+        codes = [code for code, _, _ in site.said(CHANNEL + channel, document)]
+        return site.examine()[1] if whole else codes
 
     return run
 
@@ -40,9 +46,7 @@ def test_a_step_within_what_its_provider_may_have_is_fine(said):
     assert said() == []
 
 
-@pytest.mark.parametrize(
-    ("more", "code"),
-    [
+BAD = [
         ({"step": "phi: allowed"}, "site.phi"),
         ({"step": "phi: deidentified", "provider": "phi: none"}, "site.phi"),
         ({"step": "phi: none"}, "config.step"),
@@ -82,6 +86,19 @@ def test_a_step_within_what_its_provider_may_have_is_fine(said):
                       "agreement: x"}, "config.provider"),
         ({"provider": "type: openai, model: m, address: 'http://a.example', phi: deidentified, "
                       "agreement: x"}, "config.provider"),
+        ({"step": "phi: deidentified, retries: 11"}, "config.value"),
+        ({"step": "phi: deidentified, retries: some"}, "config.count"),
+        ({"step": "phi: deidentified, review: {when: {finding/code: {lt: }}}"},
+         "config.condition"),
+        ({"step": "phi: deidentified, prompt2: x"}, "config.unknown_key"),
+        ({"provider": "phi: deidentified, token: x"}, "config.unknown_key"),
+        ({"provider": "phi: deidentified, rate: {calls: 0, per: 1s}"}, "config.value"),
+        ({"transforms__p.md": "{OBX-0}"}, "config.step"),
+        ({"transforms__s.json": '{"type": "object", "properties": {"a": {"type": "txt"}}}'},
+         "config.step"),
+        ({"step": "phi: deidentified, model: {m: x, n: y}"}, "config.model"),
+        ({"step": "phi: deidentified, timeout: soon"}, "config.duration"),
+        ({"transforms__p.md": "x" * 300_000}, "config.step"),
         ({"channel": "content: {type: xml}\n"}, "site.phi"),
         ({"channel": "acknowledge: {when: processed}\n"}, "site.llm_in_ack"),
         ({"channel": "acknowledge: {when: processed, timeout: 90s}\n",
@@ -92,11 +109,24 @@ def test_a_step_within_what_its_provider_may_have_is_fine(said):
         ({"transforms__s.json": "{"}, "config.step"),
         ({"transforms__s.json": '{"type": "array"}'}, "config.step"),
         ({"transforms__s.json": '{"type": "object", "$ref": "https://x/y"}'}, "config.step"),
-    ],
-)  # fmt: skip
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "code"), BAD)
 def test_what_may_not_leave_or_cannot_work_is_found(said, more, code):
     """At check, so at no run."""
     assert code in said(**more)
+
+
+def test_each_of_fifty_bad_configurations_is_refused_in_its_own_words(said):
+    """With a file, a line and what is wrong; nobody has to guess which of them it is."""
+    texts = []
+    for more, code in BAD:
+        found = [one for one in said(**more, whole=True) if one.code == code]
+        assert all(one.path and one.line and one.text for one in found), more
+        texts.append((code, found[0].key, found[0].text, found[0].hint))
+
+    assert len(set(texts)) >= 50
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,14 @@ def _of_step(draft: Draft, pipeline: Pipeline, stage: Stage, options: Any) -> It
         )
         return
     model = chosen.model if chosen is not None and chosen.model else providers[name].model
-    budgets = (options.budget, providers[name].budget, agent.budget if agent else None)
-    if model not in providers[name].prices and any(one and one.cost for one in budgets):
-        text = f"a budget in money stands over this step, and {name} has no price for {model!r}"
+    budgets = {
+        "step": options.budget,
+        "agent": agent.budget if agent else None,
+        "provider": providers[name].budget,
+    }
+    priced = [whose for whose, one in budgets.items() if one and one.cost is not None]
+    if priced and model not in providers[name].prices:
+        text = f"the {priced[0]}'s budget is in money, and {name} has no price for {model!r}"
         hint = f"providers/{name}/prices: {{{model or 'MODEL'}: {{input: 2.50, output: 10}}}}"
         yield document.finding(stage.at, "site.no_price", text, hint)
     if options.detect and options.phi != "deidentified":

@@ -55,7 +55,7 @@ def _answered(
         text = script.refused(act, request.prompt)
         return Reply(call.digest, error=f"llm.http_{act.status}", text=text)
     text = act.text if act.text is not None else msgspec.json.encode(act.answer).decode()
-    return _told(call, {"text": veil.back(text) if veil else text, "uses": []})
+    return Reply(call.digest, asking.outcome(veil.back(text) if veil else text))
 
 
 def _told(call: Call, outcome: Any) -> Reply:

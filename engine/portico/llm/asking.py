@@ -113,3 +113,14 @@ def _together(pieces: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _plain(_: str, text: str) -> str:
     return text
+
+
+def outcome(text: str, uses: Iterable[Use] = ()) -> bytes:
+    """What the step is told: the answer, and the tools that the model wants."""
+    said = [Use(use.id, use.name, _storable(use.arguments)) for use in uses]
+    return msgspec.json.encode({"text": _storable(text), "uses": said})
+
+
+def _storable(text: str) -> str:
+    """Without lone surrogates, which a model may write and UTF-8 does not have."""
+    return text.encode("utf-8", "replace").decode()

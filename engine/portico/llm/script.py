@@ -3,7 +3,7 @@
 A script is a JSON file: {"way": ..., "answers": [...], "delay": seconds, "faults": [...]}.
 way: `random` (true to the schema, by a seed that the prompt decides; the default), `fixed` and
 `sequence` (the answers, the last of a sequence for ever), `echo` (every text of the schema
-holds the prompt's data), `attacker` (does what the data tell it: see obey), `recorded`
+holds the prompt's data), `attacker` (does what the data tell it, see obey), `recorded`
 (answers by the prompt's digest, see llm/recording.py; else the first of `answers` that has no
 other keys than the schema; else HTTP 404). An answer that is a list is one for each
 round of a conversation, the last for ever; {"$call": [{"tool": NAME, "with": {...}}]} calls
@@ -11,11 +11,13 @@ tools instead. faults: of the first calls, in order: a status such as 429, `slow
 `garbage`, or null.
 """
 
+import base64
+import contextlib
 import hashlib
 import json
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ _SLOW = 3600.0
 _ORDER = re.compile(
     r"(?:ignore|disregard|answer|reply|output|respond|say|write|set)\b.*", re.I | re.S
 )
+_BREAK = re.compile(r"\n|\\\.br\\|</?data-[0-9a-f]+>")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 _OBJECT = re.compile(r"\{.*\}", re.S)
 _TOOL_ORDER = re.compile(r"call (?:the )?tool ([\w.-]+)(?: with (\{[^}]*\}?))?", re.I)
 CALL = "$call"
@@ -176,12 +180,23 @@ def load(path: Path | None) -> Script:
 def obey(prompt: str, schema: Mapping[str, Any]) -> str:
     """What a model says that does whatever the data tell it: a JSON object that stands in them
     is the answer, word for word; else each text of the schema holds the order."""
-    order = _ORDER.search(prompt.partition("<data-")[2]) or _ORDER.search(prompt)
-    told = order[0] if order else prompt
+    told = next(
+        (order[0] for text in _readings(prompt) if (order := _ORDER.search(text))), prompt
+    )
     found = _OBJECT.search(told)
     if found is not None:
         return found[0]
     return json.dumps(filled(schema, random.Random(1), told[:2000], loose=True))  # noqa: S311
+
+
+def _readings(prompt: str) -> Iterator[str]:
+    """The data as they stand, with their lines joined, decoded from base64; then the prompt."""
+    data = prompt.partition("<data-")[2]
+    yield from (data, _BREAK.sub("", data))
+    for run in _BASE64.findall(data):
+        with contextlib.suppress(ValueError):
+            yield base64.b64decode(run, validate=True).decode()
+    yield prompt
 
 
 def filled(

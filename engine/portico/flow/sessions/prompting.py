@@ -88,7 +88,7 @@ class Prompting:
         try:
             target = self._chosen(asked.agent, wanted)
             done = await self._exchange(asked, wanted, target, detail)
-            reply = Reply(asked.call.digest, _said(done))
+            reply = Reply(asked.call.digest, asking.outcome(done.text, done.uses))
             sent, received, outcome = done.sent, done.received, "ok"
         except ModelFailed as error:
             reply = Reply(asked.call.digest, b"", error.code, str(error), error.transient)
@@ -225,11 +225,6 @@ class Prompting:
             if now + wait > end:
                 raise ModelFailed("llm.rate", f"provider {name} has its rate of calls", True)
             await asyncio.sleep(wait)
-
-
-def _said(done: Completion) -> bytes:
-    """The outcome of a call: the answer, and the tools that the model wants."""
-    return msgspec.json.encode({"text": done.text, "uses": done.uses})
 
 
 def _estimated(error: ModelFailed) -> int:
