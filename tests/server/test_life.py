@@ -50,6 +50,7 @@ def test_a_site_is_swapped_without_closing_a_socket(server, appliance, url):
     server.until(lambda: one.said("site_refused") == 1)
     assert client.ask(server.message("2")) == "AA"
     assert "did you mean 'send'" in one.log.read_text()
+    server.until(lambda: one.status()["channels"]["adt"]["done"] == 2)
 
     one.write(documents({"adt": adt}, steps=FILES))
     one.reload()

@@ -157,7 +157,7 @@ def test_a_replay_is_cancelled_where_it_is(life):
     """What it has made stays, the rest is not made."""
     run = life()
     run.send(50)
-    job = run.portico("replay", "--channel", "adt", "--yes", "--detach", "--rate", "10")
+    job = run.portico("replay", "--channel", "adt", "--yes", "--detach", "--rate", "2")
     run.server.until(lambda: len(run.sink.got) > 52)
     ended = run.portico("jobs", "--cancel", job["id"])
     assert ended["state"] == "cancelled"
