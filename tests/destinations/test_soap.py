@@ -196,6 +196,21 @@ async def test_an_answer_with_a_document_type_is_not_read(server, target):
     assert b"root:" not in attempt.answer
 
 
+async def test_a_message_that_is_the_operations_element_is_sent_whole(server, target, tmp_path):
+    """Nothing is put around it but the envelope; other XML is a text in an argument."""
+    (tmp_path / "lab.wsdl").write_text(WSDL)
+    destination = target(wsdl="lab.wsdl")
+    whole = '<l:result xmlns:l="urn:lab"><l:ward>3</l:ward><l:hl7>a &amp; b</l:hl7></l:result>'
+    await send(destination, f'<?xml version="1.0"?>{whole}'.encode())
+    await send(target(wsdl="lab.wsdl", **{"with": {"ward": "3"}}), b"<other/>")
+    first, second = (etree.fromstring(body) for _, _, body in server.seen)
+
+    assert etree.tostring(first[0][0], method="c14n") == etree.tostring(
+        etree.fromstring(whole), method="c14n"
+    ).replace(b'xmlns:l="urn:lab"', b'xmlns:l="urn:lab" xmlns:soap="%b"' % OLD.encode())
+    assert second.findtext(".//{urn:lab}hl7") == "<other/>"
+
+
 async def test_any_wsdl_is_asked_with_a_user_token(server, target, tmp_path):
     """SOAP 1.1 with its action; the free argument is the message; nothing is fetched."""
     (tmp_path / "lab.wsdl").write_text(WSDL)

@@ -57,7 +57,9 @@ async def serving(desk, tmp_path):
     around = Surroundings(None, SystemClock(), desk.emit, tmp_path, {"KEY": "s3cret-key"})
 
     async def start(**options: Any):
+        content = options.pop("content", "hl7")
         source = SoapSource.model_validate({"listen": "127.0.0.1:0", "path": "/iis", **options})
+        source = source.model_copy(update={"content": content})
         listener = SOAP.build("iis", source, desk.receive, around)
         await listener.start()
         started.append(listener)
@@ -343,6 +345,26 @@ async def test_a_signed_request_is_taken_once_and_an_unsigned_one_never(serving,
     assert (await post(listener, body, fields=fields)).status_code == 200
     assert (await post(listener, body, fields=fields)).status_code == 401
     assert [arrival.content for arrival in desk.arrivals] == [b"MSH|1"]
+
+
+async def test_a_channel_of_xml_takes_the_operation_whole(serving, desk, tmp_path):
+    """And answers with the answer's element, where the agent made one; else with a text in it.
+    What does not fit the schema is a fault all the same."""
+    (tmp_path / "lab.wsdl").write_text(WSDL)
+    listener = await serving(wsdl="lab.wsdl", content="xml")
+    whole = '<resultResponse xmlns="urn:lab"><ack>fine &amp; well</ack></resultResponse>'
+    desk.at_once = False
+    for answer, said in ((whole, "fine & well"), ("stored", "stored")):
+        desk.arrivals.clear()
+        asked = asyncio.ensure_future(call(listener, "result", ward=3, hl7="any & text"))
+        (content,) = await desk.got(1)
+        root = etree.fromstring(content)
+        assert (root.tag, root.findtext("{urn:lab}hl7")) == ("{urn:lab}result", "any & text")
+        assert b"Envelope" not in content
+        desk.arrivals[0].answer(Receipt(Told.ACCEPTED, (answer.encode(),)))
+        assert await asked == said
+    with pytest.raises(zeep.exceptions.Fault, match="does not fit the WSDL"):
+        await call(listener, "result", ward="many", hl7="x")
 
 
 async def test_a_wsdl_may_hold_several_schemas(serving, desk, tmp_path):

@@ -20,6 +20,7 @@ from portico.language.template import Template
 from portico.model.delivery import Answered, Attempt, Delivery
 from portico.soap import asking, service
 from portico.soap.service import Operation, Service
+from portico.soap.xml import Element
 from portico.spec.fields import Options, Size, Switch, Text, wrong
 from portico.spec.logins import Login
 from portico.spec.secrets import Secret
@@ -125,11 +126,11 @@ class SoapDestination(HttpsDestination):
             for name, made in options.with_.items()
         }
         token = self._login(values)
-        self._message(operation, values, delivery)
+        whole = self._message(operation, values, delivery)
         url = https.place(options.address, context)
         message_id = f"urn:portico:{ids.delivery_text(delivery.signal, delivery.number)}"
         try:
-            content = asking.request(known, operation, values, url, message_id, token)
+            content = asking.request(known, operation, values, url, message_id, token, whole)
         except (TypeError, ValueError) as error:
             raise MessageError("the arguments do not fit the WSDL") from error
         async with asyncio.timeout(self._spec.connect + self._spec.timeout):
@@ -153,20 +154,28 @@ class SoapDestination(HttpsDestination):
 
     def _message(
         self, operation: Operation, values: dict[str, str], delivery: Delivery
-    ) -> None:
-        """The message goes into the profile's argument, else the first that is not said."""
+    ) -> Element | None:
+        """The message goes into the profile's argument, else the first that is not said; one
+        that is the operation's own element is that, whole.
+        """
+        try:
+            text = delivery.content.decode("utf-8")
+        except UnicodeDecodeError:
+            raise MessageError("the message is not UTF-8, which SOAP is sent in") from None
         profile = service.PROFILES.get(self._options.profile or "")
         names, results = operation.arguments(), operation.results()
+        self._result = results[0] if results else ""
+        if self._options.profile is None:
+            if (element := service.own(operation.asks, text)) is not None:
+                return element
         free = [name for name in names if name not in values]
         if profile is not None and operation.name == profile.submit:
             free, results = [profile.content], (profile.answer,)
         if not free:
             raise MessageError("no argument is left for the message")
         self._result = results[0] if results else ""
-        try:
-            values[free[0]] = delivery.content.decode("utf-8")
-        except UnicodeDecodeError:
-            raise MessageError("the message is not UTF-8, which SOAP is sent in") from None
+        values[free[0]] = text
+        return None
 
     def _judged(
         self,

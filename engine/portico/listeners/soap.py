@@ -42,13 +42,14 @@ class SoapAuth(Auth):
 
 
 class SoapSource(HttpSource):
-    """Options of a SOAP source. profile or wsdl: a file below the site. ended: filled in by
-    the engine.
+    """Options of a SOAP source. profile or wsdl: a file below the site. content, ended: the
+    channel's own, filled in by the engine.
     """
 
     profile: Literal["cdc-iis", "cdc-iis-2014"] | None = None
     wsdl: Text | None = None
     auth: Annotated[SoapAuth | None, Nobody()] = None
+    content: Inner = Field("hl7", exclude=True)
     ended: Inner = Field(False, exclude=True)
 
     @model_validator(mode="after")
@@ -88,7 +89,8 @@ class SoapListener(HttpPath):
             raise ListenFailed(str(error)) from error
         profile = service.PROFILES[source.profile] if source.profile else None
         secured = source.auth is not None and source.auth.way == "token"
-        self._desk = Desk(known, profile, source.limit, secured)
+        whole = profile is None and source.content == "xml"
+        self._desk = Desk(known, profile, source.limit, secured, whole)
 
     def take_source(self, source: Any, auth: Auth | None) -> None:
         """Go by these options. An envelope may be larger than its message."""
@@ -99,7 +101,7 @@ class SoapListener(HttpPath):
         """Take changed options of sender and time; False for all else."""
         if not isinstance(source, SoapSource) or not self.fits(source):
             return False
-        kept = ("profile", "wsdl", "limit", "auth")
+        kept = ("profile", "wsdl", "limit", "auth", "content")
         if any(getattr(source, key) != getattr(self.source, key) for key in kept):
             return False
         self.take_source(source, _at_head(source))

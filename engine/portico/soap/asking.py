@@ -29,9 +29,10 @@ def request(
     address: str,
     message_id: str,
     token: tuple[str, str] | None,
+    whole: Element | None = None,
 ) -> bytes:
     """The envelope. message_id: for WS-Addressing, the same at each try; token: user and
-    password of a UsernameToken.
+    password of a UsernameToken; whole: the operation's element, in place of the values.
     """
     version = operation.version
     root = etree.Element(f"{{{version}}}Envelope", nsmap={"soap": version})
@@ -45,7 +46,7 @@ def request(
     if not len(header):
         root.remove(header)
     body = etree.SubElement(root, f"{{{version}}}Body")
-    body.append(rendered(operation.asks, values))
+    body.append(rendered(operation.asks, values) if whole is None else whole)
     return written(root)
 
 

@@ -21,10 +21,10 @@ from zeep.transports import Transport
 from zeep.wsdl import Document
 from zeep.wsdl.bindings.soap import Soap12Binding
 
-from portico.errors import WsdlInvalid
+from portico.errors import HttpBroken, WsdlInvalid
 from portico.soap import schemas
 from portico.soap.envelope import NEW, OLD
-from portico.soap.xml import Element, sendable
+from portico.soap.xml import Element, parse, sendable
 
 _BINDINGS = (
     "http://schemas.xmlsoap.org/wsdl/soap/",
@@ -235,6 +235,17 @@ def rendered(kind: Any, values: Mapping[str, Any]) -> Element:
     holder.remove(element)
     etree.cleanup_namespaces(element)
     return element
+
+
+def own(kind: Any, text: str) -> Element | None:
+    """The text as this element of the WSDL's, where it is one; None for any other text."""
+    if not text.lstrip().startswith("<"):
+        return None
+    try:
+        root = parse(text.encode())
+    except HttpBroken:
+        return None
+    return root if root.tag == str(kind.qname) else None
 
 
 def _point(root: Element, address: str) -> None:

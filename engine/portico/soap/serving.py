@@ -1,7 +1,8 @@
 """What a SOAP request asks for: a test of the line, or a message to take; else a fault.
 
 The message is one text argument of an operation: the profile's, else the first that begins as
-HL7 does. The answer goes into the answer's one text element. PROTOCOLS W1 to W7, I1 to I5.
+HL7 does; of a channel of XML it is the operation's whole element. The answer goes into the
+answer's one text element, or is that answer's whole element. PROTOCOLS W1 to W7, I1 to I5.
 """
 
 import re
@@ -13,7 +14,7 @@ from lxml import etree
 from portico.errors import HttpBroken
 from portico.soap import envelope
 from portico.soap.envelope import NEW, SECURITY, Envelope, Fault
-from portico.soap.service import Operation, Profile, Service, rendered
+from portico.soap.service import Operation, Profile, Service, own, rendered
 from portico.soap.xml import Element, written
 
 _STARTS = ("MSH", "FHS", "BHS")
@@ -40,12 +41,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One WSDL and how it is used. secured: WS-Security headers are looked at."""
+    """One WSDL and how it is used. secured: WS-Security headers are looked at; whole: messages
+    are operations' elements.
+    """
 
     service: Service
     profile: Profile | None
     limit: int
     secured: bool
+    whole: bool = False
 
     def read(self, body: bytes, version: str, judge: Judge) -> Asked:
         """What is asked for. Raises Fault, after the envelope is known to be one."""
@@ -77,6 +81,11 @@ class Desk:
             user, password = said.get(profile.user, ""), said.get(profile.password, "")
         if not judge(user, password, token):
             raise self._fault(self._name("security"), "user or password is not right")
+        if self.whole:
+            content = written(_alone(whole.body))
+            if len(content) > self.limit:
+                raise self._too_large(len(content), "the message is too large")
+            return Asked(whole, operation, content, "", {})
         text = self._message(said)
         if self.profile is not None and _SECOND.search(text.strip()):
             raise self._too_large(len(text), "one message a submission")
@@ -103,6 +112,9 @@ class Desk:
         operation = asked.operation
         action = operation.answer_action or operation.action
         root, body = envelope.answer(asked.envelope, asked.envelope.version, action)
+        if self.profile is None and (element := own(operation.answers, text)) is not None:
+            body.append(element)
+            return written(root)
         results = operation.results()
         name = results[0] if results else ""
         if self.profile is not None:
