@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from drills.appliance import until
 from drills.drill import Drill, Plan
 from drills.places import TO_THE_LAST, fill
 from drills.short import WRITER, connected
@@ -26,6 +27,7 @@ async def test_postgres_killed_and_its_backends_too(ground, seed, record):
             await drill.run(0.1, 1.0)
             await drill.recover(await drill.fault([drill.appliance.postmaster()]))
             await drill.run(0.1, 1.0)
+            await until(drill.appliance.backends, 30, "a backend to kill")
             await drill.recover(
                 await drill.fault([drill.chance.choice(drill.appliance.backends())])
             )

@@ -4,13 +4,16 @@ import asyncio
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 from drills.drill import Drill, Plan
-from portico.journal import partitions
+from portico.clock import SystemClock
+from portico.journal import binaries, partitions
+from portico.journal.embedded import Embedded
+from portico.journal.folder import Folder
 
 pytestmark = [
     pytest.mark.drill,
@@ -26,28 +29,34 @@ FILL = """
     insert into body (signal, part, content)
     select ('{head}' || lpad(to_hex(n), 15, '0'))::uuid, 0,
         convert_to(repeat('n', 1000), 'utf8')
-    from generate_series(1, {rows}) n
+    from generate_series(1, {rows}) n;
+    insert into tally (scope, name, state, n) values
+        ('channel', 'adt', 'received', {rows}), ('channel', 'adt', 'done', {rows})
+    on conflict (scope, name, state) do update set n = tally.n + excluded.n
     """
 
 
-async def fill(drill: Drill) -> None:
-    """Days of two months ago, as large as a small hospital's, while the engine works."""
-    data = drill.appliance.data
-    conninfo = make_conninfo(
-        host=str(data / "run"), user="portico", dbname="postgres",
-        password=(data / "secret").read_text().strip(),
-    )  # fmt: skip
+async def fill(data: Path) -> None:
+    """Days of two months ago, as large as a small hospital's, in the journal of a stopped
+    engine."""
+    folder = Folder(data)
+    server = Embedded(folder, binaries.find(), lambda event: None, SystemClock())
     today = datetime.now(UTC).date()
-    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
-        for ago in range(60, 60 + DAYS):
-            day = today - timedelta(days=ago)
-            for statement in partitions.creating([day]):
-                await connection.execute(statement)
-            first = partitions.bounds(day)[0].replace("-", "")
-            text = FILL.format(head=first[:12] + "70008", rows=ROWS)
-            for statement in text.split(";\n"):
-                await connection.execute(statement)
-        await connection.execute("checkpoint")
+    try:
+        await server.start()
+        async with await psycopg.AsyncConnection.connect(server.conninfo) as connection:
+            await connection.set_autocommit(True)
+            for ago in range(60, 60 + DAYS):
+                day = today - timedelta(days=ago)
+                for statement in partitions.creating([day]):
+                    await connection.execute(statement)
+                first = partitions.bounds(day)[0].replace("-", "")
+                text = FILL.format(head=first[:12] + "70008", rows=ROWS)
+                for statement in text.split(";\n"):
+                    await connection.execute(statement)
+    finally:
+        await server.stop()
+        folder.close()
 
 
 def p99(drill: Drill, since: float) -> float:
@@ -61,8 +70,10 @@ async def test_dropping_days_under_load_is_not_noticed(ground, seed, capsys):
     """600,000 messages of four days go while others arrive: the answers' p99 stays within
     twice the usual."""
     async with Drill(ground, seed, Plan(pace=0.005)) as drill:
+        assert await drill.appliance.stop() == 0
+        await fill(drill.appliance.data)
+        await drill.appliance.start()
         await drill.load()
-        await fill(drill)
         await asyncio.sleep(5)
         since = time.monotonic()
         await asyncio.sleep(15)
