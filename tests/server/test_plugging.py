@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+from portico.cli.control import Engine
+
 SITE = """\
 channel: adt
 source: {{type: mllp, listen: "127.0.0.1:{port}"}}
@@ -35,7 +37,7 @@ TOOL = {
     },
 }
 PROGRAM = """\
-import json, os, sys
+import json, os, sys, time
 TOOL = json.loads({tool!r})
 for line in sys.stdin:
     asked = json.loads(line)
@@ -51,6 +53,12 @@ for line in sys.stdin:
         number = params["arguments"]["id"]
         if number == "die":
             os._exit(3)
+        if number == "slow":
+            token = params["_meta"]["progressToken"]
+            told = {{"progressToken": token, "progress": 1, "total": 4}}
+            print(json.dumps({{"jsonrpc": "2.0", "method": "notifications/progress",
+                              "params": told}}), flush=True)
+            time.sleep(60)
         failed = number == "bad"
         value = {{"code": "no_mark"}} if failed else {{"result": "M" + number}}
         said = {{"content": [], "isError": failed, "structuredContent": value}}
@@ -173,3 +181,34 @@ def test_a_plugin_whose_processes_die_is_put_in_quarantine_with_an_alarm(
     assert "code=quarantined scope=plugin name=marks" in engine.log.read_text()
     assert engine.process.poll() is None
     sink.close()
+
+
+def test_a_call_that_takes_long_is_followed_and_ended(appliance, server, url):
+    """Its progress is shown; the session ends with the call, and the plugin serves the next."""
+    sink, port = server.Sink(), server.free_port()
+    site = SITE.format(port=port, sink=sink.port)
+    engine = appliance(site.replace("0s}", "00s}"), journal=url)
+    equip(engine.site)
+    engine.start()
+    client, door = server.Client(port), Engine(engine.site)
+    client.send(server.message("slow"))
+    (one,) = server.until(lambda: door.call("GET", "/v1/signals")["signals"])
+    path = f"/v1/signals/{one['id']}"
+    server.until(lambda: [p["done"] for p in sessions(door, path)] == [1.0])
+    (shown,) = sessions(door, path)
+    ended = door.call("POST", f"{path}/cancel")
+
+    assert (shown["state"], shown["asks"]) == ("asking", "plugin_1 (plugin)")
+    assert (shown["step"], shown["done"], shown["total"]) == ("marks.mark", 1.0, 4.0)
+    assert ended == {"agents": ["marker"]}
+    assert b"MSA|AE" in client.answer()
+    assert client.ask(server.message("2")) == "AA"
+    assert door.call("GET", path)["parked"][0]["code"] == "step.cancelled"
+    client.close()
+    sink.close()
+    assert engine.end() == 0
+
+
+def sessions(door, path):
+    """Where those of a Signal are."""
+    return door.call("GET", f"{path}/live")["sessions"]
