@@ -134,8 +134,8 @@ MUTANTS = (
     Mutant(
         "recovery passes the head by",
         "backlog_killed",
-        "                for delivery in page:\n                    lanes.admit(delivery)",
-        "                for delivery in page[1:]:\n                    lanes.admit(delivery)",
+        "for delivery in page:\n                        lanes.admit(delivery)",
+        "for delivery in page[1:]:\n                        lanes.admit(delivery)",
     ),
     Mutant(
         "waiting messages are not taken up",
