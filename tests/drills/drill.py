@@ -105,7 +105,11 @@ class Drill:
     async def __aenter__(self) -> "Drill":
         for sink in self.sinks.values():
             await sink.start()
-        await self.appliance.start()
+        try:
+            await self.appliance.start()
+        except BaseException:  # who does not get in is not asked to leave
+            await self.appliance.end()
+            raise
         return self
 
     async def __aexit__(self, *error: object) -> None:
