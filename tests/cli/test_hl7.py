@@ -119,6 +119,19 @@ def test_validate_finds_a_wrong_character_set_type_or_version(hl7):
     )
 
 
+def test_validate_goes_on_behind_a_file_that_is_none(hl7, tmp_path):
+    """Each file has its say; a text without its place in it is told where."""
+    (tmp_path / "none.hl7").write_bytes(b"no message")
+    (tmp_path / "latin.hl7").write_bytes(ONE.replace(b"MUSTER", b"M\xdcSTER"))
+    done = hl7("validate", "none.hl7", "latin.hl7")
+
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == [
+        "none.hl7  something that is no message stands first  [100]",
+        "latin.hl7  PID-5: a byte outside the character set ascii  [102]",
+    ]
+
+
 def test_validate_by_a_profile(hl7, tmp_path):
     """An XML profile; what is none is a wrong option."""
     (tmp_path / "p.xml").write_text(
@@ -162,7 +175,7 @@ def test_deid_writes_twins_with_their_envelope(hl7, tmp_path):
 def test_what_is_no_message_ends_with_a_reason(hl7, command):
     """Exit codes are those of every command."""
     done = hl7(*command.split(), stdin=b"id;name\r\n1;x\r\n")
-    assert (done.exit_code, "stands first" in done.stderr) == (1, True)
+    assert (done.exit_code, "stands first" in done.stdout + done.stderr) == (1, True)
     missing = hl7(*command.split(), "no.hl7")
     assert (missing.exit_code, "no.hl7" in missing.stderr) == (2, True)
 

@@ -116,13 +116,11 @@ def validate(
     """Check messages against the standard in their own version, or against a profile."""
     grammar = None if profile is None else _profile(profile)
     told: list[dict[str, str]] = []
-    for found in _messages(files):
-        for text, location, condition in _checked(found, grammar, charset):
-            told.append(
-                {"message": found.place, "at": location, "code": condition, "text": text}
-            )
-            if not json:
-                console.line(f"{found.place}  {text}  [{condition}]")
+    for place, (text, location, condition) in _findings(files, grammar, charset):
+        told.append({"message": place, "at": location, "code": condition, "text": text})
+        if not json:
+            at = "" if location in text else f"{location}: "
+            console.line(f"{place}  {at}{text}  [{condition}]")
     if json:
         console.say_json(told)
     return exits.FAILED if told else exits.OK
@@ -242,6 +240,20 @@ def _profile(file: Path) -> Grammar:
         return profiles.read(file.read_bytes())
     except ValueError as error:
         raise Ended(exits.USAGE, f"{file}: {error}") from error
+
+
+def _findings(
+    files: list[Path] | None, grammar: Grammar | None, charset: str
+) -> Iterator[tuple[str, Finding]]:
+    """What is wrong with each message; a file that cannot be read on keeps no other back."""
+    for file in files or [Path(_STANDARD_INPUT)]:
+        try:
+            for found in _messages([file]):
+                for finding in _checked(found, grammar, charset):
+                    yield found.place, finding
+        except Ended as end:
+            text = str(end).removeprefix(f"{file}: ")
+            yield str(file), Finding(text, "", structure.SEQUENCE)
 
 
 def _checked(found: Found, grammar: Grammar | None, charset: str) -> Iterable[Finding]:
