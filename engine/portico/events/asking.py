@@ -1,9 +1,51 @@
 """What an operator sees of providers of language models, and of answers that wait."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from portico.events import genai
 from portico.events.emit import Event
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswered(Event):
+    """An exchange with a model is over. kind: the provider's type; cost: by its price."""
+
+    level: ClassVar[str] = "debug"
+    labels: ClassVar[tuple[str, ...]] = ("agent",)
+    names: ClassVar[Mapping[str, str]] = genai.NAMES
+
+    operation: str
+    provider: str
+    kind: str
+    model: str
+    agent: str
+    step: str
+    signal: str
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUnanswered(Event):
+    """A model was not asked, or gave no answer. code: such as `llm.timeout`."""
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("agent", "code")
+    names: ClassVar[Mapping[str, str]] = genai.NAMES
+
+    operation: str
+    provider: str
+    kind: str
+    model: str
+    agent: str
+    step: str
+    signal: str
+    code: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,10 @@ def name(kind: type[Event]) -> str:
 
 def fields(event: Event) -> dict[str, object]:
     """The event's fields in their order, each as a value that is safe to print."""
-    return {f.name: _shown(getattr(event, f.name)) for f in dataclasses.fields(event)}
+    return {
+        event.names.get(f.name, f.name): _shown(getattr(event, f.name))
+        for f in dataclasses.fields(event)
+    }
 
 
 def line(event: Event, mode: Mode, at_ns: int) -> str:

@@ -14,8 +14,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from portico import ids
 from portico.clock import Clock
-from portico.events.asking import ProviderBack, ProviderDown
+from portico.events import genai
+from portico.events.asking import ModelAnswered, ModelUnanswered, ProviderBack, ProviderDown
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow.sessions.asking import Asked
@@ -96,8 +98,21 @@ class Prompting:
         seconds = self._world.clock.monotonic() - began
         name, model = target.name, target.model
         self._world.metrics.prompted(name, model, asked.agent, outcome, seconds)
+        self._tell(asked, target, detail.get("usage", {}), outcome, seconds)
         told = msgspec.json.encode({"model": model, **detail})
         return Called(reply, f"{name}:{model}", int(seconds * 1e6), told, sent, received)
+
+    def _tell(
+        self, asked: Asked, target: _Target, usage: Any, outcome: str, seconds: float
+    ) -> None:
+        who = (asked.agent, asked.call.step, ids.text(asked.run.signal.id))
+        whom = (genai.CHAT, target.name, target.settings.type, target.model)
+        if outcome != "ok":
+            self._world.emit(ModelUnanswered(*whom, *who, outcome, seconds))
+            return
+        cost = float(usage.get("cost", 0))
+        tokens = (usage["input"], usage["output"])
+        self._world.emit(ModelAnswered(*whom, *who, *tokens, cost, seconds))
 
     def _chosen(self, agent: str, wanted: Wanted) -> _Target:
         """Who is asked. Raises ModelFailed."""
