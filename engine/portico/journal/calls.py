@@ -157,6 +157,8 @@ class Calls:
     ) -> None:
         self._link = Link(conninfo, deadline=_DEADLINE, name="portico calls")
         self._writes = Together(self._link, _DEADLINE)
+        self._reads = Link(conninfo, deadline=_DEADLINE, name="portico replies", reads=True)
+        self._finds = Together(self._reads, _DEADLINE)
         self._lease = lease
         self._clock = clock
         self._last = 0
@@ -165,13 +167,13 @@ class Calls:
         """The reply that is stored for this call, or for the same one of the Signal that this
         one repeats; None when none went well."""
         asked = {"signal": UUID(bytes=signal), "agent": agent, "digest": call.digest}
-        rows = await self._link.run(_REPLY, asked)
+        rows = await self._finds.run(_REPLY, asked)
         return Reply(*rows[0]) if rows else None
 
     async def made(self, signal: SignalId, agent: str, step: str) -> list[Made]:
         """Every call of a step, of the Signal that this one repeats too; oldest first."""
         asked = {"signal": UUID(bytes=signal), "agent": agent, "step": step}
-        return [Made(*row) for row in await self._link.run(_WITHIN, asked)]
+        return [Made(*row) for row in await self._finds.run(_WITHIN, asked)]
 
     async def open(
         self, signal: SignalId, agent: str, call: Call, target: str, sent: bytes
@@ -209,8 +211,9 @@ class Calls:
         return [Egress(*row) for row in rows]
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         await self._link.close()
+        await self._reads.close()
 
     async def _write(self, statement: LiteralString, row: dict[str, Any]) -> None:
         held = self._lease()

@@ -1,4 +1,4 @@
-"""Writes of many callers: those that come while one is under way share the next commit.
+"""Statements of many callers: those that come while some are under way share the next commit.
 
 rows = await Together(link, 10).run("insert ... returning 1", {...})
 """
@@ -16,7 +16,7 @@ from portico.journal.link import Link
 _MOST = 256  # statements of one commit
 
 
-class _Write:
+class _Asked:
     __slots__ = ("done", "parameters", "statement")
 
     def __init__(self, statement: Statement, parameters: Parameters) -> None:
@@ -31,12 +31,12 @@ class Together:
     def __init__(self, link: Link, deadline: float) -> None:
         self._link = link
         self._deadline = deadline
-        self._waiting: list[_Write] = []
+        self._waiting: list[_Asked] = []
         self._task: asyncio.Task[None] | None = None
 
     async def run(self, statement: Statement, parameters: Parameters) -> list[TupleRow]:
         """The rows that it returned, once they are durable. Raises JournalError."""
-        write = _Write(statement, parameters)
+        write = _Asked(statement, parameters)
         self._waiting.append(write)
         if self._task is None:
             self._task = asyncio.ensure_future(self._work())
@@ -51,7 +51,7 @@ class Together:
         finally:
             self._task = None
 
-    async def _flush(self, group: Sequence[_Write]) -> None:
+    async def _flush(self, group: Sequence[_Asked]) -> None:
         """What the database refuses is tried alone, so that it fails nobody else."""
         try:
             found = await self._commit(group)
@@ -68,14 +68,14 @@ class Together:
             if not write.done.done():  # its caller may have been cancelled
                 write.done.set_result(rows)
 
-    async def _commit(self, group: Sequence[_Write]) -> list[list[TupleRow]]:
+    async def _commit(self, group: Sequence[_Asked]) -> list[list[TupleRow]]:
         async with self._link.held() as connection:
             with connect.within(connection, self._deadline):
                 return await _made(connection, group)
         raise AssertionError("within() raises what it catches")
 
 
-async def _made(connection: Connection, group: Sequence[_Write]) -> list[list[TupleRow]]:
+async def _made(connection: Connection, group: Sequence[_Asked]) -> list[list[TupleRow]]:
     """One transaction, one round trip."""
     async with connection.pipeline(), connection.transaction():
         cursors = [await connection.execute(one.statement, one.parameters) for one in group]
