@@ -105,8 +105,16 @@ def equip(drill, witness):
     (folder / "beds.tools.json").write_text(json.dumps({"tools": [TOOL]}))
     files = ("transforms/beds/beds.py", "transforms/beds/beds.tools.json")
     pins = {f: hashlib.sha256((root / f).read_bytes()).hexdigest() for f in files}
-    registry = {"plugin": "beds", "version": "1", "language": "python", "run": files[0],
-                "tools": files[1], "files": pins, "sockets": "yes", "pool": {"fewest": "0"}}  # fmt: skip
+    registry = {
+        "plugin": "beds",
+        "version": "1",
+        "language": "python",
+        "run": files[0],
+        "tools": files[1],
+        "files": pins,
+        "sockets": "yes",
+        "pool": {"fewest": "0"},
+    }
     lines = (f"{key}: {json.dumps(value)}\n" for key, value in registry.items())
     (root / "transforms/plugins.yaml").write_text("".join(lines))
     order = 'call the tool beds_book with {{"id": "{MSH-10}"}}'
