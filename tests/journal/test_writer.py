@@ -208,6 +208,22 @@ async def test_what_ended_at_intake_does_not_wait(journal, journal_url):
     assert books == [("filtered", 1), ("received", 2), ("refused", 1)]
 
 
+async def test_what_is_known_of_keys_hides_no_repeat(journal):
+    """A13: filled from the journal, asked for what came before and after that; of what is new
+    no search is made."""
+    before = a_signal(repeat_key=1 << 40)
+    await store(journal, before)
+    known, since = journal.writer.known, floor_at(0)
+    await known.fill(since, journal.reader.keys, 0)
+    assert known.among([1 << 40, 3 << 40], since) == [1 << 40]
+
+    after = a_signal(repeat_key=3 << 40)
+    answers = await store(journal, a_signal(repeat_key=1 << 40), after)
+    ((_, later),) = await store(journal, a_signal(repeat_key=3 << 40))
+    assert [earlier for _, earlier in answers] == [(Earlier(before.id, before.sha256),), ()]
+    assert later == (Earlier(after.id, after.sha256),)
+
+
 async def test_a_repeat_is_told_of_the_earlier_one(journal):
     """A13: by repeat key; also within one flush; a refused one is no earlier one."""
     first, second = a_signal(repeat_key=77), a_signal(b"other", repeat_key=77)

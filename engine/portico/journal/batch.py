@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from portico.ids import SignalId
 from portico.journal import acts, columns, statements
 from portico.journal.contract import Act, Conclusion, Earlier, Mark, Owed, ParkedRow, Pending
+from portico.journal.known import Known
 from portico.journal.pipeline import Rows
 from portico.model.signal import Signal
 from portico.model.states import DeliveryState, SignalState
@@ -38,7 +39,9 @@ class Batch:
         """How many items it stores."""
         return len(self.arrived) + len(self.conclusions) + len(self.marks) + len(self.acts)
 
-    def statements(self, lease: str, epoch: int, window: SignalId) -> list[Statement]:
+    def statements(
+        self, lease: str, epoch: int, window: SignalId, known: Known
+    ) -> list[Statement]:
         """All of it, fence first. window: ids from here on count as repeats."""
         self.books.clear()
         out: list[Statement] = [
@@ -50,9 +53,11 @@ class Batch:
         seq = self.number << SEQ_SHIFT
         inbound = self.inbound()
         if inbound:
-            asked = (p.signal.repeat_key for p in inbound if not p.known)
-            if keys := [key for key in asked if key]:
+            keyed = [p for p in inbound if p.signal.repeat_key]
+            asked = [p.signal.repeat_key for p in keyed if not p.known]
+            if keys := known.among(asked, window):
                 out.append((statements.REPEATS, [columns.int8s(keys), window]))
+            known.add([p.signal.repeat_key for p in keyed])
             out.append((statements.ACCEPT, self._accepts(inbound, seq)))
             if told := [p.signal for p in inbound if p.signal.about]:
                 ids, about = [s.id for s in told], [s.about for s in told]

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from portico.clock import Clock, moment
 from portico.errors import JournalError, JournalFenced, JournalUnavailable, JournalUnclear
-from portico.ids import SignalId
+from portico.ids import SignalId, floor_at
 from portico.journal import acts, connect, lease, migrate, partitions, statements
 from portico.journal.calls import Calls
 from portico.journal.connect import Connection
@@ -29,8 +29,10 @@ from portico.journal.writer import GroupCommit, Hooks, Opened
 
 LEASE = "engine"
 FLUSH_DEADLINE = 10.0
+SETTLED = 2 * FLUSH_DEADLINE  # seconds after which a flush is stored, or fenced
 _FIRST_RETRY, _MOST_RETRY = 0.1, 2.0
 _DAYS_EVERY = 3600.0
+_KEYS_EVERY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Journal:
             self._loop.create_task(self.writer.run(), name="journal writer"),
             self._loop.create_task(self._beat(), name="journal beat"),
             self._loop.create_task(self._days_ahead(), name="journal days"),
+            self._loop.create_task(self._know(), name="journal keys"),
         ]
         await self.writer.opened.wait()
 
@@ -209,6 +212,20 @@ class Journal:
                             return
         finally:
             await link.close()
+
+    async def _know(self) -> None:
+        """Know what may repeat: from the start on, and anew when a day has passed, since what
+        has left the window is forgotten so only."""
+        await self.writer.opened.wait()
+        while True:
+            window = self._clock.time_ns() // 1_000_000 - int(self.writer.window * 1000)
+            try:
+                since = floor_at(max(0, window))
+                await self.writer.known.fill(since, self.reader.keys, SETTLED)
+            except JournalError:
+                await asyncio.sleep(_MOST_RETRY)
+            else:
+                await asyncio.sleep(_KEYS_EVERY)
 
     async def _days_ahead(self) -> None:
         while True:

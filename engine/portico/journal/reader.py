@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg.rows import TupleRow
 
 from portico.ids import SignalId, floor_at
-from portico.journal import statements
+from portico.journal import known, statements
 from portico.journal.contract import Earlier, Recovered
 from portico.journal.link import Link
 from portico.model.delivery import Delivery
@@ -106,6 +106,11 @@ class Reader:
             refused = ended.startswith("refused:")
             return SignalState.REFUSED if refused else SignalState.FILTERED
         return next((state for word, state in _VERDICTS if word in verdicts), SignalState.DONE)
+
+    async def keys(self, above: int, since: SignalId) -> bytes:
+        """A page of repeat keys (known.PAGE)."""
+        rows = await self._link.run(known.PAGE, (above, UUID(bytes=since)))
+        return bytes(rows[0][0])
 
     async def last_of(self, origin: str) -> SignalId | None:
         """A channel's newest Signal."""

@@ -19,6 +19,7 @@ from portico.errors import JournalError, JournalFenced, JournalRefused, JournalU
 from portico.ids import SignalId, floor_at
 from portico.journal.batch import SEQ_SHIFT, Batch, Books
 from portico.journal.contract import Act, Conclusion, Earlier, Mark, Pending
+from portico.journal.known import Known
 from portico.journal.pipeline import Pipeline, Rows
 
 MOST_ITEMS = 256
@@ -83,6 +84,7 @@ class GroupCommit:
         self._dial, self._partition, self._hooks = dial, partition, hooks
         self._clock, self._loop = clock, loop
         self.window = 7 * 86_400.0
+        self.known = Known()
         self.first = 0  # the first place that this engine gives, once it is open
         self._arrived: deque[Pending] = deque()
         self._conclusions: deque[Conclusion] = deque()
@@ -216,9 +218,9 @@ class GroupCommit:
         self._flying.append(batch)
         self._number += 1
         batch.sent = self._clock.monotonic()
-        now = self._clock.time_ns() // 1_000_000
-        window = floor_at(max(0, now - int(self.window * 1000)))
-        self._pipeline.send(batch.statements(self._lease, self._epoch, window), self._returned)
+        since = floor_at(max(0, self._clock.time_ns() // 1_000_000 - int(self.window * 1000)))
+        statements = batch.statements(self._lease, self._epoch, since, self.known)
+        self._pipeline.send(statements, self._returned)
 
     def _gather(self) -> Batch:
         """The next batch, oldest first; one item at a time while a faulty row is looked for."""
@@ -260,8 +262,7 @@ class GroupCommit:
                 self._mend()
         else:
             self._doubt.append(batch)
-            error = error or JournalUnavailable("no answer")
-            self._fail(batch.arrived, batch.acts, error)
+            self._fail(batch.arrived, batch.acts, error or JournalUnavailable("no answer"))
 
     def _next(self) -> None:
         if self._waiting():
@@ -313,10 +314,9 @@ class GroupCommit:
         for batch in wreck:
             self._fail(batch.arrived, batch.acts, error)
         self._wreck.clear()
-        waiting, acts = list(self._arrived), list(self._acts)
-        self._arrived.clear()
-        self._acts.clear()
-        self._fail(waiting, acts, error)
+        waiting, self._arrived = self._arrived, deque()
+        acts, self._acts = self._acts, deque()
+        self._fail(list(waiting), list(acts), error)
         self._lost.set()
 
     def _fail(self, pendings: list[Pending], acts: list[Act], error: JournalError) -> None:

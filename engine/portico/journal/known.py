@@ -1,0 +1,89 @@
+"""Repeat keys of the last days, in memory: a message that is new costs no search for repeats.
+
+A Bloom filter: it may take a new key for a known one, and then the journal is asked; never the
+other way round. Source: B. Bloom, Space/Time Trade-offs in Hash Coding, CACM 13 (1970) 7.
+"""
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Callable, Iterable
+
+from portico.ids import SignalId
+
+# A page of keys above one, of Signals from an id on, in order: 8 bytes each, big endian.
+PAGE = """
+    select coalesce(string_agg(int8send(repeat_key), ''::bytea order by repeat_key), '')
+    from (
+        select repeat_key from signal where repeat_key <> 0 and repeat_key > %s and id >= %s
+        order by repeat_key limit 2000
+    ) page
+    """
+BITS = 27  # 16 MiB once it is full: 20 million keys, of whose strangers one in twenty is asked
+_PROBES = 4
+_NICE = 0.005  # seconds for others between two pages
+
+
+class Known:
+    """Keys (64 bits, evenly spread, as `policy/routing.py` makes them) by the id of a Signal.
+
+    Until it has been filled every key may be known.
+    """
+
+    def __init__(self, bits: int = BITS) -> None:
+        self._bits = bits
+        self._mask = (1 << bits) - 1
+        self._field: bytearray | None = None
+        self._coming: bytearray | None = None
+        self._since = SignalId(b"")
+
+    def add(self, keys: Iterable[int]) -> None:
+        """They are on their way into the journal."""
+        for field in (self._field, self._coming):
+            if field is not None:
+                self._set(field, keys)
+
+    def among(self, keys: Iterable[int], window: SignalId) -> list[int]:
+        """Those that may stand in the journal already, from this id on."""
+        field = self._field
+        if field is None or window < self._since:
+            return list(keys)
+        return [key for key in keys if self._holds(field, key)]
+
+    async def fill(
+        self,
+        since: SignalId,
+        page: Callable[[int, SignalId], Awaitable[bytes]],
+        settled: float,
+    ) -> None:
+        """Fill it anew from the journal, while what it holds goes on to be asked.
+
+        page: what PAGE gives, empty at the end. Raises what it raises. settled: seconds after
+        which all that was told to `add` before now is in the journal, or never will be.
+        """
+        coming = self._coming = bytearray(1 << (self._bits - 3))
+        await asyncio.sleep(settled)
+        above = -(1 << 63)
+        while found := await page(above, since):
+            keys = struct.unpack(f"!{len(found) // 8}q", found)
+            self._set(coming, keys)
+            above = keys[-1]
+            await asyncio.sleep(_NICE)
+        self._field, self._coming, self._since = coming, None, since
+
+    def _set(self, field: bytearray, keys: Iterable[int]) -> None:
+        mask = self._mask
+        for key in keys:
+            step = key >> 32 | 1
+            for _ in range(_PROBES):
+                at = key & mask
+                field[at >> 3] |= 1 << (at & 7)
+                key += step
+
+    def _holds(self, field: bytearray, key: int) -> bool:
+        mask, step = self._mask, key >> 32 | 1
+        for _ in range(_PROBES):
+            at = key & mask
+            if not field[at >> 3] >> (at & 7) & 1:
+                return False
+            key += step
+        return True
