@@ -24,7 +24,7 @@ def test_its_names_are_pinned():
     """A transform written today imports the same names tomorrow."""
     assert set(authoring.__all__) == {
         "DELETED", "DateTime", "Deleted", "Message", "MessageError", "Permanent", "Segment",
-        "Table", "Transient", "log", "table",
+        "Table", "Transient", "log", "progress", "table",
     }  # fmt: skip
     assert all(getattr(authoring, name) is not None for name in authoring.__all__)
 

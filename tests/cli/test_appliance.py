@@ -174,13 +174,15 @@ async def test_what_cannot_be_done_is_said_in_words(
 
 
 async def test_status_lists_agents_in_a_table(appliance, portico, sent):
-    """Name, version, processes, how many wait for one, state."""
+    """Name, owner, version, processes, how many are busy, how many wait for one, state."""
     shown = await portico("status", "--site", appliance.site)
 
     lines = [line.split() for line in shown.out.splitlines()]
 
-    assert ["AGENT", "VERSION", "PROCESSES", "WAITING", "STATE"] in lines
-    assert [li[2:] for li in lines if li[:1] == ["file_admissions"]] == [["1", "0", "ready"]]
+    head = ["AGENT", "OWNER", "VERSION", "PROCESSES", "BUSY", "WAITING", "STATE"]
+    assert head in lines
+    ready = [["1", "0", "0", "ready"]]
+    assert [li[-4:] for li in lines if li[:1] == ["file_admissions"]] == ready
 
 
 async def test_reload_swaps_or_says_why_not(appliance, portico):

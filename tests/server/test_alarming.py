@@ -262,10 +262,10 @@ def test_a_full_queue_stops_its_channels_and_no_others(server, appliance, url):
     four fifths; nothing is lost and the order is kept."""
     one = made(server, appliance, url, destination="queue: {limit: 50}").start()
     client, other = server.Client(one.ports["adt"]), server.Client(one.ports["oru"])
-    sent = 0
-    while one.said("queue_full") == 0:
-        assert client.ask(server.message(str(sent))) == "AA"
-        sent += 1
+    sent = 50
+    for number in range(sent):
+        assert client.ask(server.message(str(number))) == "AA"
+    server.until(lambda: one.said("queue_full") == 1)
     server.until(lambda: one.status()["destinations"]["his"]["queued"] == sent)
     for number in range(100):
         client.send(server.message(str(sent + number)))

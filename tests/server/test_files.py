@@ -209,6 +209,7 @@ def test_a_batch_file_is_answered_by_a_file(appliance, server):
     one.start()
     server.until(lambda: (one.site / "in/done/all.hl7").exists(), 60)
     lines = (one.site / "in/acks/all.hl7.ack").read_bytes().split(b"\r")
+    server.until(lambda: len(delivered(one.site)) >= count - 1)
     one.end()
 
     told = [line.split(b"|") for line in lines if line.startswith(b"MSA")]
