@@ -40,7 +40,8 @@ async def test_until_it_is_filled_every_key_may_be_known():
 async def test_what_the_journal_holds_is_known_and_what_is_new_is_not_asked():
     """Every key of every page; of 1,000 strangers hardly one."""
     held, strangers, known = keys(500), keys(1_000, seed=2), Known(16)
-    await known.fill(NOW, paged(held), 0)
+    known.begin()
+    await known.fill(NOW, paged(held))
     assert known.among(held, NOW) == held
     assert len(known.among(strangers, NOW)) < 20
 
@@ -55,14 +56,16 @@ async def test_what_comes_while_it_is_filled_is_known():
             known.add([late])
         return await journal(above, since)
 
-    await known.fill(NOW, page, 0)
+    known.begin()
+    await known.fill(NOW, page)
     assert known.among([late], NOW) == [late]
 
 
 async def test_a_longer_window_asks_for_all_again():
     """It knows nothing of what came before the day that it was filled from."""
     known = Known(16)
-    await known.fill(NOW, paged([1]), 0)
+    known.begin()
+    await known.fill(NOW, paged([1]))
     assert known.among([2], NOW) == []
     assert known.among([2], BEFORE) == [2]
 
@@ -70,16 +73,19 @@ async def test_a_longer_window_asks_for_all_again():
 async def test_what_was_known_is_known_until_it_is_filled_anew_and_then_forgotten():
     """A filling that fails changes nothing."""
     known = Known(16)
-    await known.fill(BEFORE, paged([1]), 0)
+    known.begin()
+    await known.fill(BEFORE, paged([1]))
 
     async def fails(above, since):
         raise OSError
 
     try:
-        await known.fill(NOW, fails, 0)
+        known.begin()
+        await known.fill(NOW, fails)
     except OSError:
         pass
     known.add([2])
     assert known.among([1, 2, 3], NOW) == [1, 2]
-    await known.fill(NOW, paged([2]), 0)
+    known.begin()
+    await known.fill(NOW, paged([2]))
     assert known.among([1, 2, 3], NOW) == [2]

@@ -214,7 +214,8 @@ async def test_what_is_known_of_keys_hides_no_repeat(journal):
     before = a_signal(repeat_key=1 << 40)
     await store(journal, before)
     known, since = journal.writer.known, floor_at(0)
-    await known.fill(since, journal.reader.keys, 0)
+    known.begin()
+    await known.fill(since, journal.reader.keys)
     assert known.among([1 << 40, 3 << 40], since) == [1 << 40]
 
     after = a_signal(repeat_key=3 << 40)

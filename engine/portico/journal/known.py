@@ -49,19 +49,20 @@ class Known:
             return list(keys)
         return [key for key in keys if self._holds(field, key)]
 
+    def begin(self) -> None:
+        """Remember from now on what is added, for the next `fill`."""
+        self._coming = bytearray(1 << (self._bits - 3))
+
     async def fill(
-        self,
-        since: SignalId,
-        page: Callable[[int, SignalId], Awaitable[bytes]],
-        settled: float,
+        self, since: SignalId, page: Callable[[int, SignalId], Awaitable[bytes]]
     ) -> None:
         """Fill it anew from the journal, while what it holds goes on to be asked.
 
-        page: what PAGE gives, empty at the end. Raises what it raises. settled: seconds after
-        which all that was told to `add` before now is in the journal, or never will be.
+        What was added before `begin` must be in the journal by now, or never come there. page:
+        what PAGE gives, empty at the end. Raises what it raises.
         """
-        coming = self._coming = bytearray(1 << (self._bits - 3))
-        await asyncio.sleep(settled)
+        coming = self._coming
+        assert coming is not None
         above = -(1 << 63)
         while found := await page(above, since):
             keys = struct.unpack(f"!{len(found) // 8}q", found)

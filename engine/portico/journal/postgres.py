@@ -29,7 +29,7 @@ from portico.journal.writer import GroupCommit, Hooks, Opened
 
 LEASE = "engine"
 FLUSH_DEADLINE = 10.0
-SETTLED = 2 * FLUSH_DEADLINE  # seconds after which a flush is stored, or fenced
+_SETTLED = 2 * FLUSH_DEADLINE  # seconds after which a flush is stored, or fenced
 _FIRST_RETRY, _MOST_RETRY = 0.1, 2.0
 _DAYS_EVERY = 3600.0
 _KEYS_EVERY = 86_400.0
@@ -216,16 +216,19 @@ class Journal:
     async def _know(self) -> None:
         """Know what may repeat: from the start on, and anew when a day has passed, since what
         has left the window is forgotten so only."""
-        await self.writer.opened.wait()
+        known, settled = self.writer.known, 0.0
         while True:
+            known.begin()
+            await self.writer.opened.wait()
+            await asyncio.sleep(settled)
             window = self._clock.time_ns() // 1_000_000 - int(self.writer.window * 1000)
             try:
-                since = floor_at(max(0, window))
-                await self.writer.known.fill(since, self.reader.keys, SETTLED)
+                await known.fill(floor_at(max(0, window)), self.reader.keys)
             except JournalError:
                 await asyncio.sleep(_MOST_RETRY)
             else:
                 await asyncio.sleep(_KEYS_EVERY)
+            settled = _SETTLED
 
     async def _days_ahead(self) -> None:
         while True:
