@@ -7,6 +7,7 @@ other way round. Source: B. Bloom, Space/Time Trade-offs in Hash Coding, CACM 13
 import asyncio
 import struct
 from collections.abc import Awaitable, Callable, Iterable
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 from portico.ids import SignalId
 
@@ -32,8 +33,8 @@ class Known:
     def __init__(self, bits: int = BITS) -> None:
         self._bits = bits
         self._mask = (1 << bits) - 1
-        self._field: bytearray | None = None
-        self._coming: bytearray | None = None
+        self._field: mmap | None = None
+        self._coming: mmap | None = None
         self._since = SignalId(b"")
 
     def add(self, keys: Iterable[int]) -> None:
@@ -51,7 +52,8 @@ class Known:
 
     def begin(self) -> None:
         """Remember from now on what is added, for the next `fill`."""
-        self._coming = bytearray(1 << (self._bits - 3))
+        # Pages that the system makes when a key falls into them: an idle engine has none.
+        self._coming = mmap(-1, 1 << (self._bits - 3), MAP_PRIVATE | MAP_ANONYMOUS)
 
     async def fill(
         self, since: SignalId, page: Callable[[int, SignalId], Awaitable[bytes]]
@@ -71,7 +73,7 @@ class Known:
             await asyncio.sleep(_NICE)
         self._field, self._coming, self._since = coming, None, since
 
-    def _set(self, field: bytearray, keys: Iterable[int]) -> None:
+    def _set(self, field: mmap, keys: Iterable[int]) -> None:
         mask = self._mask
         for key in keys:
             step = key >> 32 | 1
@@ -80,7 +82,7 @@ class Known:
                 field[at >> 3] |= 1 << (at & 7)
                 key += step
 
-    def _holds(self, field: bytearray, key: int) -> bool:
+    def _holds(self, field: mmap, key: int) -> bool:
         mask, step = self._mask, key >> 32 | 1
         for _ in range(_PROBES):
             at = key & mask
