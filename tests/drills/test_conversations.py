@@ -174,7 +174,7 @@ def judged(found, seen):
         key = signal, step, digest
         if verb == "converse":
             assert error != "call.open", "a turn without its end"
-            ended[signal, step] = ended.get((signal, step), 0) + 1
+            ended.setdefault((signal, step), []).append(error)
         elif verb == "llm":
             assert key not in answered, "asked again though the answer was recorded"
             if not error:
@@ -182,7 +182,9 @@ def judged(found, seen):
         elif verb == "tool" and step == "llm_1":
             sent.setdefault(control_id, set()).add(digest)
             assert error in ("", "call.open", "tool.unclear") and (outcome or error)
-    assert set(ended.values()) == {1}, "a turn has one end"
+    for ends in ended.values():
+        # One that failed ends again where the kill came before its session was concluded.
+        assert len(ends) == 1 or (ends[0] and len(set(ends)) == 1), "a turn has one end"
     for control_id in set(seen):
         assert seen.count(control_id) <= len(sent[control_id]), "called twice"
     return len(ended), len(answered), len(seen)
