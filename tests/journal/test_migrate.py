@@ -131,7 +131,7 @@ async def test_a_newer_journal_that_is_still_compatible_is_used(journal_url):
     assert await migrate.migrate(journal_url) == Migrated(9, 9)
 
 
-LATER = ("purged",)  # tables of later migrations than the first
+LATER = {"purged": 1, "edition": 2, "source": 2}  # tables, and the schema before theirs
 
 
 @pytest.mark.parametrize("table", sorted(metadata.tables))
@@ -149,7 +149,7 @@ async def test_a_migration_that_fails_half_way_starts_again(empty_database, tabl
         )
         assert (left == [(table,)]) == (table not in LATER)
         await connection.execute(f'drop table "{table}"')
-    begun = 1 if table in LATER else 0
+    begun = LATER.get(table, 0)
     assert await migrate.migrate(empty_database) == Migrated(begun, LATEST)
 
 

@@ -94,7 +94,7 @@ class Sink:
 
     def __init__(self, port=None):
         self.port = port or free_port()
-        self.got = []
+        self.got, self.contents = [], []
         self._open = True
         self._listening = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
@@ -112,6 +112,7 @@ class Sink:
         while data := connection.recv(65536):
             for frame in decoder.feed(data):
                 header = read(frame)
+                self.contents.append(frame)
                 self.got.append(header.control_id.decode("latin-1"))
                 told = ack.build(header, code="AA", control_id="9", at_ns=0)
                 connection.sendall(encode(told))

@@ -25,13 +25,15 @@ def draining(done):
     channel = SimpleNamespace(
         stop=quiet("sources", done), intake=SimpleNamespace(stop=lambda: None)
     )
-    sync = SimpleNamespace(stop=lambda: None, pause=lambda: None)
+    sync = SimpleNamespace(stop=lambda: None, pause=lambda: None, clear=lambda: None)
     engine.house = SimpleNamespace(
         channels={"adt": channel},
         outboxes={},
         deferring=sync,
         dispatcher=sync,
         running=sync,
+        recorded=sync,
+        editions=sync,
         broker=sync,
         pool=SimpleNamespace(stop=quiet("workers", done)),
         plugging=SimpleNamespace(stop=quiet("plugins", done)),

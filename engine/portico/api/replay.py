@@ -41,7 +41,7 @@ class Replays(Protocol):
 
 class ReplayWanted(Filter):
     """Which Signals: by id, or all that fit the rest. rate: Signals a second. as_recorded:
-    only those that the agents in force ran, in the versions that are in force.
+    by the agents that ran them, in the versions that did.
     """
 
     signals: Annotated[tuple[uuid.UUID, ...], Field(max_length=MOST_IDS)] = ()

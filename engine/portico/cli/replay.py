@@ -33,7 +33,7 @@ def replay(
     state: Annotated[SignalState | None, Option(help="In this state.")] = None,
     as_recorded: Annotated[
         bool,
-        Option("--as-recorded", help="Only what the agents in force ran, in their versions."),
+        Option("--as-recorded", help="By the agents that ran them, in the versions that did."),
     ] = False,
     rate: Annotated[float, Option(help="Signals a second.", min=0.1, max=10_000)] = 100.0,
     preview: Annotated[bool, Option("--preview", help="Show what would be done.")] = False,
@@ -45,7 +45,7 @@ def replay(
     json: Annotated[bool, JSON] = False,
     site: Annotated[Path, SITE] = Path(),
 ) -> int:
-    """Run old Signals anew, through the agents of today."""
+    """Run old Signals anew, through the agents of today or those that ran them."""
     wanted: dict[str, Any] = {
         "signals": [reading.signal_id(one) for one in ids or ()],
         "channel": channel,

@@ -135,7 +135,7 @@ COMMANDS: dict[str, Command] = {
     "replay": Command(
         "portico.cli.replay:replay",
         MESSAGES,
-        "Run old Signals anew, through the agents of today.",
+        "Run old Signals anew, through the agents of today or those that ran them.",
     ),
     "jobs": Command(
         "portico.cli.replay:jobs",

@@ -38,6 +38,13 @@ class AuditPurged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EditionsPurged(Event):
+    """Retention let go what agents were made of, of versions that no session names."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class DayKept(Event):
     """A day would go but stays: something of it is `unfinished`, or `held` by law."""
 

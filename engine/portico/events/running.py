@@ -41,6 +41,22 @@ class AgentDiffers(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AgentUnkept(Event):
+    """What an agent is made of could not be kept, so that no replay finds this version.
+
+    code: `changed`: a file is not what was loaded any more; else the journal's, and it is
+    tried again within the hour.
+    """
+
+    level: ClassVar[str] = "warning"
+    labels: ClassVar[tuple[str, ...]] = ("agent", "code")
+
+    agent: str
+    version: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentQuarantined(Event):
     """An agent's workers die too often: it gets no new one for some seconds; others go on."""
 

@@ -1,9 +1,11 @@
 """A Run: one journaled Signal on its way through the agents that answer it."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
 
+from portico.model import crews
 from portico.model.signal import Signal
 from portico.model.states import SignalState
 from portico.model.verdict import Failure, Kind, Output, Refusal
@@ -14,6 +16,8 @@ STATE = {
     Kind.REFUSE: SignalState.REFUSED,
     Kind.FAULT: SignalState.PARKED,
 }
+
+_IN_FORCE: Mapping[str, str] = {}
 
 
 class Ending(Struct, frozen=True):
@@ -60,11 +64,13 @@ class Run:
     seq: its place in the journal. todo: agents that have not concluded; kinds: what the others
     made of it. sessions, deliveries: the numbers given so far. waiter: who still owes its
     sender an answer. recalled: it was read back from the journal. value: an agent's last.
-    flag: what is known of the Signal only since it was journaled.
+    flag: what is known of the Signal only since it was journaled. editions: by agent, the
+    version that is to run it, where that is not the one in force.
     """
 
     __slots__ = (
         "deliveries",
+        "editions",
         "envelope",
         "failure",
         "flag",
@@ -88,6 +94,7 @@ class Run:
         waiter: Waiter | None = None,
         sessions: int = 0,
         deliveries: int = 0,
+        editions: Mapping[str, str] = _IN_FORCE,
     ) -> None:
         self.signal, self.seq, self.todo, self.envelope = signal, seq, todo, envelope
         self.waiter = waiter
@@ -98,6 +105,7 @@ class Run:
         self.recalled = False
         self.flag = ""
         self.value: bytes | None = None
+        self.editions = editions
 
     @property
     def awaited(self) -> bool:
@@ -119,6 +127,11 @@ class Run:
     def ending(self) -> Ending:
         """How it ended, once every agent has concluded."""
         return Ending(self.state(), self.refusal, self.failure, self.deliveries, self.value)
+
+    def crew(self, agent: str) -> str:
+        """Who runs it for this agent: its own workers, or those of an edition."""
+        version = self.editions.get(agent)
+        return crews.name(agent, version) if version else agent
 
     def refuse(self, refusal: Refusal) -> None:
         """Keep the worst refusal: AR before AE."""

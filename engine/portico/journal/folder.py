@@ -5,6 +5,7 @@
     DIR/postgres.log  what it says (never a row: see cluster.py)
     DIR/run/          its Unix socket
     DIR/secret        its password, 0600
+    DIR/editions/     old versions of agents, while they are run (server/editions.py)
 
 The lock goes with the process, so a killed engine leaves nothing to clean up.
 """

@@ -18,6 +18,7 @@ from portico.journal import acts, connect, lease, migrate, partitions, statement
 from portico.journal.calls import Calls
 from portico.journal.connect import Connection
 from portico.journal.contract import Earlier
+from portico.journal.editions import Editions
 from portico.journal.lease import Lease
 from portico.journal.link import Link
 from portico.journal.memory import Memories
@@ -75,6 +76,7 @@ class Journal:
         self.memories = Memories(conninfo, clock)
         self.desk = Desk(conninfo, lambda: self._lease)
         self.calls = Calls(conninfo, lambda: self._lease, clock)
+        self.editions = Editions(conninfo)
 
     @property
     def writer(self) -> GroupCommit:

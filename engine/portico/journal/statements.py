@@ -206,7 +206,7 @@ _READ: dict[str, str] = {
     "originals": """
         select {renamed}, (select json_agg(json_build_array(coalesce(
                 (select r.new from renamed r where r.scope = 'agent' and r.old = e.agent),
-                e.agent), e.version))
+                e.agent), e.version) order by e.number)
             from session e where e.signal = s.id and e.agent <> '')
         from (
             select seq, id as signal, false as released from signal where id = any(%s)

@@ -4,8 +4,6 @@ History is append-only and partitioned by the Signal's id (UUIDv7, so by day of 
 that belongs to a Signal lies in partitions of the same day and goes with them. State lives in
 narrow rows (`waiting`, `queued`, `parked`) that are deleted when done, never in the wide ones.
 Order is `seq`: flush number x 2^20 + position, given by the one writer.
-
-Partitions are made ahead by partitions.py; there is no DEFAULT partition on purpose.
 """
 
 from sqlalchemy import (
@@ -321,6 +319,25 @@ purged = Table(
     metadata,
     Column("origin", Text, primary_key=True),
     Column("day", Date, primary_key=True),
+)
+
+# What an agent was made of, by its version: its document and names to digests of its files.
+# last: when it was last in force; it stays as long as a day of sessions from then or before.
+edition = Table(
+    "edition",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("files", JSON, nullable=False),
+    _moment("first"),
+    _moment("last"),
+)
+source = Table(
+    "source",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
 )
 
 PARTITIONED = {

@@ -75,6 +75,7 @@ class Engine:
         await pool.start()
         house = self.house = House(base, self._site, journal, pool)
         self.storage.attach(house)
+        house.editions.clear()
         self._known = await renaming.follow(house, self._site)
         await self._activate(self._site)
         house.follow(self._site)
@@ -119,6 +120,7 @@ class Engine:
         house.deferring.stop()
         house.dispatcher.pause()
         house.running.stop()
+        house.recorded.stop()
         house.broker.stop()
         await time.step(4.0, self._end_work)
         await time.step(4.0, self._end_deliveries)
@@ -135,6 +137,7 @@ class Engine:
         await asyncio.gather(
             house.plugging.stop(grace), house.modelling.stop(), house.pool.stop(grace)
         )
+        house.editions.clear()
 
     async def _end_deliveries(self, grace: float) -> None:
         boxes = tuple(self.house.outboxes.values())
@@ -227,6 +230,7 @@ class Engine:
         for name, proof in zip(site.agents, proofs, strict=True):
             pool.adopt(proof)
             self.house.versions[name] = proof.version
+        await self.house.editions.keep(site, self.house.versions)
 
     async def _prove(self, pool: Pool, site: Site, name: str) -> Proof:
         agent = site.agents[name]

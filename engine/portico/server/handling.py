@@ -45,9 +45,9 @@ class Handling:
         )
         self._search, self._house = search, house
         self._acting, self._amending = Acting(world), Amending(world)
-        self._sources = Sources(search, house.versions)
+        self._sources = Sources(search, house.recorded.ready)
         self._replaying = Replaying(world, self._sources)
-        self._previewing = Previewing(house.pool, house.recaller)
+        self._previewing = Previewing(house.recorded, house.recaller)
 
     async def start(self) -> None:
         """Go on with the replays that a stop or a crash has left."""
@@ -88,7 +88,7 @@ class Handling:
         total = await self._sources.count(bound)
         chosen = await self._sources.next(bound, None, most)
         found = await held.originals(self._house.journal.reader, chosen)
-        remade = [self._replaying.remade(one, bound) for one in found]
+        remade = [await self._replaying.remade(one, bound) for one in found]
         return total, await self._previewing.preview(remade)
 
     async def replay(self, wanted: Wanted, who: str) -> JobFound:

@@ -18,7 +18,7 @@ class Sessions:
         self._house = house
         self._looking = Looking(
             house.running,
-            house.pool,
+            house.recorded,
             house.broker,
             lambda: house.site.agents,
             base.emit,

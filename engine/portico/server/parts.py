@@ -26,9 +26,10 @@ from portico.flow.arrivals.recalling import Recaller
 from portico.flow.deliveries import crediting, delivering
 from portico.flow.deliveries.delivering import Outbox
 from portico.flow.runs import Run, Waiter
-from portico.flow.sessions import dispatch, running
+from portico.flow.sessions import dispatch, recorded, running
 from portico.flow.sessions.asking import Broker, Doer
 from portico.flow.sessions.dispatch import Dispatcher
+from portico.flow.sessions.recorded import Recorded
 from portico.flow.sessions.running import Running
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Recovered
@@ -39,6 +40,7 @@ from portico.listeners import contract as inbound
 from portico.listeners.contract import Listener
 from portico.model.delivery import Attempt, Delivery
 from portico.server import terms
+from portico.server.editions import Editions
 from portico.server.modelling import Modelling
 from portico.server.plugging import Plugging
 from portico.tls.certificates import Certificates
@@ -84,6 +86,8 @@ class House:
     firsts: dict[str, str] = field(default_factory=dict)
     shut: set[str] = field(default_factory=set)
     doers: dict[str, Doer] = field(default_factory=dict)
+    editions: Editions = field(init=False)
+    recorded: Recorded = field(init=False)
     plugging: Plugging = field(init=False)
     modelling: Modelling = field(init=False)
     broker: Broker = field(init=False)
@@ -130,6 +134,14 @@ class House:
             self.deferring,
             self._form,
         )
+        self.editions = Editions(
+            journal.editions, self.pool, lambda: self.site, base.clock, base.emit
+        )
+        self.recorded = Recorded(
+            recorded.World(
+                self.pool, self.editions.open, self.editions.close, base.loop.call_later
+            )
+        )
         ways = base.environ, base.clock, base.emit, base.metrics
         self.plugging = Plugging(self.site.root, *ways)
         self.doers["plugin"] = self.plugging.do
@@ -141,7 +153,7 @@ class House:
         self.running = Running(
             running.World(
                 journal.writer,
-                self.pool,
+                self.recorded,
                 base.clock,
                 base.loop.call_later,
                 random.random,

@@ -81,6 +81,7 @@ class Watchers:
         self._watch(self.alarms.watch)
         self._watch(self.keeping.watch)
         self._watch(self._purging.watch)
+        self._watch(partial(self._house.editions.watch, self._house.versions))
 
     def follow(self, site: Site) -> None:
         """A reload: other limits, other sinks."""

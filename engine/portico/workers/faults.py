@@ -7,3 +7,9 @@ class StepCancelled(StepError):
     """A person ended the session before it had a verdict."""
 
     code = "step.cancelled"
+
+
+class EditionGone(StepError):
+    """What a version was made of is not in the journal, or does not load any more."""
+
+    code = "step.edition_gone"

@@ -1,14 +1,11 @@
 """Which Signals a replay takes, and by which agents: the part of a job that is written down."""
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
 from portico import ids
 from portico.ids import SignalId
 from portico.journal.found import Query
-from portico.journal.held import Original
 
 
 class Wanted(Struct, frozen=True, omit_defaults=True):
@@ -16,7 +13,8 @@ class Wanted(Struct, frozen=True, omit_defaults=True):
 
     signals: ids as text; without them all that fit the other parts, which are as in
     journal/found.py's Query. before: the id that ends it, so that what a replay makes is not
-    replayed. as_recorded: only what the agents in force ran. rate: Signals a second.
+    replayed. as_recorded: by the agents, and in the versions, that ran them. rate: Signals a
+    second.
     """
 
     signals: tuple[str, ...] = ()
@@ -75,17 +73,3 @@ def listed(wanted: Wanted, after: SignalId | None, limit: int) -> list[SignalId]
     """The next of those that are named by id, in the order of their arrival."""
     named = sorted({ids.parse(text) for text in wanted.signals})
     return [one for one in named if after is None or one > after][:limit]
-
-
-def unrecorded(original: Original, agents: set[str], versions: Mapping[str, str]) -> str:
-    """Why the agents in force are not those that ran it; empty when they are."""
-    ran = dict(original.ran)
-    if not ran:
-        return "no agent has run it"
-    for agent in sorted(ran.keys() | agents):
-        before, now = ran.get(agent, ""), versions.get(agent, "") if agent in agents else ""
-        if before != now:
-            return (
-                f"{agent} ran it as {before[:12] or 'nothing'} and is {now[:12] or 'gone'} now"
-            )
-    return ""

@@ -1,4 +1,4 @@
-"""Previewing: what a replay would do, found by running today's agents and storing nothing.
+"""Previewing: what a replay would do, found by running its agents and storing nothing.
 
 The agents run for real, in their workers, outside any order: what their code does besides
 happens. What they emit runs on in the agents that answer it. What a step asks of the engine (a
@@ -8,13 +8,14 @@ model, a plugin) is not done, since it would leave this machine unrecorded: the 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from portico.agents.item import Item
 from portico.flow.acts.remaking import Remade
 from portico.flow.arrivals.recalling import Emitted, Recaller
 from portico.flow.sessions.submitting import Submitter
+from portico.model import crews
 from portico.model.signal import Signal
 from portico.model.verdict import Failure, Kind, SessionResult
 from portico.workers.backlog import Outcome
@@ -50,7 +51,7 @@ class Previewing:
 
         async def one(made: Remade) -> None:
             async with room:
-                await self._signal(made.signal, made.agents, made.envelope, told, 0)
+                await self._signal(made, made.versions, told, 0)
 
         for made in remade:
             if made.why_not:
@@ -61,23 +62,19 @@ class Previewing:
         return told
 
     async def _signal(
-        self,
-        signal: Signal,
-        agents: set[str],
-        envelope: dict[str, object],
-        told: Preview,
-        depth: int,
+        self, made: Remade | Emitted, versions: Mapping[str, str], told: Preview, depth: int
     ) -> None:
-        for agent in sorted(agents):
-            result = await self._run(agent, signal, envelope)
+        for agent in sorted(made.agents):
+            crew = crews.name(agent, versions[agent]) if versions else agent
+            result = await self._run(crew, made.signal, made.envelope)
             told.agents[agent, result.kind] += 1
             if result.failure is not None and result.kind is Kind.FAULT:
                 told.faults[agent, result.failure.step, result.failure.code] += 1
             told.destinations.update(output.destination for output in result.outputs)
             for emission in result.emissions if depth < _DEEPEST else ():
                 told.signals[emission.signal] += 1
-                made: Emitted = self._recaller.emitted(signal, emission)
-                await self._signal(made.signal, made.agents, made.envelope, told, depth + 1)
+                emitted = self._recaller.emitted(made.signal, emission)
+                await self._signal(emitted, {}, told, depth + 1)
 
     async def _run(
         self, agent: str, signal: Signal, envelope: dict[str, object]

@@ -1,31 +1,41 @@
-"""Remaking: a new Signal from the bytes of an old one, for today's agents.
+"""Remaking: a new Signal from the bytes of an old one, for today's agents or for those of then.
 
 It says what it came from (`parent`, flag `replay`), repeats nothing (no repeat key), and owes
 no sender an answer. It keeps the time of the old one, so that what is made of it is the same.
 """
 
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
 from msgspec.structs import replace
 
 from portico.errors import JournalError
-from portico.flow.arrivals.recalling import REPLAY, Recaller
+from portico.flow.arrivals.recalling import REPLAY, VERSIONS, Recaller
 from portico.flow.runs import Run
 from portico.journal.contract import Earlier
+from portico.language.content import encode_json, parse_json
 from portico.model.signal import Signal
+from portico.policy.routing import NOTHING
 
 
 class Remade:
     """A Signal made of another, on its way into the journal (journal Pending).
 
+    versions: by agent, those that are to run it; none: the agents in force that answer it.
     why_not: why it is not to be stored, in words; empty when agents answer it.
     """
 
-    __slots__ = ("_recaller", "agents", "envelope", "known", "signal", "why_not")
+    __slots__ = ("_recaller", "agents", "envelope", "known", "signal", "versions", "why_not")
 
-    def __init__(self, recaller: Recaller, original: Signal, content: bytes) -> None:
-        self._recaller = recaller
+    def __init__(
+        self,
+        recaller: Recaller,
+        original: Signal,
+        content: bytes,
+        versions: Mapping[str, str] = NOTHING,
+    ) -> None:
+        self._recaller, self.versions = recaller, versions
         self.known: tuple[Earlier, ...] = ()
         policy = recaller.policy(original.origin)
         drafted = replace(
@@ -37,6 +47,7 @@ class Remade:
             flags=(REPLAY,),
             parent=original.id,
             ended="",
+            about=_about(original, versions),
         )
         routed, envelope, agents = recaller.read(drafted, policy)
         key = routed.order_key if policy else original.order_key
@@ -55,11 +66,21 @@ class Remade:
 
     def stored(self, seq: int, earlier: tuple[Earlier, ...]) -> None:
         """It is durable: run it."""
-        run = Run(self.signal, seq, set(self.agents), self.envelope)
+        todo = set(self.agents)
+        run = Run(self.signal, seq, todo, self.envelope, editions=self.versions)
         self._recaller.dispatch.offer(run)
 
     def failed(self, error: JournalError) -> None:
         """The act that made it hears of it."""
+
+
+def _about(original: Signal, versions: Mapping[str, str]) -> bytes:
+    """What its source said of it, and who is to run it."""
+    about = parse_json(original.about) if original.about else {}
+    about.pop(VERSIONS, None)
+    if versions:
+        about[VERSIONS] = dict(versions)
+    return encode_json(about) if about else b""
 
 
 def _why_not(fault: str, agents: set[str]) -> str:

@@ -6,7 +6,7 @@ twice. It goes at its own rate, and waits while live traffic has much under way.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -25,6 +25,7 @@ from portico.journal import held, sweep
 from portico.journal.contract import Act, ActRow, JobRow
 from portico.journal.held import Original
 from portico.journal.search import Search
+from portico.model import crews
 
 MOST = 1_000_000  # Signals that one job is counted up to
 _BUSY = 512  # Runs under way at which a job waits
@@ -36,10 +37,10 @@ _PATIENCE = 12.0  # seconds for the page that is under way
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a replay reads by. versions: of the agents in force."""
+    """What a replay reads by. ready: has a crew (model.crews) loaded; why it cannot be."""
 
     search: Callable[[], Search]
-    versions: Mapping[str, str]
+    ready: Callable[[str], Awaitable[str]]
 
     async def next(self, wanted: Wanted, after: SignalId | None, limit: int) -> list[SignalId]:
         """The next Signals to take."""
@@ -93,14 +94,24 @@ class Replaying:
             await self._end(row)
         return row
 
-    def remade(self, original: Original, wanted: Wanted) -> Remade:
+    async def remade(self, original: Original, wanted: Wanted) -> Remade:
         """The new Signal, or why there is none."""
-        made = Remade(
-            self._world.recaller, original.recovered.signal, original.recovered.signal.content
-        )
-        if wanted.as_recorded and not made.why_not:
-            made.why_not = choosing.unrecorded(original, made.agents, self._sources.versions)
+        signal, versions = original.recovered.signal, dict(original.ran)
+        if not wanted.as_recorded:
+            return Remade(self._world.recaller, signal, signal.content)
+        made = Remade(self._world.recaller, signal, signal.content, versions)
+        if not versions:
+            made.why_not = "no agent has run it"
+        elif not made.why_not:
+            made.why_not = await self._missing(versions)
         return made
+
+    async def _missing(self, versions: Mapping[str, str]) -> str:
+        """The first of these editions that cannot be had, and why; empty when all can."""
+        for agent, version in sorted(versions.items()):
+            if why := await self._sources.ready(crews.name(agent, version)):
+                return f"{agent} ran it as {version}, {why}"
+        return ""
 
     async def stop(self) -> None:
         """End all; they go on when an engine runs again."""
@@ -161,7 +172,7 @@ class Replaying:
         there = {one.recovered.signal.id: one for one in found}
         stored = []
         for one in chosen:
-            made = self.remade(there[one], wanted) if one in there else None
+            made = await self.remade(there[one], wanted) if one in there else None
             job, act = self._item(job, one, made)
             stored.append(acting.stored(self._world.writer, act))
         for failure in await asyncio.gather(*stored, return_exceptions=True):

@@ -28,6 +28,7 @@ from portico.policy.routing import Routed, Rules
 
 REPLAY = "replay"  # the flag of a Signal that a person made of another
 AGENT = "agent"  # in a Signal's `about`: the one that it was made for
+VERSIONS = "versions"  # in the `about` of a replay as recorded: by agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Recaller:
             waiter,
             max(recovered.sessions, len(recovered.agents)),
             recovered.deliveries,
+            versions_of(signal),
         )
         verdicts = set(recovered.verdicts) - {ANSWERED}
         run.kinds |= {STATE[Kind(verdict)] for verdict in verdicts}
@@ -169,6 +171,9 @@ class Recaller:
         """What its content says, its envelope, and the agents that answer it."""
         rules = policy.rules if policy else Rules(signal.origin, self.form(signal.origin))
         about = parse_json(signal.about) if signal.about else routing.NOTHING
+        versions = versions_of(signal)
+        if versions:
+            about = {key: value for key, value in about.items() if key != VERSIONS}
         routed = routing.route(rules, signal.content, signal.peer, 0, about)
         envelope = routing.envelope(
             routed, signal.origin, signal.received, signal.peer, len(signal.content), about
@@ -177,6 +182,8 @@ class Recaller:
             envelope[RESULT] = True
         if REPLAY in signal.flags:
             envelope = {**envelope, "flags": (REPLAY, *envelope["flags"])}
+        if versions:
+            return routed, envelope, set(versions)
         if AGENT in about:
             return routed, envelope, self.dispatch.called(about[AGENT])
         try:
@@ -186,6 +193,14 @@ class Recaller:
 
     def _matching(self, routed: Routed, envelope: dict[str, Any]) -> set[str]:
         return set(self.dispatch.matching(Context(routed.view, envelope)))
+
+
+def versions_of(signal: Signal) -> dict[str, str]:
+    """By agent: the versions that a replay as recorded runs; empty for every other Signal."""
+    if REPLAY not in signal.flags or not signal.about:
+        return {}
+    found: dict[str, str] = parse_json(signal.about).get(VERSIONS, {})
+    return found
 
 
 def _kinship(recovered: Recovered, policy: Policy | None) -> Kinship:

@@ -17,13 +17,14 @@ from portico.model.verdict import Failure
 
 @dataclass(slots=True, eq=False)
 class Try:
-    """One agent's work on one Run. group: what runs in order, empty for no order. keys: the
-    groups of a barrier, none of any other. since: monotonic seconds of its first failure.
-    replies: to what its runs have asked. cancelled: a person ended it; it has this verdict as
-    soon as its turn comes.
+    """One agent's work on one Run. crew: who does it (model.crews). group: what runs in order,
+    empty for no order. keys: the groups of a barrier, none of any other. since: monotonic
+    seconds of its first failure. replies: to what its runs have asked. cancelled: a person
+    ended it; it has this verdict as soon as its turn comes.
     """
 
     agent: str
+    crew: str
     run: Run
     group: str
     keys: tuple[str, ...] = ()

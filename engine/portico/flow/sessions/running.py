@@ -23,6 +23,7 @@ from portico.flow.sessions.line import Line, Try, groups_of
 from portico.flow.sessions.submitting import Submitter
 from portico.ids import SignalId
 from portico.journal.contract import Conclusion, Owed, ParkedRow, Pending, SessionRow, Writer
+from portico.model import crews
 from portico.model.call import Call, Reply
 from portico.model.delivery import Delivery
 from portico.model.signal import Signal
@@ -73,7 +74,8 @@ class Running:
         for name, terms in agents.items():
             self._lines.setdefault(name, Line())
             self._terms[name] = terms
-        for name in self._lines.keys() - agents.keys():
+        gone = [name for name in self._lines.keys() - agents.keys() if not crews.parts(name)[1]]
+        for name in gone:
             for attempt in self._lines[name].clear():
                 self._leave(attempt)
 
@@ -110,24 +112,28 @@ class Running:
         """Run every agent that has not concluded yet."""
         group, keys = groups_of(run.signal.origin, run.signal.order_key)
         for agent in sorted(run.todo):
-            self._submit(Try(agent, run, group, keys))
+            crew = run.crew(agent)
+            if run.editions:
+                self._lines.setdefault(crew, Line())
+                self._terms.setdefault(agent, Terms(""))
+            self._submit(Try(agent, crew, run, group, keys))
 
     def _submit(self, attempt: Try) -> None:
         """Have it run, in its turn."""
-        if self._lines[attempt.agent].waits(attempt):
+        if self._lines[attempt.crew].waits(attempt):
             self._cross(attempt)
         else:
             self._hand(attempt)
 
     def _cross(self, attempt: Try) -> None:
         """Have the barriers run that nothing keeps any more, by the groups of this one."""
-        for barrier in self._lines[attempt.agent].due(attempt.groups):
+        for barrier in self._lines[attempt.crew].due(attempt.groups):
             self._hand(barrier)
 
     def _hand(self, attempt: Try) -> None:
         if self._stopped:
             return
-        signal, line = attempt.run.signal, self._lines[attempt.agent]
+        signal, line = attempt.run.signal, self._lines[attempt.crew]
         if attempt.cancelled is not None:
             line.rested(attempt)
             result = SessionResult(Kind.FAULT, failure=attempt.cancelled)
@@ -143,14 +149,14 @@ class Running:
         )
         done = partial(self._done, attempt)
         try:
-            self._world.pool.submit(attempt.agent, item, attempt.group, done)
+            self._world.pool.submit(attempt.crew, item, attempt.group, done)
         except KeyError:
             self._leave(attempt)
             return
         line.count_out(attempt)
 
     def _done(self, attempt: Try, outcome: Outcome) -> None:
-        line = self._lines[attempt.agent]
+        line = self._lines[attempt.crew]
         line.count_back(attempt)
         if outcome.result is None:
             self._submit(attempt)
@@ -178,7 +184,7 @@ class Running:
 
     def _pass(self, attempt: Try) -> None:
         """What stood behind a barrier may go."""
-        for freed in self._lines[attempt.agent].passed(attempt):
+        for freed in self._lines[attempt.crew].passed(attempt):
             self._submit(freed)
 
     def _leave(self, attempt: Try) -> None:
@@ -220,7 +226,7 @@ class Running:
 
     def _rest(self, attempt: Try) -> None:
         """Its group waits until it is woken."""
-        line = self._lines[attempt.agent]
+        line = self._lines[attempt.crew]
         line.resting.add(attempt)
         if attempt.keys:
             line.rest(attempt)
@@ -228,19 +234,19 @@ class Running:
             line.keep(attempt)
 
     def _wake(self, attempt: Try) -> None:
-        if attempt not in self._lines[attempt.agent].resting:
+        if attempt not in self._lines[attempt.crew].resting:
             return
-        self._lines[attempt.agent].resting.discard(attempt)
+        self._lines[attempt.crew].resting.discard(attempt)
         if attempt.group and not attempt.keys:
-            self._again(attempt.agent, attempt.group)
+            self._again(attempt.crew, attempt.group)
             return
-        self._lines[attempt.agent].rested(attempt)
+        self._lines[attempt.crew].rested(attempt)
         self._submit(attempt)
 
-    def _again(self, agent: str, group: str) -> None:
-        line = self._lines[agent]
+    def _again(self, crew: str, group: str) -> None:
+        line = self._lines[crew]
         if group in line.out:
-            self._world.later(_LOOK_AGAIN, partial(self._again, agent, group))
+            self._world.later(_LOOK_AGAIN, partial(self._again, crew, group))
             return
         for attempt in line.kept.pop(group, ()):
             self._submit(attempt)
@@ -248,7 +254,7 @@ class Running:
             self._hand(barrier)
 
     def _conclude(self, attempt: Try, result: SessionResult, version: str) -> None:
-        run = attempt.run
+        run, terms = attempt.run, self._terms[attempt.agent]
         run.sessions += 1
         run.todo.discard(attempt.agent)
         now = self._world.clock.time_ns()
@@ -273,7 +279,7 @@ class Running:
                 SessionRow(
                     run.sessions,
                     attempt.agent,
-                    version or self._terms[attempt.agent].version,
+                    version or run.editions.get(attempt.agent, terms.version),
                     result.kind,
                     now,
                     result.step,
@@ -311,9 +317,10 @@ class Running:
         self._world.emit(
             SessionFaulted(attempt.agent, why.code, why.step, why.at, ids.text(run.signal.id))
         )
-        if result.hold:
-            self._lines[attempt.agent].hold(attempt.groups)
-        return rows.parked(run, attempt.agent, attempt.number, result.hold, why, now)
+        hold = result.hold and not run.editions  # what was is no reason to stop what is
+        if hold:
+            self._lines[attempt.crew].hold(attempt.groups)
+        return rows.parked(run, attempt.agent, attempt.number, hold, why, now)
 
     def _stored(
         self,
