@@ -56,7 +56,8 @@ class EngineTwin:
 
     def __init__(self, site):
         self.site = site
-        self.asked = []
+        self.asked, self.told = [], []
+        self.tell = self.told.append
         self.stopped = False
         self.error = None
 

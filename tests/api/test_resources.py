@@ -1,8 +1,10 @@
 """/v1 as a client sees it."""
 
 import base64
+import getpass
 
 from portico import ids
+from portico.events.auditing import RecordsRead
 from portico.ids import SignalId
 from portico.journal.found import Page, Query
 
@@ -119,3 +121,19 @@ async def test_stop_is_answered_before_the_engine_ends(served):
 async def test_a_wrong_method_is_a_problem(served):
     """405, as JSON like every other error."""
     assert (await served.ask("DELETE", "/v1/status")).json()["code"] == "api.method"
+
+
+async def test_who_is_shown_data_of_patients_is_told(served):
+    """Masked answers and failures are not; a search by patient is, without the patient."""
+    await served.get("/v1/signals")
+    await served.get(f"/v1/signals/{ID}", phi="false")
+    await served.get("/v1/signals/00000000-0000-7000-8000-000000000000", phi="true")
+    assert served.engine.told == []
+
+    await served.get("/v1/signals", patient="4711", channel="adt")
+    await served.get(f"/v1/signals/{ID}", phi="yes")
+    user = getpass.getuser()
+    assert served.engine.told == [
+        RecordsRead("search", user, "", "", "channel=adt&patient=***"),
+        RecordsRead("show", user, "", ID, "phi=yes"),
+    ]

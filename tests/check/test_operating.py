@@ -90,6 +90,19 @@ def test_an_api_with_tls_may_be_reached_by_others(tmp_path, papers):
     assert finding.code == "site.unknown_tls"
 
 
+def test_audit_messages_are_held_together_on_their_way(tmp_path, papers):
+    """UDP beyond the loopback is warned of; the `tls` of a repository is a client's."""
+    _, (finding,) = checked(tmp_path, config=CONFIG + "audit: {to: 'udp://10.0.0.1'}\n")
+    assert (finding.code, finding.severity, finding.line) == ("site.audit", "warning", 4)
+    assert checked(tmp_path, config=CONFIG + "audit: {to: 'udp://127.0.0.1'}\n")[1] == ()
+
+    audit = f"audit: {{to: 'tls://a', tls: house}}\ntls: {{house: {{trust: {papers.trust}}}}}\n"
+    site, findings = checked(tmp_path, config=CONFIG + audit)
+    assert findings == () and site.config.audit.tls == site.config.tls["house"]
+    _, (finding,) = checked(tmp_path, config=CONFIG + audit.replace("tls: house", "tls: hous"))
+    assert (finding.code, finding.key) == ("site.unknown_tls", "audit.tls")
+
+
 def test_the_variable_is_held_to_the_same(tmp_path):
     """PORTICO_API, also of a site without a configuration."""
     _, (finding,) = checked(tmp_path, config="", environ={"PORTICO_API": "10.0.0.1:9000"})

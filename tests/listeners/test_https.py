@@ -199,6 +199,22 @@ async def test_only_who_knows_the_secret_may_send(serving, desk, client, way, he
     assert len(desk.arrivals) == (status == 200)
     assert ("www-authenticate" in told.headers) == (status == 401)
     assert "s3cret" not in told.text
+    good, bad = desk.named("LoginAccepted"), desk.named("LoginRefused")
+    assert (len(good), len(bad)) == ((1, 0) if status == 200 else (0, 1))
+    (event,) = good + bad
+    right_name = way == "basic" and "aGlz" in headers.get("Authorization", "")
+    assert (event.code, event.user) == (way, "his" if right_name else "")
+
+
+async def test_a_login_is_told_once_for_a_connection(serving, desk, client):
+    """However many messages it brings: what is told costs no message anything."""
+    listener = await serving(auth={"bearer": "${env:KEY}"})
+    for number in range(3):
+        fields = {**JSON, "Authorization": "Bearer s3cret-key"}
+        await client.post(url(listener, "/"), content=b"[%d]" % number, headers=fields)
+
+    assert len(desk.arrivals) == 3
+    assert len(desk.named("LoginAccepted")) == len(desk.named("ConnectionOpened")) == 1
 
 
 async def test_a_signature_counts_once(serving, desk, client):

@@ -10,8 +10,12 @@ from pathlib import Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portico.api.problems import problem
+from portico.api.who import peer_of
+from portico.events.auditing import LoginAccepted, LoginRefused
+from portico.events.emit import Emit
 
 TOKEN = "api.token"  # noqa: S105 - a file's name
+_WAY = "token"
 
 
 def token(data: Path) -> str:
@@ -32,10 +36,10 @@ def token(data: Path) -> str:
 
 
 class Guard:
-    """Lets nobody in without the token, and says so as a problem."""
+    """Lets nobody in without the token, and says so as a problem. tell: of who comes."""
 
-    def __init__(self, app: ASGIApp, wanted: str) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, wanted: str, tell: Emit) -> None:
+        self._app, self._tell = app, tell
         self._wanted = f"Bearer {wanted}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,9 +47,12 @@ class Guard:
         if scope["type"] != "http":
             return
         given = dict(scope["headers"]).get(b"authorization", b"")
+        where = ("", peer_of(scope), "", _WAY)
         if hmac.compare_digest(given, self._wanted):
+            self._tell(LoginAccepted(*where))
             await self._app(scope, receive, send)
             return
+        self._tell(LoginRefused(*where))
         answer = problem(401, "api.token", f"send the token of {TOKEN} as a bearer token")
         answer.headers["WWW-Authenticate"] = "Bearer"
         await answer(scope, receive, send)

@@ -10,6 +10,7 @@ from portico.api.models import Models
 from portico.api.parked import Handling
 from portico.api.replay import Replays
 from portico.api.shapes import Reloaded, Status
+from portico.events.emit import Emit
 from portico.ids import SignalId
 from portico.journal.found import Page, Query, Record, Row
 from portico.journal.operating import Wish
@@ -22,10 +23,11 @@ class Messages(Handling, Replays, Protocol):
 class EnginePort(Protocol):
     """A running engine, from outside. Every verb may raise PorticoError.
 
-    site: the site's folder.
+    site: the site's folder. tell: of who asks for what.
     """
 
     site: Path
+    tell: Emit
 
     async def status(self) -> Status:
         """What runs, and the books of promise P2."""

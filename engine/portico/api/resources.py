@@ -22,6 +22,7 @@ from portico.api import (
 )
 from portico.api.port import EnginePort
 from portico.api.wanted import Wanted
+from portico.api.witness import Witness
 from portico.ids import SignalId
 
 
@@ -35,6 +36,7 @@ def build(engine: EnginePort) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
+    app.add_middleware(Witness, tell=engine.tell)
     app.include_router(_engine_routes(engine))
     app.include_router(_signal_routes(engine))
     app.include_router(operating.routes(engine))

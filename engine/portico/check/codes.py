@@ -56,6 +56,7 @@ CODES: dict[str, str] = {
     "config.value": "a value that cannot stand here",
     "config.wsdl": "a WSDL that cannot be used, or an operation that it does not have",
     "site.acknowledge": "ways to answer a sender that do not go together",
+    "site.audit": "audit messages that others may read, or that may be lost on their way",
     "site.call": "a function of the site that cannot be called as the step says",
     "site.case_place": "a case outside a *.test.yaml file",
     "site.capability": "a capability whose files or tools cannot be used",

@@ -104,8 +104,9 @@ def _read_config(draft: Draft) -> None:
             draft.findings += findings
             draft.config = fitted or draft.config
     draft.config, findings = override(draft.config, draft.environ)
-    api = _secured(draft.config, "api", draft.config.api)
-    draft.config = draft.config.model_copy(update={"api": api})
+    own = {"api": draft.config.api, "audit": draft.config.audit}
+    secured = {name: _secured(draft.config, name, options) for name, options in own.items()}
+    draft.config = draft.config.model_copy(update=secured)
     draft.findings += findings
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from portico.check.draft import Draft
 from portico.spec.alarming import loopback
 from portico.spec.fields import nearest
-from portico.spec.finding import Finding
+from portico.spec.finding import Finding, Severity
 from portico.spec.site import API
 
 
@@ -21,6 +21,12 @@ def findings(draft: Draft) -> Iterator[Finding]:
     api = config.api
     if api.open and api.tls is None and not loopback(api.listen):
         yield _open_api(draft)
+    to = config.audit.to
+    if to is not None and to.way == "udp" and not loopback(to.where):
+        text = f"audit messages to {to} are in the clear, and lost when the network loses them"
+        document = next(each for each in draft.documents if not each.noun)
+        hint = "tls:// where the repository takes it"
+        yield document.finding(("audit", "to"), "site.audit", text, hint, Severity.WARNING)
     for noun, specs in (("channel", draft.channels), ("destination", draft.destinations)):
         for name, spec in specs.items():
             document = draft.named[noun, name]

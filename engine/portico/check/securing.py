@@ -1,4 +1,4 @@
-"""`tls:` of a source, a destination or the API: what it names, and whether that can work."""
+"""`tls:` wherever it may stand: what it names, and whether that can work."""
 
 from collections.abc import Iterator
 
@@ -36,6 +36,7 @@ def _users(draft: Draft) -> Iterator[tuple[Document, Location, Options, bool]]:
     for document in draft.documents:
         if not document.noun:
             yield document, ("api", "tls"), draft.config.api, True
+            yield document, ("audit", "tls"), draft.config.audit, False
     for name, channel in draft.channels.items():
         options = channel.source.options
         if hasattr(options, "tls"):

@@ -8,11 +8,12 @@ from typing import Annotated
 from typer import Argument, Option
 
 from portico import __version__
-from portico.cli import console, exits, place, when
+from portico.cli import audited, console, exits, place, when
 from portico.cli.exits import Ended
 from portico.cli.journal import SITE
 from portico.clock import SystemClock
 from portico.errors import JournalLocked
+from portico.events.auditing import BackupTaken
 from portico.journal import backup as backups
 from portico.journal import binaries, restored
 from portico.journal.binaries import Binaries
@@ -38,6 +39,7 @@ def backup(
     if not (data / "postgres").is_dir():
         raise Ended(exits.FAILED, f"there is no journal in {data}")
     made = asyncio.run(_take(target, data, site, _programs(site, config)))
+    audited.tell(site, BackupTaken(audited.me(), str(target.absolute())))
     console.line(f"{target}: journal, data and site, backed up at {made.taken}")
     console.note(
         "it holds patient data, the journal's password and whatever secrets lie in config/: "

@@ -17,10 +17,11 @@ from portico.api import answers
 from portico.api import parked as api
 from portico.api.parked import Acted, ParkedItem, ParkedPage, ParkedWanted
 from portico.api.shapes import ActItem
-from portico.cli import console, exits, messages, reading, when
+from portico.cli import audited, console, exits, messages, reading, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
 from portico.cli.journal import JSON, PHI, SITE, act_text
+from portico.events.auditing import RecordsRead, queried
 from portico.flow.acts import releasing
 from portico.ids import SignalId
 from portico.journal import parked as rows
@@ -186,6 +187,8 @@ def _page(site: Path, given: dict[str, str]) -> ParkedPage:
     wanted = ParkedWanted.model_validate(given)
 
     async def read(search: Search) -> ParkedPage:
+        if wanted.phi:
+            audited.tell(site, RecordsRead("parked", audited.me(), "", "", queried(given)))
         found = await search.ask(rows.listing(wanted.filter()))
         return api.page((found, await search.ask(rows.heaps(wanted.filter()))), wanted)
 

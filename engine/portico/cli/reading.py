@@ -11,9 +11,10 @@ import typer
 from portico import __version__, ids
 from portico.api import answers
 from portico.api.shapes import Journal, SignalDetail, SignalPage, Status
-from portico.cli import exits, place, when
+from portico.cli import audited, exits, place, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended, NoEngine
+from portico.events.auditing import RecordsRead, queried
 
 T = TypeVar("T")
 
@@ -37,8 +38,8 @@ class Source(Protocol):
 class JournalAlone:
     """A journal by URL, read without an engine."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, site: Path) -> None:
+        self._url, self._site = url, site
 
     def status(self) -> Status:
         """The books; nothing is said to run."""
@@ -59,6 +60,8 @@ class JournalAlone:
         from portico.api.wanted import Wanted
 
         wanted = Wanted.model_validate(parameters)
+        if wanted.phi or wanted.patient:
+            self._tell("search", "", parameters)
         rows = self._read(lambda search: search.signals(wanted.query(), wanted.page()))
         return answers.page(rows, wanted.page(), wanted.phi)
 
@@ -67,7 +70,14 @@ class JournalAlone:
         found = self._read(lambda search: search.signal(ids.parse(signal)))
         if found is None:
             raise Ended(exits.FAILED, f"the journal has no Signal {signal}")
+        if phi:
+            self._tell("show", signal, {})
         return answers.detail(found, phi)
+
+    def _tell(self, what: str, signal: str, asked: dict[str, str]) -> None:
+        """Who reads patient data here."""
+        read = RecordsRead(what, audited.me(), "", signal, queried(asked))
+        audited.tell(self._site, read)
 
     def _read(self, read: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         from portico.journal.search import Search
@@ -107,7 +117,7 @@ class EngineFirst:
                 raise NoEngine(
                     f"{error}, or set PORTICO_JOURNAL_URL to read a journal without one"
                 ) from error
-        return question(JournalAlone(url))
+        return question(JournalAlone(url, self._site))
 
 
 def either(

@@ -7,11 +7,14 @@ from portico.events.emit import Event
 
 @dataclass(frozen=True, slots=True)
 class MessagesActed(Event):
-    """A person released, discarded, edited or resent messages. what: which of these."""
+    """A person released, discarded, edited or resent messages. what: which of these; messages:
+    how many; signals: the ids of theirs, the first fifty.
+    """
 
     what: str
     who: str
     messages: int
+    signals: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

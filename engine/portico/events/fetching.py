@@ -71,18 +71,6 @@ class FileKept(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class LoginRefused(Event):
-    """A user of an SFTP server did not get in. code: `password` or `key`, what was shown."""
-
-    level: ClassVar[str] = "warning"
-    labels: ClassVar[tuple[str, ...]] = ("channel", "code")
-
-    channel: str
-    peer: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
 class UploadRefused(Event):
     """An SFTP user's file was not taken: too much of theirs, or of all, is not whole yet."""
 

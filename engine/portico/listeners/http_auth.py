@@ -79,11 +79,14 @@ def _none(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """status 401 or 403; challenge: the WWW-Authenticate of a 401; text for the sender."""
+    """status 401 or 403; challenge: the WWW-Authenticate of a 401; text for the sender; user:
+    who was named, where that is one of ours.
+    """
 
     status: int
     text: str
     challenge: bytes = b""
+    user: str = ""
 
 
 class Admission:
@@ -101,6 +104,16 @@ class Admission:
         self._root, self._environ = root, environ
         self._clock = clock
         self._secrets: dict[Secret, tuple[float, bytes]] = {}
+
+    @property
+    def proves(self) -> bool:
+        """What a sender shows stands whole in the head."""
+        return self._auth is not None and not self.signs
+
+    @property
+    def signs(self) -> bool:
+        """What a sender shows is a signature: the head alone proves nothing."""
+        return self._auth is not None and self._auth.hmac is not None
 
     def at_head(self, head: Head, certificate: Any) -> "Refusal | str":
         """The user (empty for none), or why not, before the body. A signature comes later."""
@@ -163,7 +176,8 @@ class Admission:
         user, _, password = pair.partition(":")
         if login is not None and self.login(login, user, password) & _is(scheme, "basic"):
             return user
-        return Refusal(401, "user or password is not right", b'Basic realm="portico"')
+        known = user if login is not None and same(login.user, user) else ""
+        return Refusal(401, "user or password is not right", b'Basic realm="portico"', known)
 
     def _bearer(self, token: Secret | None, head: Head) -> "Refusal | str":
         scheme, _, text = head.fields.get("authorization", "").partition(" ")

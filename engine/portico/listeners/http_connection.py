@@ -107,9 +107,9 @@ class Request:
         route.owed += 1
 
     @property
-    def certificate(self) -> Any:
-        """The peer's certificate as `ssl.SSLSocket.getpeercert` gives it; None without."""
-        return self._connection.certificate
+    def sender(self) -> "HttpConnection":
+        """On which connection it came."""
+        return self._connection
 
     def respond(self, reply: Reply) -> None:
         """Tell the peer; harmless when it has gone, or was told."""
@@ -128,6 +128,7 @@ class HttpConnection(asyncio.Protocol):
         self.peer, self.host = "", ""
         self.certificate: Any = None
         self.user = ""  # who sends the present request
+        self.proved: tuple[str, str] | None = None  # channel and user that were told last
         self.state = "head"
         self.gone = False
         self.leaving = False  # close after the answer that is owed

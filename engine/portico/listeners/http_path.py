@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from pydantic import AfterValidator
 
 from portico.errors import ListenFailed, TlsInvalid
+from portico.events.auditing import LoginAccepted, LoginRefused
 from portico.events.intake import RequestRefused
 from portico.gate import ANY, NEAR, Gate, Network, Networks
 from portico.listeners.contract import Surroundings
@@ -233,9 +234,33 @@ class HttpPath(ABC):
             return problem(403, "not_allowed", "this address may not send here")
         found = self.door.at_head(head, peer.certificate)
         if isinstance(found, Refusal):
+            self.unproved(peer.peer, found.user)
             return turned_away(found)
         peer.user = found
+        if self.door.proves:
+            self.proved(peer, found)
         return None
+
+    def unsigned(self, request: Request) -> Reply | None:
+        """What a request is told whose signature is not good; None: it is, or none is asked."""
+        refusal = self.door.at_body(request.head, request.body)
+        if refusal is not None:
+            self.unproved(request.peer)
+            return turned_away(refusal)
+        if self.door.signs:
+            self.proved(request.sender, "")
+        return None
+
+    def proved(self, sender: HttpConnection, user: str) -> None:
+        """Somebody has shown who it is; told once for a connection."""
+        if sender.proved != (self.channel, user):
+            sender.proved = self.channel, user
+            way = self.source.auth.way
+            self.around.emit(LoginAccepted(self.channel, sender.peer, user, way))
+
+    def unproved(self, peer: str, user: str = "") -> None:
+        """Somebody has not. user: where we know it."""
+        self.around.emit(LoginRefused(self.channel, peer, user, self.source.auth.way))
 
 
 def turned_away(refusal: Refusal) -> Reply:

@@ -21,7 +21,7 @@ from portico.listeners.http_answer import problem, reply_of, reply_of_many
 from portico.listeners.http_auth import PRIVATE, Auth, Nobody
 from portico.listeners.http_body import Content
 from portico.listeners.http_connection import HttpConnection, Reply, Request
-from portico.listeners.http_path import HttpPath, HttpSource, about_of, turned_away
+from portico.listeners.http_path import HttpPath, HttpSource, about_of
 from portico.model.receipt import Receipt
 from portico.spec.fields import ONE_OR_MANY, Inner, Text, wrong
 from portico.wire.http import Head
@@ -158,8 +158,8 @@ class HttpsListener(HttpPath):
         if self.stopped:
             request.respond(problem(503, "stopped", "the channel is stopping", close=True))
             return
-        if (refusal := self.door.at_body(request.head, request.body)) is not None:
-            self.refuse(request, turned_away(refusal))
+        if (reply := self.unsigned(request)) is not None:
+            self.refuse(request, reply)
         elif http_body.plain(request.head):
             self._offer(request, [Content(request.body)])
         elif len(request.body) < _LARGE and "content-encoding" not in request.head.fields:

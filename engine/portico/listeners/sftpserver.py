@@ -16,8 +16,9 @@ from pydantic import Field, model_validator
 
 from portico import sockets
 from portico.errors import ListenFailed, SecretMissing
+from portico.events.auditing import LoginAccepted, LoginRefused
 from portico.events.emit import Event
-from portico.events.fetching import LoginRefused, UploadDropped, UploadRefused
+from portico.events.fetching import UploadDropped, UploadRefused
 from portico.events.intake import ConnectionClosed, ConnectionOpened, ConnectionRefused
 from portico.gate import NEAR, Gate, Networks
 from portico.listeners.allowance import Allowance
@@ -194,6 +195,10 @@ class SftpServer:
         wanted = self._passwords.get(user, b"")
         return same(wanted, password) & bool(wanted)
 
+    def known(self, user: str) -> str:
+        """The name, where it is one of ours: others may be passwords in the wrong field."""
+        return user if user in self._source.users else ""
+
     def key_fits(self, user: str, key: asyncssh.SSHKey) -> bool:
         """Whether this is one of the user's keys."""
         return key.public_data in self._keys.get(user, ())
@@ -227,7 +232,7 @@ class Login(asyncssh.SSHServer):
         self._house = house
         self._failed = 0
         self._connection: Any = None
-        self._peer, self._in = "", False
+        self._peer, self._shown, self._in = "", "", False
         self.gone = asyncio.Event()
 
     def connection_made(self, conn: Any) -> None:
@@ -257,6 +262,11 @@ class Login(asyncssh.SSHServer):
         """Everybody has to show who they are."""
         return True
 
+    def auth_completed(self) -> None:
+        """asyncssh: somebody is in."""
+        house, user = self._house, self._connection.get_extra_info("username")
+        self._emit(LoginAccepted(house.channel, self._peer, house.known(user), self._shown))
+
     def password_auth_supported(self) -> bool:
         """Always offered, so that nobody learns which users have one."""
         return True
@@ -284,10 +294,11 @@ class Login(asyncssh.SSHServer):
         self._connection.abort()
 
     def _counted(self, user: str, good: bool, kind: str) -> bool:
+        house, self._shown = self._house, kind
         if good:
             return True
         self._failed += 1
-        self._emit(LoginRefused(self._house.channel, self._peer, kind))
+        self._emit(LoginRefused(house.channel, self._peer, house.known(user), kind))
         if self._failed >= _TRIES:
             self._connection.disconnect(
                 asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "too many failures"

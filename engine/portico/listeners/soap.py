@@ -16,7 +16,7 @@ from portico.listeners.http_answer import AGAIN, problem
 from portico.listeners.http_auth import Auth, Nobody
 from portico.listeners.http_body import Content
 from portico.listeners.http_connection import HttpConnection, Reply, Request
-from portico.listeners.http_path import HttpPath, HttpSource, about_of, turned_away
+from portico.listeners.http_path import HttpPath, HttpSource, about_of
 from portico.listeners.https import HttpArrival
 from portico.model.receipt import Receipt, Told
 from portico.soap import envelope, service, serving
@@ -135,8 +135,8 @@ class SoapListener(HttpPath):
         """Answer `?wsdl` and faults; hand up the message."""
         if self.stopped:
             request.respond(problem(503, "stopped", "the channel is stopping", close=True))
-        elif (refusal := self.door.at_body(request.head, request.body)) is not None:
-            self.refuse(request, turned_away(refusal))
+        elif (reply := self.unsigned(request)) is not None:
+            self.refuse(request, reply)
         elif request.head.method == "GET":
             self._describe(request)
         elif len(request.body) < _LARGE:
@@ -169,11 +169,15 @@ class SoapListener(HttpPath):
 
     def _decide(self, request: Request, asked: Asked | Fault) -> None:
         if isinstance(asked, Fault):
+            if asked.stranger:
+                self.unproved(request.peer)
             kind = request.head.fields.get("content-type", "")
             self.refuse(request, faulty(asked, serving.fault_version(kind), None))
         elif asked.content is None:
             request.respond(self._said(asked, asked.echo))
         else:
+            if (user := _inside(self.source)) is not None:
+                self.proved(request.sender, user)
             received = self.around.clock.time_ns()
             arrival = HttpArrival(
                 request,
@@ -226,11 +230,17 @@ class SoapListener(HttpPath):
 
 def _at_head(source: SoapSource) -> Auth | None:
     """What the HTTP request itself must show."""
+    return None if _inside(source) is not None else source.auth
+
+
+def _inside(source: SoapSource) -> str | None:
+    """The user that the envelope must name; None where the request's head is looked at."""
     auth = source.auth
-    inside = auth is not None and (
-        auth.token is not None or (auth.basic is not None and source.profile is not None)
-    )
-    return None if inside else auth
+    if auth is not None and auth.token is not None:
+        return auth.token.user
+    if auth is not None and auth.basic is not None and source.profile is not None:
+        return auth.basic.user
+    return None
 
 
 def faulty(fault: Fault, version: str, asked: Asked | None, close: bool = False) -> Reply:

@@ -164,6 +164,8 @@ class Alarms:
         if self._disk.free is not None:
             close = house.site.config.journal.disk.close
             yield alarms.disk(self._disk.free, close, self._disk.shut)
+        trouble = house.base.auditing.trouble()
+        yield alarms.state("audit", "engine", "", bool(trouble), trouble)
         text = "it cannot be written: nothing is acknowledged"
         yield alarms.state("journal_unavailable", "engine", "", not self._up(), text)
         lag = house.journal.writer.lag

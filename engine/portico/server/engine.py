@@ -40,6 +40,7 @@ class Engine:
         self, site: Site, environ: Mapping[str, str], base: Base, nursery: Nursery
     ) -> None:
         self.site = site.root
+        self.tell = base.emit
         self._environ = environ
         self._base = base
         self._nursery = nursery
@@ -178,6 +179,7 @@ class Engine:
                 return Reloaded(swapped=True, findings=(*told, *said))
             await self._swap(site)
             self.watchers.follow(site)
+            await self._base.auditing.follow(site.config.audit)
             self._base.certificates.refresh()
             told += tuple(self._orphaned())
             return Reloaded(swapped=True, findings=told)

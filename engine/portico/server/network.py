@@ -21,7 +21,7 @@ async def serve(
     guard = importlib.import_module("portico.api.guard")
     resources = importlib.import_module("portico.api.resources")
     try:
-        application = guard.Guard(resources.build(engine), guard.token(data))
+        application = guard.Guard(resources.build(engine), guard.token(data), engine.tell)
         tls = secured.lasting if secured is not None else None
         await http.run_application(application, listening, _GRACE, tls)
     finally:

@@ -40,6 +40,7 @@ from portico.listeners import contract as inbound
 from portico.listeners.contract import Listener
 from portico.model.delivery import Attempt, Delivery
 from portico.server import terms
+from portico.server.auditing import Auditing
 from portico.server.editions import Editions
 from portico.server.modelling import Modelling
 from portico.server.plugging import Plugging
@@ -60,6 +61,7 @@ class Base:
     metrics: Metrics
     environ: Mapping[str, str] = field(default_factory=dict)
     certificates: Certificates = field(default_factory=Certificates)
+    auditing: Auditing = field(default_factory=Auditing)
 
 
 @dataclass(slots=True)

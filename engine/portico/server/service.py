@@ -25,6 +25,7 @@ from portico.events.site import EngineDraining, EngineStarting, EngineStopped
 from portico.events.stall import StallMeter
 from portico.server import faults, network, reactor
 from portico.server import metrics as port
+from portico.server.auditing import Auditing
 from portico.server.doors import Door
 from portico.server.engine import Engine
 from portico.server.notify import Notifier
@@ -69,12 +70,15 @@ class _Service:
         self._clock, self._loop, self._nursery = clock, loop, nursery
         self._metrics = Metrics()
         self._scribe = Scribe(sys.stderr)
-        self._emit = _both(
+        self._auditing = Auditing(clock, site.root / site.config.data, self._from_afar)
+        self._emit = _each(
+            self._metrics.event,
             render.sink(render.mode_for(sys.stderr, environ), self._scribe, clock),
-            self._metrics,
+            self._auditing.event,
         )
         self._reactor = reactor.started(loop)
         self._certificates = Certificates(site.root, environ, self._emit)
+        self._auditing.certificates = self._certificates
         base = Base(
             clock,
             self._reactor,
@@ -83,6 +87,7 @@ class _Service:
             self._metrics,
             environ,
             self._certificates,
+            self._auditing,
         )
         self._engine = Engine(site, environ, base, nursery)
         self._site = site
@@ -99,6 +104,7 @@ class _Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop, number)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload)
+        await self._auditing.follow(self._site.config.audit)
         self._emit(EngineStarting(__version__, str(engine.site), str(data)))
         if self._notifier.watchdog:  # now: who begins anew is being watched already
             self._task(self._watchdog())
@@ -134,6 +140,7 @@ class _Service:
             stopping.cancel()
             await self._cancel()
             await self._nursery.stop()
+            await self._auditing.stop()
             if self._reactor.threadpool is not None:  # made by the first name looked up
                 self._reactor.threadpool.stop()
             self._scribe.close()
@@ -199,6 +206,11 @@ class _Service:
             self._task(self._engine.reload())
         self._reload_due = self._engine.state == "starting"
 
+    def _from_afar(self, event: Event) -> None:
+        """An Emit for other threads."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._emit, event)
+
     def _task(self, work: Coroutine[Any, Any, Any]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
@@ -228,9 +240,9 @@ def _settle_memory() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def _both(log: Emit, metrics: Metrics) -> Emit:
+def _each(*listeners: Emit) -> Emit:
     def emit(event: Event) -> None:
-        metrics.event(event)
-        log(event)
+        for listener in listeners:
+            listener(event)
 
     return emit

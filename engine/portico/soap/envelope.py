@@ -49,8 +49,11 @@ class Envelope:
 
 class Fault(Exception):
     """A SOAP fault. side: `sender`, `receiver`, or the standard's own `VersionMismatch` and
-    `MustUnderstand`. detail: typed elements of the WSDL.
+    `MustUnderstand`. detail: typed elements of the WSDL. stranger: who sent the request has
+    not shown who it is.
     """
+
+    stranger = False
 
     def __init__(self, side: str, text: str, detail: tuple[Element, ...] = ()) -> None:
         super().__init__(text)

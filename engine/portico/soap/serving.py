@@ -80,7 +80,9 @@ class Desk:
         if profile is not None:
             user, password = said.get(profile.user, ""), said.get(profile.password, "")
         if not judge(user, password, token):
-            raise self._fault(self._name("security"), "user or password is not right")
+            fault = self._fault(self._name("security"), "user or password is not right")
+            fault.stranger = True
+            raise fault
         if self.whole:
             content = written(_alone(whole.body))
             if len(content) > self.limit:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from portico.spec.alarming import Disk, Hours, SiteAlarms
+from portico.spec.auditing import Audit
 from portico.spec.capability import Capability
 from portico.spec.channel import Retention
 from portico.spec.fields import (
@@ -128,6 +129,7 @@ class Config(Options):
     tls: Annotated[dict[Name, Tls], AfterValidator(_called)] = Field(default_factory=dict)
     retention: SiteRetention = SiteRetention()
     alarms: SiteAlarms = SiteAlarms()
+    audit: Audit = Audit()
 
 
 def override(config: Config, environ: Mapping[str, str]) -> tuple[Config, list[Finding]]:

@@ -31,6 +31,8 @@ from portico.journal.held import Held
 from portico.journal.reader import Reader
 from portico.model.delivery import Delivery
 
+_NAMED = 50  # Signals that an event names
+
 
 class Outcome(Struct, frozen=True):
     """What became of one target. made: the Signal or Delivery that came of it."""
@@ -172,8 +174,9 @@ async def told(
 ) -> list[Outcome]:
     """What became of each, once it is known; the event of it."""
     outcomes = await asyncio.gather(*done)
-    if count := sum(one.done for one in outcomes):
-        world.emit(MessagesActed(what, who, count))
+    if acted := [one.target for one in outcomes if one.done]:
+        signals = dict.fromkeys(target.partition("/")[0] for target in acted)
+        world.emit(MessagesActed(what, who, len(acted), tuple(signals)[:_NAMED]))
     return outcomes
 
 
