@@ -5,7 +5,10 @@ import json
 
 import pytest
 
+from portico.check.case import examine_cases, read_cases
+from portico.check.cases import run_cases
 from portico.check.site import load_site
+from portico.clock import SystemClock
 
 TOOLS = {
     "tools": [
@@ -124,3 +127,65 @@ def test_a_step_has_its_agents_capabilities_unless_it_says_its_own(site, made):
 def test_what_cannot_hold_is_found(made, more, code):
     """At check, so at no run."""
     assert code in [said[0] for said in made(**more)]
+
+
+CASE = """\
+case: a bed is found
+channel: adt
+given: {text: "MSH|^~\\\\&|H|S|||2026||ORU^R01|1|P|2.5\\rPID|1\\r"}
+%s
+expect: {verdict: deliver}
+"""
+ROUNDS = [
+    {"$call": [{"tool": "beds_book", "with": {"ward": "N"}}]},
+    {"$call": [{"tool": "session_files_write", "with": {"name": "n", "text": "x"}}]},
+    {"$call": [{"tool": "session_files_list"}, {"tool": "beds_erase"}]},
+    {"bed": "no such bed 99017"},  # told so, it says another
+    {"bed": "N70717"},
+]
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        ("tools: {beds.book: {gives: {bed: N70717}}}", ""),
+        ("tools: {beds.book: {gives: {bed: N70718}}}", "[llm.invalid]"),
+        ("tools: {beds.book: {fails: permanent}}", "[llm.invalid]"),
+        ("", "stand in for it: tools: {beds.book: {gives: ...}}"),
+    ],
+)
+async def test_a_case_talks_with_a_scripted_model_that_uses_tools(site, made, standing, said):
+    """The engine's own work; a plugin's gives what the case says, and what it gave grounds
+    the answer. A wrong answer is told, and the talk goes on from there."""
+    schema = {"type": "object", "properties": {"bed": {"type": "string"}}, "required": ["bed"]}
+    files = {
+        "script.json": json.dumps({"way": "fixed", "answers": [ROUNDS]}),
+        "transforms/s.json": json.dumps(schema),
+        "transforms/__init__.py": "",
+        "channels/a.test.yaml": CASE % standing,
+    }
+    assert made("beds, session_files") == []
+    site.write(files)
+    config = site.root / "config/portico.yaml"
+    config.write_text(config.read_text().replace("m: {", "m: {address: script.json, "))
+    cases, findings = read_cases(site.root)
+
+    [result] = await run_cases(load_site(site.root, {}), cases, SystemClock())
+
+    assert findings == []
+    assert said in "".join(result.differences)
+    assert bool(result.differences) == bool(said)
+
+
+def test_a_stand_in_for_a_tool_that_no_model_may_call_is_found(site, made):
+    """It would never be used."""
+    site.write({"channels/a.test.yaml": CASE % "tools: {beds.boo: {gives: x}}"})
+    assert made() == []
+
+    [found] = examine_cases(site.root, load_site(site.root, {}))
+
+    assert (found.code, found.line, found.hint) == (
+        "site.unknown_tool",
+        4,
+        "did you mean 'beds.book'?",
+    )

@@ -11,6 +11,7 @@ from portico.clock import SystemClock
 from portico.errors import JournalError, JournalRefused, JournalUnavailable
 from portico.ids import IdMaker
 from portico.journal import held
+from portico.journal.calls import Called
 from portico.journal.contract import (
     Act,
     ActRow,
@@ -25,6 +26,7 @@ from portico.journal.contract import (
 )
 from portico.journal.postgres import Journal, Told
 from portico.journal.writer import Hooks
+from portico.model.call import Call, Reply
 from portico.model.delivery import Answered, Attempt
 from portico.model.signal import Signal
 from portico.model.states import SignalState
@@ -83,6 +85,14 @@ async def books(conninfo):
     """The books that are not empty."""
     found = await rows(conninfo, "select scope, name, state, n from tally where n <> 0")
     return {(scope, state): n for scope, _, state, n in found}
+
+
+async def stored(journal):
+    """A Signal."""
+    inbound = Inbound()
+    journal.writer.accept(inbound)
+    await inbound.place
+    return inbound.signal.id
 
 
 async def parked_delivery(journal):
@@ -237,6 +247,10 @@ async def test_a_released_signal_waits_again_for_the_agent_that_failed_alone(
         Conclusion(signal, "adt", seq, bad, ended.set_result, parked=kept, state=state)
     )
     await ended
+    asked = Call("llm", "triage", 1, b"{}")
+    refused = Called(Reply(asked.digest, error="llm.refused"))
+    for one in (signal, other := await stored(journal)):
+        await journal.calls.keep(one, "bad", asked, refused)
     (before,) = (await held.signals_of(journal.reader, [signal])).values()
     await do(
         journal,
@@ -244,11 +258,13 @@ async def test_a_released_signal_waits_again_for_the_agent_that_failed_alone(
         freed=((signal, "signal", 2),),
         waits=((seq, signal, "adt"),),
     )
-    (after,) = await journal.reader.waiting(-1, 10, 0)
+    after, _ = await journal.reader.waiting(-1, 10, 0)
 
     assert after == before
     assert (after.agents, after.verdicts, after.sessions) == (("good",), ("deliver",), 2)
     assert await journal.reader.state_of(signal) is SignalState.WAITING
+    assert await journal.calls.find(signal, "bad", asked) is None  # it is asked again
+    assert await journal.calls.find(other, "bad", asked) == refused.reply
 
 
 async def test_what_was_discarded_is_no_longer_what_its_sessions_say(journal):

@@ -84,16 +84,31 @@ async def test_a_call_that_went_well_is_found_again(journal, journal_url):
     assert found == [("triage", "sim:fixed", 7, "m", b"out", b"in")]
 
 
-async def test_a_call_that_failed_is_kept_and_made_again(journal, journal_url):
-    """What left the machine stays on record; a Signal that is released asks anew."""
+async def test_a_call_that_may_work_later_is_kept_and_made_again(journal):
+    """What left the machine stays on record."""
     signal = await a_signal(journal)
-    bad = Called(Reply(CALL.digest, error="llm.invalid", text="no such code"), sent=b"out")
-    await journal.calls.keep(signal, "a", CALL, bad)
+    bad = Reply(CALL.digest, error="llm.http_429", text="HTTP 429", transient=True)
+    await journal.calls.keep(signal, "a", CALL, Called(bad, sent=b"out"))
 
     assert await journal.calls.find(signal, "a", CALL) is None
     await journal.calls.keep(signal, "a", CALL, GOOD)
 
     assert await journal.calls.find(signal, "a", CALL) == GOOD.reply
+
+
+async def test_a_failure_for_good_is_the_answer_of_its_signal_alone(journal):
+    """Killed before its session had concluded, it ends as it was about to; a replay asks."""
+    signal = await a_signal(journal)
+    bad = Reply(CALL.digest, error="llm.refused", text="no such model")
+    await journal.calls.keep(signal, "a", CALL, Called(bad))
+    again = await a_signal(journal, parent=signal)
+
+    assert await journal.calls.find(signal, "a", CALL) == bad
+    assert await journal.calls.find(again, "a", CALL) is None
+    [made] = await journal.calls.made(signal, "a", "triage")
+    assert (made.final, made.text) == (True, "no such model")
+    [parents] = await journal.calls.made(again, "a", "triage")
+    assert (parents.final, parents.text) == (False, "")
 
 
 async def test_a_replay_goes_by_what_its_parent_was_told(journal):

@@ -112,8 +112,9 @@ class Expect(Options):
 
 
 class Case(Options):
-    """One case. set: edits to each message given, by place. answers: what destinations say to
-    what they are sent; by default, success.
+    """One case. set: edits to each message given, by place. tools: what plugins' tools give
+    that a model calls. answers: what destinations say to what they are sent; by default,
+    success.
     """
 
     case: Text
@@ -122,6 +123,7 @@ class Case(Options):
     given: Annotated[tuple[Given, ...], ONE_OR_MANY]
     set: dict[str, Text] = Field(default_factory=dict)
     steps: dict[Name, StandIn] = Field(default_factory=dict)
+    tools: dict[Text, StandIn] = Field(default_factory=dict)
     answers: dict[Name, Given] = Field(default_factory=dict)
     expect: Expect
 
@@ -197,6 +199,11 @@ def _dangling(found: Found, site: Site) -> Iterator[Finding]:
     for name in case.steps.keys() - steps:
         text = f"no agent has a step {name!r}"
         yield document.finding(("steps", name), "site.unknown_step", text, nearest(name, steps))
+    granted = (one for agent in site.agents.values() for one in agent.granted.values())
+    tools = {tool.call for frozen in granted for tool in frozen.tools if not tool.builtin}
+    for name in case.tools.keys() - tools:
+        text = f"no model may call {name!r}"
+        yield document.finding(("tools", name), "site.unknown_tool", text, nearest(name, tools))
 
 
 def _name(path: Path, root: Path) -> str:

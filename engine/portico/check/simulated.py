@@ -3,13 +3,20 @@
 No other model is ever asked: a case costs nothing and needs no network.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from portico.check.case import StandIn
 from portico.check.site import Site
+from portico.check.talks import Talks
 from portico.llm import asking, script
 from portico.llm.asking import Wanted
+from portico.llm.contract import Completion, ModelFailed, Use
+from portico.llm.granted import Frozen
 from portico.model.call import MEANWHILE, Call, Reply
 from portico.spec.agent import Agent
 from portico.spec.models import Chosen
@@ -17,21 +24,46 @@ from portico.spec.models import Chosen
 _KEY = b"the same tokens in every case..."  # tokens of a case tell nobody anything
 
 
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """Who answers. detect: as its provider says."""
+
+    acts: script.Script
+    name: str
+    detect: bool
+
+
 class Simulated:
-    """The scripts of one session, from their beginning."""
+    """The scripts of one session, from their beginning. tools: the case's stand-ins."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, tools: Mapping[str, StandIn]) -> None:
         self._site = site
+        self._tools = tools
         self._scripts: dict[str, script.Script] = {}
+        self._talks: dict[str, Talks] = {}
 
-    def reply(self, agent: Agent, call: Call) -> Reply | None:
+    async def reply(self, agent: Agent, call: Call) -> Reply | None:
         """What is answered; None where a case must stand in. Raises ConfigError."""
         if call.verb in ("review", MEANWHILE):
             answer = msgspec.json.decode(call.request)["answer"]
             return _told(call, {"verdict": "approved", "answer": answer})
-        if call.verb != "llm":
+        if call.verb not in ("llm", "converse"):
             return None
-        wanted = asking.decode(call.request)
+        wanted = asking.decode_talk(call.request)
+        model = self._model(agent, wanted)
+        if model is None:
+            return None
+        try:
+            if call.verb == "llm":
+                return Reply(call.digest, asking.outcome(_answer(model, wanted).text))
+            made = Talks(partial(_answer, model), self._tools)
+            talks = self._talks.setdefault(call.step, made)
+            frozen = agent.granted.get(call.step, Frozen())
+            return Reply(call.digest, await talks.outcome(wanted, frozen))
+        except ModelFailed as error:
+            return Reply(call.digest, error=error.code, text=str(error))
+
+    def _model(self, agent: Agent, wanted: Wanted) -> _Model | None:
         own = Chosen(*wanted.model) if wanted.model else None
         chosen = own or agent.model or Chosen.default(self._site.config.providers)
         provider = self._site.config.providers.get(chosen.provider)
@@ -41,21 +73,23 @@ class Simulated:
             path = self._site.root / provider.address if provider.address else None
             self._scripts[chosen.provider] = script.load(path)
         acts = self._scripts[chosen.provider]
-        model = chosen.model or provider.model
-        return _answered(acts, call, wanted, model, provider.detect)
+        return _Model(acts, chosen.model or provider.model, provider.detect)
 
 
-def _answered(
-    acts: script.Script, call: Call, wanted: Wanted, model: str, detect: bool
-) -> Reply:
-    veil = asking.veil(wanted, lambda: _KEY, detect)
-    request = asking.request(wanted, model, veil)
-    act = acts.act(request.prompt, request.schema, model)
+def _answer(model: _Model, wanted: Wanted) -> Completion:
+    """One exchange, put back. Raises ModelFailed."""
+    veil = asking.veil(wanted, lambda: _KEY, model.detect)
+    request = asking.request(wanted, model.name, veil)
+    said = request.prompt, request.schema, model.name, request.tools, request.rounds
+    act = model.acts.act(*said)
     if act.status != 200 or act.cut:
         text = script.refused(act, request.prompt)
-        return Reply(call.digest, error=f"llm.http_{act.status}", text=text)
+        raise ModelFailed(f"llm.http_{act.status}", text, False)
     text = act.text if act.text is not None else msgspec.json.encode(act.answer).decode()
-    return Reply(call.digest, asking.outcome(veil.back(text) if veil else text))
+    if veil is None:
+        return Completion(text, b"", b"", uses=act.uses)
+    uses = tuple(Use(u.id, u.name, asking.back(veil, u.arguments)) for u in act.uses)
+    return Completion(veil.back(text), b"", b"", uses=uses)
 
 
 def _told(call: Call, outcome: Any) -> Reply:

@@ -71,7 +71,7 @@ class Stage:
     async def run(self, agent: Agent, case: Case, item: Item) -> SessionResult:
         """One session. Raises ConfigError when the agent does not load, or a step asks."""
         name = await self._cast(agent, case)
-        simulated = Simulated(self.site)
+        simulated = Simulated(self.site, case.tools)
         while True:
             done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             self._pool.submit(name, item, "", done.set_result)
@@ -79,7 +79,7 @@ class Stage:
             assert result is not None
             if result.call is None:
                 return result
-            reply = simulated.reply(agent, result.call)
+            reply = await simulated.reply(agent, result.call)
             if reply is None:
                 raise ConfigError(_asks(agent, result.step))
             item = msgspec.structs.replace(item, replies=(*item.replies, reply))

@@ -14,8 +14,9 @@ from portico.model.states import DeliveryState
 
 ACT = "act"
 
-# Parked rows go, Signals wait again, Deliveries are queued (again); who did it stays. The last
-# line fails (22012) unless all parked rows were still there: then nothing of it is stored.
+# Parked rows go, Signals wait again and are to ask again what failed for good, Deliveries are
+# queued (again); who did it stays. The last line fails (22012) unless all parked rows were
+# still there: then nothing of it is stored.
 STATEMENT = """
     with gone as (
         delete from parked p
@@ -26,6 +27,10 @@ STATEMENT = """
     waits as (
         insert into waiting (seq, signal, origin)
         select * from unnest($4::bigint[], $5::uuid[], $6::text[])
+    ),
+    asks as (
+        update call c set final = false
+        from unnest($5::uuid[]) as w (signal) where c.signal = w.signal and c.final
     ),
     queues as (
         insert into queued (destination, seq, signal, number, lane, tries)

@@ -1,8 +1,8 @@
 """What steps asked the engine, and what it answered: the record that runs and replays go by.
 
-A row is written before the run goes on, so that a call that went well is made once however
-often its Signal runs again. It says what left this machine, byte for byte, to whom and under
-which policy, of calls that failed too; those are made again when the Signal is released.
+A row is written before the run goes on, so that a call is answered once however often its
+Signal runs again; one that failed for good is made again when a person has released the Signal.
+A row says what left this machine, byte for byte, to whom and under which policy.
 
 Where something is about to leave, the row is written first, as `OPEN`; the answer closes it.
 One that an engine left open when it died tells what left: nobody knows what came of it.
@@ -32,17 +32,17 @@ _OLDEST = 7 * 86_400.0  # seconds that a Signal may wait before its step asks
 # Only the lease's holder adds a row.
 _KEEP = """
     insert into call (signal, agent, number, step, verb, digest, at, micros, target, detail,
-        sent, received, outcome, error, text)
+        sent, received, outcome, error, text, final)
     select %(signal)s, %(agent)s, %(number)s, %(step)s, %(verb)s, %(digest)s, %(at)s,
         %(micros)s, %(target)s, %(detail)s, %(sent)s, %(received)s, %(outcome)s, %(error)s,
-        %(text)s
+        %(text)s, %(final)s
     from lease where name = %(lease)s and epoch = %(epoch)s
     returning 1
     """
 _CLOSE = """
     update call set micros = %(micros)s, target = %(target)s, detail = %(detail)s,
         sent = %(sent)s, received = %(received)s, outcome = %(outcome)s, error = %(error)s,
-        text = %(text)s
+        text = %(text)s, final = %(final)s
     from lease where lease.name = %(lease)s and lease.epoch = %(epoch)s
         and call.signal = %(signal)s and call.agent = %(agent)s
         and call.number = %(number)s and call.at = %(at)s
@@ -50,11 +50,12 @@ _CLOSE = """
     """
 # The call itself, or the same one of the Signal that this one was made of.
 _REPLY = """
-    select digest, outcome from (
-        select digest, outcome, 0 as rank, number, at from call
-        where signal = %(signal)s and agent = %(agent)s and digest = %(digest)s and error = ''
+    select digest, outcome, error, text from (
+        select digest, outcome, error, text, 0 as rank, number, at from call
+        where signal = %(signal)s and agent = %(agent)s and digest = %(digest)s
+            and (error = '' or final)
         union all
-        select c.digest, c.outcome, 1, c.number, c.at
+        select c.digest, c.outcome, '', '', 1, c.number, c.at
         from signal s join call c on c.signal = s.parent
         where s.id = %(signal)s and c.agent = %(agent)s and c.digest = %(digest)s
             and c.error = ''
@@ -62,10 +63,10 @@ _REPLY = """
     """
 # The same, of all that one step did inside one call, oldest first.
 _WITHIN = """
-    select digest, outcome, error, at, true from call
+    select digest, outcome, error, at, true, final, text, target, sent from call
     where signal = %(signal)s and agent = %(agent)s and step = %(step)s
     union all
-    select c.digest, c.outcome, c.error, c.at, false
+    select c.digest, c.outcome, c.error, c.at, false, false, '', '', ''
     from signal s join call c on c.signal = s.parent
     where s.id = %(signal)s and c.agent = %(agent)s and c.step = %(step)s
     order by at
@@ -135,13 +136,18 @@ class Called(Struct, frozen=True):
 
 class Made(Struct, frozen=True):
     """What is known of a call. error: empty when it went well, `OPEN` when nobody knows. own:
-    of the Signal itself, not of the one that it repeats."""
+    of the Signal itself, not of the one that it repeats. final: it failed for good, and text
+    says why."""
 
     digest: bytes
     outcome: bytes
     error: str
     at: datetime
     own: bool
+    final: bool = False
+    text: str = ""
+    target: str = ""
+    sent: bytes = b""
 
     @property
     def settled(self) -> bool:
@@ -165,7 +171,8 @@ class Calls:
 
     async def find(self, signal: SignalId, agent: str, call: Call) -> Reply | None:
         """The reply that is stored for this call, or for the same one of the Signal that this
-        one repeats; None when none went well."""
+        one repeats; None when there is none that settles it. A failure of the other one, or
+        from before a person released this one, settles nothing."""
         asked = {"signal": UUID(bytes=signal), "agent": agent, "digest": call.digest}
         rows = await self._finds.run(_REPLY, asked)
         return Reply(*rows[0]) if rows else None
@@ -250,6 +257,7 @@ def _row(
         "outcome": reply.outcome,
         "error": reply.error,
         "text": _storable(reply.text),
+        "final": bool(reply.error) and not reply.transient and reply.error != OPEN,
     }
 
 

@@ -85,7 +85,8 @@ session = Table(
 )
 
 # What a step asked the engine (`llm`, `plugin`) and what came of it. sent: the exact bytes that
-# left this machine; detail: JSON: model, prompt, policy, usage.
+# left this machine; detail: JSON: model, prompt, policy, usage. final: it failed for good, and
+# is not asked again before a person releases its Signal.
 call = Table(
     "call",
     metadata,
@@ -104,6 +105,7 @@ call = Table(
     Column("outcome", LargeBinary, nullable=False),
     Column("error", Text, nullable=False),
     Column("text", Text, nullable=False),
+    Column("final", Boolean, nullable=False, server_default=text("false")),
     postgresql_partition_by="RANGE (signal)",
 )
 
@@ -342,9 +344,5 @@ source = Table(
 
 PARTITIONED = {
     "signal": "id",
-    "body": "signal",
-    "session": "signal",
-    "delivery": "signal",
-    "attempt": "signal",
-    "call": "signal",
+    **dict.fromkeys(("body", "session", "delivery", "attempt", "call"), "signal"),
 }

@@ -40,8 +40,9 @@ class RecordTwin:
     async def made(self, signal, agent, step):
         """As journal.calls."""
         return [
-            Made(call.digest, done.reply.outcome, done.reply.error, at, True)
+            Made(call.digest, reply.outcome, reply.error, at, True, _final(reply), reply.text)
             for at, (call, done) in self.rows.items()
+            for reply in [done.reply]
         ]
 
     async def open(self, signal, agent, call, target, sent):
@@ -53,6 +54,11 @@ class RecordTwin:
     async def keep(self, signal, agent, call, called, opened=None):
         """As journal.calls."""
         self.rows[opened or self._now()] = call, called
+
+
+def _final(reply):
+    """As journal.calls."""
+    return bool(reply.error) and not reply.transient and reply.error != OPEN
 
 
 class Talk:
@@ -184,6 +190,23 @@ async def test_a_provider_that_fails_ends_the_turn_and_nothing_before_it_is_aske
     assert (len(second.asked), second.plugged) == (1, [])
     turns = [done.reply.error for call, done in record.rows.values() if call.verb == "converse"]
     assert turns == ["llm.http_429", ""]
+
+
+async def test_an_exchange_that_failed_for_good_ends_the_turn_of_the_next_engine_too():
+    """Killed between the two rows: the provider is not asked what it has refused."""
+    record = RecordTwin()
+    refused = Reply(b"", error="llm.http_400", text="HTTP 400")
+    await Talk([uses("beds_find"), refused], record=record).run()
+    at, (turn, _) = next(row for row in record.rows.items() if row[1][0].verb == "converse")
+    record.rows[at] = turn, Called(Reply(turn.digest, error=OPEN))
+
+    second = Talk([], record=record)
+    reply = await second.run()
+
+    assert (reply.error, reply.text, reply.transient) == ("llm.http_400", "HTTP 400", False)
+    assert (second.asked, second.plugged) == ([], [])
+    turns = [done.reply.error for call, done in record.rows.values() if call.verb == "converse"]
+    assert turns == ["llm.http_400"]
 
 
 async def test_what_was_wrong_is_said_in_a_turn_of_its_own():

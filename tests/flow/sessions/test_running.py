@@ -88,6 +88,22 @@ async def test_a_retry_keeps_the_replies_that_went_well(start):
     assert [reply.outcome for reply in engine.pool.items[0][1].replies] == [b"1"]
 
 
+async def test_a_retry_keeps_what_failed_for_good_and_asks_on_from_what_may_work(start):
+    """Its steps ask in the same order, so what stands behind a gap is asked again, too; the
+    journal answers that."""
+    engine = await ran(start, "1")
+    replies = [("llm.refused", False), ("", False), ("llm.busy", True), ("", False)]
+    for number, (error, transient) in enumerate(replies, 1):
+        call = asks(engine, number)
+        engine.asked[-1][2](Reply(call.digest, b"", error, "", transient))
+    engine.pool.fault(transient=True)
+
+    engine.time.pass_(2)
+
+    given = engine.pool.items[0][1].replies
+    assert [reply.error for reply in given] == ["llm.refused", ""]
+
+
 async def test_a_retry_overtakes_nothing_that_is_still_out(start):
     """An item behind the failed one that comes back after the retry is due keeps its place."""
     engine = await ran(start, "1", "2")

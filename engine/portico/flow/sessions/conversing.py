@@ -8,10 +8,9 @@ and a tool that may do harm is never called twice (flow/sessions/tooling.py).
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -21,18 +20,13 @@ from portico.clock import Clock, moment
 from portico.errors import RequestError
 from portico.flow.sessions.asking import Asked, Doer, patiently
 from portico.flow.sessions.tooling import Tooling
-from portico.hl7.identifying import TELLING
-from portico.hl7.view import MessageView
 from portico.journal.calls import OPEN, Called, Made
-from portico.language import tables
-from portico.language.tables import Table
-from portico.llm.asking import Past, Pieces, Talk, Wanted, decode_talk
-from portico.llm.contract import ModelFailed, Tool, Use
+from portico.llm.asking import Past, Pieces, Talk, decode_talk
+from portico.llm.contract import ModelFailed, Use
 from portico.llm.granted import Frozen
 from portico.llm.tools.contract import Desk, Journal
 from portico.model.call import Call, Reply
-
-_MOST_USES = 16  # calls of tools that one exchange may want
+from portico.policy import talking
 
 
 class _Said(msgspec.Struct):
@@ -133,13 +127,7 @@ class Conversing:
         talk = decode_talk(asked.call.request)
         frozen = self._world.frozen(asked.agent, asked.call.step)
         name = _name(asked)
-        desk = Desk(
-            talk.phi,
-            MessageView(talk.message, *talk.policy) if talk.message else None,
-            {key: _table(key, text) for key, text in frozen.tables.items()},
-            self._world.journal,
-            dict(frozen.files),
-        )
+        desk = talking.desk(talk, frozen, self._world.journal)
         one = Conversation(asked, talk, frozen, desk, self._world.clock.monotonic())
         self._open[name] = one
         one.task = asyncio.ensure_future(self._talked(one))
@@ -195,7 +183,7 @@ class Conversing:
                 text = await self._turn(one)
         except ModelFailed as error:
             return self._ended(one, error)
-        given = [text for kind, text in _pieces(one) if kind]
+        given = [text for kind, text in talking.given(one.rounds) if kind]
         outcome = msgspec.json.encode({"text": text, "given": given})
         reply = Reply(one.asked.call.digest, outcome)
         return Called(reply, micros=self._micros(one), detail=_detail(one))
@@ -216,7 +204,7 @@ class Conversing:
         for made in await patiently(lambda: asked.record.made(signal, agent, step)):
             if made.own and made.error == OPEN and made.digest == asked.call.digest:
                 asked.opened = made.at
-            if made.settled or made.digest not in one.known:
+            if made.settled or made.final or made.digest not in one.known:
                 one.known[made.digest] = made
         await asked.leaves("", b"")
 
@@ -235,11 +223,14 @@ class Conversing:
         """One exchange, or what the journal has of it. Raises ModelFailed."""
         asked, one.doing = one.asked, "model"
         one.exchanges += 1
-        request = msgspec.json.encode(_wanted(one), order="sorted")
+        wanted = talking.exchange(one.talk, one.frozen, one.rounds)
+        request = msgspec.json.encode(wanted, order="sorted")
         call = Call("llm", asked.call.step, asked.call.number, request)
         made = one.known.get(call.digest)
         if made is not None and not made.error:
             return msgspec.json.decode(made.outcome, type=_Said)
+        if made is not None and made.final:
+            raise ModelFailed(made.error, made.text, False)
         inner = Asked(asked.agent, asked.run, call, asked.record)
         called = await self._world.exchange(inner)
         reply = called.reply
@@ -257,8 +248,10 @@ class Conversing:
         tooling, gate = self._world.tooling, asyncio.Semaphore(one.frozen.parallel)
         first: dict[int, Pieces] = {}
         for index, use in enumerate(uses):
-            if index >= _MOST_USES:
-                first[index] = (("", f"at most {_MOST_USES} calls at once [tool.too_many]"),)
+            if index >= talking.MOST_USES:
+                first[index] = (
+                    ("", f"at most {talking.MOST_USES} calls at once [tool.too_many]"),
+                )
             elif tooling.pure(one, use):
                 first[index] = await tooling.use(one, index, use)
 
@@ -275,37 +268,6 @@ class Conversing:
 
 def _name(asked: Asked) -> str:
     return f"{ids.text(asked.run.signal.id)}/{asked.agent}/{asked.call.number}"
-
-
-@lru_cache(maxsize=64)
-def _table(name: str, text: str) -> Table:
-    return tables.parse(name, text.encode())
-
-
-def _pieces(one: Conversation) -> Iterator[tuple[str, str]]:
-    """All that tools gave."""
-    return (piece for each in one.rounds for told in each.told for piece in told)
-
-
-def _wanted(one: Conversation) -> Wanted:
-    """The next exchange. What tools told of patients is replaced wherever it occurs later."""
-    talk = one.talk
-    found = [piece for piece in _pieces(one) if piece[0] in TELLING or piece[0] == "date"]
-    return Wanted(
-        talk.parts,
-        talk.prompt,
-        talk.schema,
-        talk.phi,
-        talk.model,
-        talk.timeout,
-        talk.budget,
-        list(dict.fromkeys((*talk.identifiers, *found))),
-        talk.patient,
-        [],
-        tuple(Tool(tool.name, tool.summary, tool.schema) for tool in one.frozen.tools),
-        tuple(one.rounds),
-        talk.detect,
-    )
 
 
 def _detail(one: Conversation) -> bytes:

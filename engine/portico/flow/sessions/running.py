@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 
 from portico import ids
 from portico.agents.item import Item
@@ -220,7 +221,8 @@ class Running:
         event = SessionRetried(agent, failure.code, failure.step, attempt.number, wait)
         self._world.emit(event)
         attempt.number += 1
-        attempt.replies = tuple(reply for reply in attempt.replies if not reply.error)
+        settled = takewhile(lambda reply: not reply.transient, attempt.replies)
+        attempt.replies = tuple(settled)
         self._rest(attempt)
         self._world.later(wait, partial(self._wake, attempt))
 

@@ -6,17 +6,13 @@ is sent; when nobody knows whether it was done, a person says so, and it is neve
 """
 
 import asyncio
-import importlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
 
 from portico import ids
 from portico.clock import Clock
-from portico.errors import ContentInvalid
 from portico.events.asking import ToolRefused, ToolUnclear
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
@@ -29,11 +25,10 @@ from portico.llm.granted import Frozen, Granted
 from portico.llm.tools.contract import Desk
 from portico.llm.tools.table import BUILTINS
 from portico.model.call import Call, Reply
-from portico.steps import jsonkeys
+from portico.policy import talking
 
 UNCLEAR = "tool.unclear"
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
-_MOST_TEXT = 64_000  # characters that one call may give
 _REFUSED = ("tool.unknown", "tool.never", "tool.arguments")
 _IN_DOUBT = ("plugin.timeout", "plugin.died", "plugin.nonsense")  # it may have been done
 
@@ -89,7 +84,7 @@ class Tooling:
 
     def pure(self, one: Conversation, use: Use) -> bool:
         """Whether it gives the same each time, and touches nothing but its conversation."""
-        granted = _granted(one, use)
+        granted = talking.granted(one.frozen, use)
         return granted is not None and granted.builtin and BUILTINS[granted.call].pure
 
     async def use(self, one: Conversation, index: int, use: Use) -> Pieces:
@@ -99,7 +94,7 @@ class Tooling:
         if made is not None and made.settled and not self.pure(one, use):
             return msgspec.json.decode(made.outcome, type=Outcome).told
         try:
-            granted = _allowed(used)
+            granted, used.arguments = talking.allowed(one.frozen, use)
             if made is not None and not made.settled and not granted.idempotent:
                 return await self._unclear(used)
             if granted.approve == "review":
@@ -126,15 +121,17 @@ class Tooling:
         place = len(one.rounds), index
         asked = _inner(one, "tool", {"place": place, "name": use.name, "with": use.arguments})
         now = self._world.clock.monotonic()
-        return _Used(one, use, place, _granted(one, use), asked, now)
+        return _Used(one, use, place, talking.granted(one.frozen, use), asked, now)
 
     async def _sent(self, used: _Used, granted: Granted) -> Pieces:
         """Call a plugin's tool. Raises _InDoubt."""
         one, call = used.one, granted.call
         await used.asked.leaves(call, _encode(used.arguments))
         wanted = {"call": call, "arguments": used.arguments, "timeout": one.talk.timeout}
+        inner = _inner(one, "plugin", wanted)
+        inner.opened = used.asked.opened  # the one row of both
         try:
-            called = await self._world.plugin(_inner(one, "plugin", wanted))
+            called = await self._world.plugin(inner)
         except Exception as error:  # noqa: BLE001  the fence of one call
             reply = Reply(b"", error="plugin.died", text=type(error).__name__)
             called = Called(reply)
@@ -144,7 +141,7 @@ class Tooling:
             raise _InDoubt
         if reply.error:
             return await self._failed(used, reply.error, reply.text)
-        pieces = tuple(_pieces(parse_json(reply.outcome), granted))
+        pieces = talking.pieces(granted, parse_json(reply.outcome))
         return await self._kept(used, pieces, reply.outcome)
 
     async def _agreed(self, used: _Used, granted: Granted) -> None:
@@ -153,8 +150,7 @@ class Tooling:
         if said["verdict"] == "rejected":
             raise ToolFailed("tool.rejected", f"a person refused {used.use.name}")
         if said["verdict"] == "edited":
-            used.arguments = said["answer"]
-            _fitting(granted, used.arguments)
+            used.arguments = talking.fitting(granted, said["answer"])
 
     async def _unclear(self, used: _Used) -> Pieces:
         """A person says what came of it: that it was done, what it gave, or that it was not."""
@@ -204,9 +200,9 @@ class Tooling:
         made: Made | None = None,
     ) -> Pieces:
         """Stored, unless it was."""
-        if sum(len(text) for _, text in pieces) > _MOST_TEXT:
+        if sum(len(text) for _, text in pieces) > talking.MOST_TEXT:
             code = "tool.too_large"
-            pieces = (("", f"it gave more than {_MOST_TEXT} characters [{code}]"),)
+            pieces = (("", f"it gave more than {talking.MOST_TEXT} characters [{code}]"),)
         if made is None or not made.settled:
             outcome = msgspec.json.encode(Outcome(pieces))
             await self._close(used, outcome, code, "", received)
@@ -236,46 +232,3 @@ def _inner(one: Conversation, verb: str, request: dict[str, Any]) -> Asked:
     asked = one.asked
     call = Call(verb, asked.call.step, asked.call.number, _encode(request))
     return Asked(asked.agent, asked.run, call, asked.record)
-
-
-def _granted(one: Conversation, use: Use) -> Granted | None:
-    return next((tool for tool in one.frozen.tools if tool.name == use.name), None)
-
-
-def _allowed(used: _Used) -> Granted:
-    """The tool, and its arguments as read. Raises ToolFailed."""
-    granted = used.granted
-    if granted is None:
-        names = ", ".join(tool.name for tool in used.one.frozen.tools)
-        raise ToolFailed("tool.unknown", f"there is no such tool; there are: {names}")
-    if granted.approve == "never":
-        raise ToolFailed("tool.never", f"{granted.name} must not be called")
-    try:
-        arguments = parse_json(used.use.arguments.encode("utf-8", "replace"))
-    except ContentInvalid:
-        raise ToolFailed("tool.arguments", "the arguments are no JSON") from None
-    _fitting(granted, arguments)
-    used.arguments = arguments
-    return granted
-
-
-def _fitting(granted: Granted, arguments: Any) -> None:
-    """Raises ToolFailed for what does not fit the tool's schema, without its words."""
-    if not isinstance(arguments, dict):
-        raise ToolFailed("tool.arguments", "the arguments are no object")
-    if found := _rules(_encode(granted.schema)).broken(arguments):
-        raise ToolFailed("tool.arguments", f"{granted.name}: {found[0].text}")
-
-
-@lru_cache(maxsize=512)
-def _rules(schema: bytes) -> Any:
-    """Compiled; its library is loaded with the first model that uses a tool."""
-    return importlib.import_module("portico.steps.jsonrules").JsonRules(schema)
-
-
-def _pieces(value: Any, granted: Granted) -> Iterator[tuple[str, str]]:
-    """What a plugin's tool gave, by what it may tell of patients."""
-    if granted.phi == "deidentified":
-        yield from jsonkeys.pieces(value)
-    else:
-        yield "free", _encode(value).decode()
