@@ -24,6 +24,7 @@ TOOL = {
 SERVER = """\
 import json, os, sys, time
 TOOL = {tool!r}
+CANCELLED = []
 
 def say(value):
     sys.stdout.write(json.dumps(value) + "\\n")
@@ -48,6 +49,8 @@ for line in sys.stdin:
         answer(number, {{"tools": [TOOL]}})
     elif method == "ping":
         answer(number, {{}})
+    elif method == "notifications/cancelled":
+        CANCELLED.append(asked["params"]["requestId"])
     elif method == "tools/call":
         do(number, asked["params"]["arguments"].get("what", ""), asked)
 """

@@ -181,6 +181,29 @@ async def test_a_process_that_ends_in_time_after_a_limit_stays(bench, call):
     assert await call(crew) == first
 
 
+async def test_a_call_that_nobody_waits_for_is_cancelled_and_its_process_goes_on(bench, call):
+    """The plugin is told by the protocol; only one that does not hear is ended."""
+    body = (
+        'if what == "wait": return\nif what == "deaf": time.sleep(60)\n'
+        'gives(number, f"{os.getpid()} {len(CANCELLED)}")'
+    )
+    crew = bench.crew(bench.plugin(body, pool={"fewest": 0, "most": 1}))
+    pid, told = (await call(crew)).split()
+    assert told == "0"
+
+    for what in ("wait", "deaf"):
+        running = asyncio.ensure_future(call(crew, what))
+        await asyncio.sleep(0.05)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        if what == "wait":
+            assert await call(crew) == f"{pid} 1"
+
+    await until(lambda: bench.named("PluginDied"))
+    assert (await call(crew)).split()[0] != pid
+
+
 async def test_memory_beyond_the_limit_ends_a_process(bench, call):
     """The watch looks from outside: runtimes that reserve much are not killed for it."""
     plugin = bench.plugin(ODD, limits={"memory": 100 << 20}, pool={"fewest": 0, "most": 1})

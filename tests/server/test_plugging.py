@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import psycopg
+
 from portico.cli.control import Engine
 
 SITE = """\
@@ -59,6 +61,8 @@ for line in sys.stdin:
             print(json.dumps({{"jsonrpc": "2.0", "method": "notifications/progress",
                               "params": told}}), flush=True)
             time.sleep(60)
+        if number == "brief":
+            time.sleep(0.7)
         failed = number == "bad"
         value = {{"code": "no_mark"}} if failed else {{"result": "M" + number}}
         said = {{"content": [], "isError": failed, "structuredContent": value}}
@@ -207,6 +211,52 @@ def test_a_call_that_takes_long_is_followed_and_ended(appliance, server, url):
     client.close()
     sink.close()
     assert engine.end() == 0
+
+
+def test_a_call_that_was_under_way_when_the_engine_was_killed_is_a_persons_matter(
+    appliance, server, url
+):
+    """It may have been done: the plugin is not called again until somebody releases it; a call
+    that an orderly stop finds under way is ended, kept, and not made again."""
+    sink, port = server.Sink(), server.free_port()
+    engine = appliance(SITE.format(port=port, sink=sink.port), journal=url)
+    equip(engine.site)
+    engine.start()
+    client, door = server.Client(port), Engine(engine.site)
+    client.send(server.message("slow"))
+    (one,) = server.until(lambda: door.call("GET", "/v1/signals")["signals"])
+    path = f"/v1/signals/{one['id']}"
+    server.until(lambda: [p["done"] for p in sessions(door, path)] == [1.0])
+    engine.end(signal.SIGKILL)
+
+    engine.start()
+    server.until(lambda: door.call("GET", path)["parked"])
+    assert "[plugin.unclear]" in engine.cli("parked", "--json")
+    assert engine.said("tool_unclear") == 1
+    assert 'portico_plugin_calls_total{outcome="done",plugin="marks"}' not in engine.metrics()
+    engine.cli("release", one["id"])
+    server.until(lambda: [p["done"] for p in sessions(door, path)] == [1.0])
+    door.call("POST", f"{path}/cancel")
+
+    client = server.Client(port)
+    client.send(server.message("brief"))
+    server.until(lambda: "marks.mark" in egress(url, "call.open"))
+    assert engine.end() == 0
+    assert egress(url, "") == ["marks.mark"]
+    engine.start()
+    server.until(lambda: sink.got == ["Mbrief"])
+    assert egress(url, "") == ["marks.mark"]
+    client.close()
+    sink.close()
+    assert engine.end() == 0
+
+
+def egress(url, error):
+    """The calls that ended so, in the journal."""
+    with psycopg.connect(url) as link:
+        return [
+            row[0] for row in link.execute("select target from call where error = %s", [error])
+        ]
 
 
 def sessions(door, path):

@@ -110,8 +110,8 @@ class ToolRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class ToolUnclear(Event):
-    """Nobody knows whether a call of a tool was done; a person says so: `portico review`. It is
-    not made again."""
+    """Nobody knows whether a call of a tool was done, and it is not made again: a person says
+    so, of a model's tool in `portico review`, of a step's by `portico release` or `discard`."""
 
     level: ClassVar[str] = "error"
     labels: ClassVar[tuple[str, ...]] = ("agent",)

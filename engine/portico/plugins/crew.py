@@ -7,7 +7,7 @@ quarantine: its calls fail at once, and may be tried again.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,12 @@ from portico.plugins.faults import (
 from portico.plugins.process import Process
 from portico.spec.plugin import Plugin, Tool
 from portico.workers.intensity import Intensity
+
+Leaving = Callable[[], Awaitable[None]]
+
+
+async def at_once() -> None:
+    """Nothing needs to be done before a call leaves."""
 
 
 @dataclass(slots=True, eq=False)
@@ -115,22 +121,21 @@ class Crew:
         arguments: dict[str, Any],
         limit: float,
         progress: Callable[[float, float | None], None],
+        leaving: Leaving = at_once,
     ) -> CallToolResult:
-        """Have a process do it. Raises PluginError."""
+        """Have a process do it. leaving: awaited once it is free, before it is told. Raises
+        PluginError."""
         member = await self._seat(agent, limit)
         given_up = False
         try:
+            await leaving()
             return await member.process.call(tool, arguments, limit, progress)
-        except PluginTimeout:
+        except (PluginTimeout, asyncio.CancelledError):  # the plugin was told
             given_up = True
             self._task(self._settle(member))
             raise
         except (PluginDied, PluginNonsense) as error:
             error.transient = self.plugin.idempotent
-            raise
-        except asyncio.CancelledError:  # the engine stops
-            member.why = member.why or "stopped"
-            member.process.end()
             raise
         finally:
             if not given_up:
@@ -252,7 +257,7 @@ class Crew:
         self._back(member)
 
     async def _settle(self, member: Member) -> None:
-        """After a call that was given up: of use again only when it still hears."""
+        """After a call that was given up: of use again only when it still hears, else ended."""
         if not await member.process.answers():
             member.why = member.why or "timeout"
         self._back(member)

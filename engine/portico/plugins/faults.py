@@ -6,6 +6,7 @@ PluginError
 ├── PluginTimeout
 ├── PluginDied         its process ended, or was ended, while it worked
 ├── PluginNonsense     it said what the protocol forbids: it is killed and replaced
+├── PluginUnclear      the engine died while it worked: nobody knows whether it was done
 └── PluginAway         it does not start, is in quarantine, or too much waits for it
 """
 
@@ -50,6 +51,12 @@ class PluginNonsense(PluginError):
     """A plugin's server said what the protocol forbids."""
 
     code = "plugin.nonsense"
+
+
+class PluginUnclear(PluginError):
+    """The engine ended while a plugin that is not idempotent worked; it is not called again."""
+
+    code = "plugin.unclear"
 
 
 class PluginAway(PluginError):

@@ -12,7 +12,7 @@ from portico.clock import Clock
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.plugins import contract
-from portico.plugins.crew import Crew, Live, World
+from portico.plugins.crew import Crew, Leaving, Live, World, at_once
 from portico.plugins.faults import PluginAway, PluginError
 from portico.spec.plugin import Plugin, Tool
 
@@ -65,11 +65,18 @@ class Plugins:
                 await asyncio.gather(*(crew.warm() for crew in self._crews.values()))
 
     async def call(
-        self, agent: str, signal: str, called: str, arguments: dict[str, Any], limit: float
+        self,
+        agent: str,
+        signal: str,
+        called: str,
+        arguments: dict[str, Any],
+        limit: float,
+        leaving: Leaving = at_once,
     ) -> bytes:
         """What `plugin.tool` gives, as JSON. limit: seconds, at most the plugin's own.
 
-        agent, signal: for whom. Raises PluginError.
+        agent, signal: for whom. leaving: awaited before a process has it, unless the plugin is
+        idempotent. Raises PluginError.
         """
         name, _, tool = called.partition(".")
         crew = self._crews.get(name)
@@ -88,7 +95,8 @@ class Plugins:
             does = crew.tools[tool]
             await _aside(arguments, partial(contract.check_input, name, does, arguments))
             most = min(limit, crew.plugin.limits.timeout)
-            result = await crew.call(agent, tool, arguments, most, progress)
+            first = at_once if crew.plugin.idempotent else leaving
+            result = await crew.call(agent, tool, arguments, most, progress, first)
             outcome_of = partial(contract.outcome, crew.plugin, does, result)
             return await _aside(result.structured_content, outcome_of)
         except PluginError as error:

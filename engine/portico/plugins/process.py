@@ -125,8 +125,9 @@ class Process:
     async def call(
         self, tool: str, arguments: dict[str, Any], limit: float, heard: Progress
     ) -> CallToolResult:
-        """What the tool gives; isError too. Raises PluginTimeout, having told the server that
-        nobody waits any more, PluginDied, PluginNonsense and PluginFailed."""
+        """What the tool gives; isError too. After the time limit and where the caller is
+        cancelled the SDK tells the server that nobody waits any more. Raises PluginTimeout,
+        PluginDied, PluginNonsense and PluginFailed."""
         assert self._session is not None
         self.runs += 1
 

@@ -138,6 +138,7 @@ class Engine:
         await asyncio.gather(
             house.plugging.stop(grace), house.modelling.stop(), house.pool.stop(grace)
         )
+        await house.once.settle(grace)
         house.editions.clear()
 
     async def _end_deliveries(self, grace: float) -> None:

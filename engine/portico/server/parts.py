@@ -29,6 +29,7 @@ from portico.flow.runs import Run, Waiter
 from portico.flow.sessions import dispatch, recorded, running
 from portico.flow.sessions.asking import Broker, Doer
 from portico.flow.sessions.dispatch import Dispatcher
+from portico.flow.sessions.once import Once
 from portico.flow.sessions.recorded import Recorded
 from portico.flow.sessions.running import Running
 from portico.ids import IdMaker, SignalId
@@ -92,6 +93,7 @@ class House:
     recorded: Recorded = field(init=False)
     plugging: Plugging = field(init=False)
     modelling: Modelling = field(init=False)
+    once: Once = field(init=False)
     broker: Broker = field(init=False)
     running: Running = field(init=False)
     dispatcher: Dispatcher = field(init=False)
@@ -146,7 +148,8 @@ class House:
         )
         ways = base.environ, base.clock, base.emit, base.metrics
         self.plugging = Plugging(self.site.root, *ways)
-        self.doers["plugin"] = self.plugging.do
+        self.once = Once(self.plugging.do, base.emit)
+        self.doers["plugin"] = self.once.do
         self.modelling = Modelling(
             self.site, base.environ, journal.calls, *ways[1:], self.plugging.do
         )

@@ -72,6 +72,7 @@ class Plugging:
                 request.call,
                 request.arguments,
                 request.timeout,
+                lambda: asked.leaves(request.call, sent),
             )
             reply = Reply(call.digest, given)
         except PluginError as error:
