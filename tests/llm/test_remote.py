@@ -100,6 +100,20 @@ async def test_every_fault_is_told_apart_and_asked_once(kind, fault, code, trans
     assert "ill" not in str(told.value)
 
 
+@BOTH
+async def test_the_time_limit_begins_when_the_request_leaves(kind, served):
+    """The record that is stored before it may take longer than the model may."""
+    server, provider = await served(kind, Script("fixed", [GOOD]))
+
+    async def slowly(sent):
+        await asyncio.sleep(0.09)
+        assert server.seen == []
+
+    done = await provider.complete(asked(timeout=0.05, leaving=slowly))
+
+    assert json.loads(done.text) == GOOD
+
+
 async def test_a_server_that_is_away_is_unreachable(served):
     """The next try may find it."""
     server, provider = await served("openai", Script())

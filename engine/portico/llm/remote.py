@@ -53,7 +53,7 @@ _MOST_BYTES = 8 << 20  # of an answer
 class _Wire(httpx2.AsyncBaseTransport):
     """Keeps the bodies of one exchange. leaving: awaited with the one before it leaves."""
 
-    def __init__(self, leaving: Callable[[bytes], Awaitable[None]] | None) -> None:
+    def __init__(self, leaving: Callable[[bytes], Awaitable[None]]) -> None:
         self._leaving = leaving
         self._inner = httpx2.AsyncHTTPTransport(retries=0)
         self.sent = b""
@@ -63,8 +63,7 @@ class _Wire(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send it; the whole answer is read here."""
         self.sent = await request.aread()
-        if self._leaving is not None:
-            await self._leaving(self.sent)
+        await self._leaving(self.sent)
         response = await self._inner.handle_async_request(request)
         self.status = response.status_code
         parts, size = [], 0
@@ -104,7 +103,15 @@ class Remote:
 
     async def complete(self, request: Request) -> Completion:
         """One exchange on a connection of its own, so that its bytes are told apart."""
-        wire = _Wire(request.leaving)
+        limit = asyncio.timeout(None)
+
+        async def leaving(sent: bytes) -> None:
+            if request.leaving is not None:
+                await request.leaving(sent)
+            # A journal that takes its time does not take it from the provider.
+            limit.reschedule(asyncio.get_running_loop().time() + request.timeout)
+
+        wire = _Wire(leaving)
         timeout = httpx2.Timeout(request.timeout, connect=min(_CONNECT, request.timeout))
         client = httpx2.AsyncClient(transport=wire, timeout=timeout, follow_redirects=False)
         settings = ModelSettings(
@@ -112,7 +119,7 @@ class Remote:
         )
         try:
             model = self._make(client, request.model)
-            async with asyncio.timeout(request.timeout):
+            async with limit:
                 said = await model.request(_messages(request), settings, _asking(request))
         except ModelFailed:
             raise
