@@ -9,7 +9,7 @@ import pytest
 from portico.clock import SystemClock
 from portico.errors import ConfigError
 from portico.events.running import AgentDiffers, AgentLoaded, WorkerDied, WorkerEnded
-from portico.workers import staff
+from portico.workers import sharing, staff
 from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
 from portico.workers.protocol import ITEM_LIMIT
@@ -302,6 +302,40 @@ async def test_an_owners_quota_bounds_the_workers_of_its_agents_and_nobody_elses
         assert [(await one).result.failure for one in pauses] == [None] * 9
     finally:
         works.pool.quotas = {}
+
+
+@pytest.mark.parametrize(("weight", "shares"), [(1, (3, 3)), (4, (1, 5))])
+async def test_a_busy_agent_gives_places_to_one_that_waits_by_weight(works, weight, shares):
+    """One flooded with slow steps has all there are; another comes and has its part at once,
+    the workers of the first end with what they have, and nothing is lost."""
+    await works.activate("busy", most=9)
+    await works.activate("late", most=9, weight=weight)
+    flood = [works.submit("pause", "0.4", agent="busy") for _ in range(30)]
+    await works.until(lambda: len(works.pids("busy")) == 5)
+
+    mine = [works.submit("pause", "0.4", agent="late") for _ in range(10)]
+    await works.until(lambda: works.pool.status()["late"]["busy"] == shares[1])
+    outcomes = await asyncio.gather(*mine)
+
+    assert [one.result.failure for one in outcomes] == [None] * 10
+    yielded = [event.agent for event in works.said(WorkerEnded) if event.code == "yielded"]
+    assert yielded[: 5 - shares[0]] == ["busy"] * (5 - shares[0])
+    assert {one.result.failure for one in [(await each) for each in flood]} == {None}
+
+
+async def test_an_idle_worker_makes_room_at_once(works, monkeypatch):
+    """It need not have more than its part, nor pass its idle time."""
+    monkeypatch.setattr(sharing, "_SPARE_SECONDS", 0.05)
+    await works.activate("was", most=9, weight=100)
+    await works.activate("wants", most=9)
+    await asyncio.gather(*(works.submit("pause", "0.3", agent="was") for _ in range(10)))
+    assert len(works.pids("was")) == 5
+
+    items = [works.submit("pause", "0.3", agent="wants") for _ in range(10)]
+    await works.until(lambda: len(works.pids("wants")) == 5)
+
+    assert [(await one).result.failure for one in items] == [None] * 10
+    assert len(works.pids("was")) == 1
 
 
 async def test_the_cpu_of_workers_that_ended_is_counted(works):

@@ -82,7 +82,8 @@ class WorkerStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class WorkerEnded(Event):
-    """A worker ended as it should. code: `replaced recycled idle retired stopped cancelled`."""
+    """A worker ended as it should. code: `replaced recycled yielded idle retired stopped
+    cancelled`."""
 
     level: ClassVar[str] = "debug"
     labels: ClassVar[tuple[str, ...]] = ("agent", "code")

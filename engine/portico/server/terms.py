@@ -144,6 +144,7 @@ def worker_terms(agent: Agent, config: Config) -> editions.Terms:
         agent.limits.time,
         1 if fresh else config.workers.recycle,
         agent.owner,
+        agent.pool.weight,
     )
 
 

@@ -42,10 +42,11 @@ class Limits(Options):
 
 
 class Pool(Options):
-    """Worker processes of an agent."""
+    """Worker processes of an agent. weight: its part where agents want more than there are."""
 
     fewest: Count = 1
     most: Annotated[Count, Field(ge=1)] = 4
+    weight: Annotated[Count, Field(ge=1, le=100)] = 1
 
 
 def _raw(value: Any) -> Any:

@@ -103,8 +103,14 @@ class Crew:
     def tick(self) -> None:
         """What time brings."""
         self.staff.watch()
-        if self._starved and self._clock.monotonic() - self._starved > _STARVED_SECONDS:
+        if self.starved:
             self.staff.grow()
+
+    @property
+    def starved(self) -> bool:
+        """Something could have gone for a moment, and no worker could take it."""
+        since = self._starved
+        return bool(since) and self._clock.monotonic() - since > _STARVED_SECONDS
 
     def status(self) -> dict[str, Any]:
         """Numbers for people and metrics."""

@@ -9,13 +9,14 @@ from portico.workers.protocol import Load
 class Terms:
     """fewest, most: workers kept and allowed. time: seconds for one item. recycle: items
     after which a worker is replaced; 1 gives each item a fresh one. owner: whose quota those
-    beyond the fewest count to."""
+    beyond the fewest count to. weight: its part where agents want more than there may be."""
 
     fewest: int = 1
     most: int = 4
     time: float = 30.0
     recycle: int = 10_000
     owner: str = ""
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,9 @@
 Everything happens on the running loop; only what is a coroutine waits for anything. `done` is
 called exactly once for each item, later than `submit` returns, and must not raise.
 
+Agents that want more workers than there may be share them by weight: who waits with fewer for
+its weight gets a place of who has more, whose worker ends with what it has.
+
 Items of one group are run in their order and never two at a time. When one is to be tried
 again (`failure.transient`), holds its key (`hold`) or cost its worker, all of its group that
 was submitted before `done` heard of it is given back as not run, in order, and what is
@@ -22,11 +25,13 @@ from portico.events.emit import Emit
 from portico.events.running import AgentRetired, NurseryLost
 from portico.ids import SignalId
 from portico.model.verdict import Failure, Kind, SessionResult
+from portico.workers import sharing
 from portico.workers.backlog import Done, Outcome
 from portico.workers.crew import Crew, Look
 from portico.workers.editions import Proof, Terms
 from portico.workers.nursery import Nursery
 from portico.workers.protocol import ITEM_LIMIT, Load
+from portico.workers.staff import Staff
 from portico.workers.worker import End
 
 _TICK_SECONDS = 0.1
@@ -166,17 +171,36 @@ class Pool:
 
     def may_grow(self, agent: str) -> bool:
         """Whether it may have a worker beyond its fewest."""
-        staffs = [crew.staff for crew in self._crews.values()]
-        if sum(staff.extras() for staff in staffs) >= self._most:
+        if sum(staff.extras() for staff in self._of()) >= self._most:
             return False
-        owner = self._crews[agent].staff.owner if agent in self._crews else ""
-        quota = self.quotas.get(owner)
-        theirs = (staff.extras() for staff in staffs if staff.owner == owner)
-        return quota is None or sum(theirs) < quota
+        owner = self._crews[agent].staff.terms.owner if agent in self._crews else ""
+        return not self._spent(owner)
+
+    def _spent(self, owner: str) -> bool:
+        """Whether the agents of an owner have what they may have."""
+        quota, theirs = self.quotas.get(owner), self._of(owner)
+        return quota is not None and sum(staff.extras() for staff in theirs) >= quota
+
+    def _of(self, owner: str | None = None) -> list[Staff]:
+        """The staffs of an owner's agents, or of all."""
+        staffs = [crew.staff for crew in self._crews.values()]
+        return [staff for staff in staffs if owner in (None, staff.terms.owner)]
+
+    def _share(self) -> None:
+        """Who waits with less than its part gets a place of who has the most for its weight."""
+        for agent, crew in self._crews.items():
+            if crew.starved and crew.staff.wants() and not self.may_grow(agent):
+                owner = crew.staff.terms.owner
+                others = self._of(owner) if self._spent(owner) else self._of()
+                giver = sharing.giver(crew.staff, others, self._clock.monotonic())
+                if giver is not None:
+                    giver.yield_one()
+                    crew.staff.grow()
 
     def _tick(self) -> None:
         for crew in (*self._crews.values(), *self._leaving):
             crew.tick()
+        self._share()
         self._ticker = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
 
     def _lost(self, pid: int, seconds: float) -> None:

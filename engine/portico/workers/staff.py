@@ -113,9 +113,9 @@ class Staff:
         ]
 
     @property
-    def owner(self) -> str:
-        """Whose quota its workers count to."""
-        return self._edition.terms.owner
+    def terms(self) -> Terms:
+        """Of the edition in force."""
+        return self._edition.terms
 
     def extras(self) -> int:
         """Workers beyond the fewest."""
@@ -158,7 +158,7 @@ class Staff:
         elif worker.edition != self._edition.number:
             self.end(worker, End.REPLACED, "")
         elif worker.life.left <= 0:
-            self.end(worker, End.RECYCLED, "")
+            self.end(worker, worker.life.full, "")
 
     def end(self, worker: Worker, why: End, how: str) -> None:
         """Use it no more, end its process, have another. Only the first reason counts."""
@@ -185,10 +185,20 @@ class Staff:
 
         An agent that has none at all gets one whatever the pool says.
         """
-        staff = self.active()
-        room = len(staff) < self._edition.terms.most and self._may_grow()
-        if not staff or (room and all(worker.life.version for worker in staff)):
+        if not self.active() or (self.wants() and self._may_grow()):
             self._hire_another()
+
+    def wants(self) -> bool:
+        """Whether the agent allows one more, and none is on its way."""
+        staff = self.active()
+        loaded = all(worker.life.version for worker in staff)
+        return loaded and len(staff) < self.terms.most
+
+    def yield_one(self) -> None:
+        """Give one beyond the fewest nothing more: it ends with what it has."""
+        worker = min(self.active(), key=lambda one: (not one.life.version, len(one.sent)))
+        worker.life.left, worker.life.full = 0, End.YIELDED
+        self.dismiss(worker)
 
     def cancel(self, signal: SignalId, failure: Failure) -> bool:
         """End that item in its worker, which then goes; False when none has it."""
@@ -283,7 +293,7 @@ class Staff:
         if life.pinged:
             if now - life.heard > _PONG_SECONDS:
                 self.end(worker, End.SILENT, "")
-        elif self.extras() and now - max(life.since, life.born) > _IDLE_SECONDS:
+        elif self.extras() and now - rested(worker) > _IDLE_SECONDS:
             self.end(worker, End.IDLE, "")
         elif now - life.heard > _PING_SECONDS:
             worker.ping()
@@ -318,6 +328,11 @@ class Staff:
     def _leave_if_empty(self) -> None:
         if self.leaving is not None and not self._workers and not self.left.done():
             self.left.set_result(None)
+
+
+def rested(worker: Worker) -> float:
+    """Since when it has nothing to do."""
+    return max(worker.life.since, worker.life.born)
 
 
 def _manner(code: int | None) -> str:

@@ -34,6 +34,7 @@ class End(StrEnum):
 
     REPLACED = "replaced"  # by one with a newer version of its agent
     RECYCLED = "recycled"
+    YIELDED = "yielded"  # its place, to an agent that has fewer than its share
     IDLE = "idle"
     RETIRED = "retired"
     STOPPED = "stopped"
@@ -47,7 +48,15 @@ class End(StrEnum):
 
 
 ORDERLY = frozenset(
-    {End.REPLACED, End.RECYCLED, End.IDLE, End.RETIRED, End.STOPPED, End.CANCELLED}
+    {
+        End.REPLACED,
+        End.RECYCLED,
+        End.YIELDED,
+        End.IDLE,
+        End.RETIRED,
+        End.STOPPED,
+        End.CANCELLED,
+    }
 )
 _WORDS, _RATE = 100.0, 100.0  # of progress and logs, at once and a second: five times a voice's
 
@@ -87,7 +96,8 @@ class Sent:
 
 @dataclass(slots=True)
 class Life:
-    """What is known of the process. runs, left: items it was given, and may be given yet.
+    """What is known of the process. runs, left: items it was given, and may be given yet; full:
+    why it ends once that is none.
 
     since: when its oldest unanswered item began, at the latest; heard: when it last spoke
     (both monotonic). why: set once it is not to be used. code: its exit code once known, or
@@ -104,6 +114,7 @@ class Life:
     runs: int = 0
     version: str = ""
     pinged: bool = False
+    full: End = End.RECYCLED
     why: End | None = None
     how: str = ""
     code: int | None = None
