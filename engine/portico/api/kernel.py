@@ -1,15 +1,13 @@
 """What this kernel offers for the cage of workers and for PostgreSQL started by root."""
 
-import ctypes
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from portico.api.shapes import Look
+from portico.workers import landlock, seccomp
 
-_LANDLOCK_CREATE_RULESET = 444  # the same number on every architecture since Linux 5.13
-_LANDLOCK_VERSION = 1
 _USER_NAMESPACES = "/proc/sys/user/max_user_namespaces"
 _RESTRICTED = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 
@@ -20,8 +18,9 @@ def looks() -> Iterator[Look]:
         text = f"{sys.platform}: workers run without a cage"
         yield Look(subject="kernel", verdict="warning", text=text)
         return
-    yield _look("landlock", _landlock() > 0, f"version {_landlock()}", "not offered")
-    yield _look("seccomp", _seccomp(), "filters", "not offered")
+    version = landlock.version()
+    yield _look("landlock", version > 0, f"version {version}", "not offered")
+    yield _look("seccomp", seccomp.available(), "filters", "not offered")
     spaces, reason = _user_namespaces()
     yield _look("user namespaces", spaces, "allowed", reason)
 
@@ -40,16 +39,6 @@ def in_memory(folder: Path) -> bool:
 def _look(subject: str, there: bool, good: str, missing: str) -> Look:
     text = good if there else missing
     return Look(subject=subject, verdict="good" if there else "warning", text=text)
-
-
-def _landlock() -> int:
-    """The version of its interface; 0 or less when it is missing or switched off."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    return int(libc.syscall(_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_VERSION))
-
-
-def _seccomp() -> bool:
-    return "errno" in _read("/proc/sys/kernel/seccomp/actions_avail").split()
 
 
 def _user_namespaces() -> tuple[bool, str]:
