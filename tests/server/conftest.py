@@ -188,7 +188,7 @@ class Appliance:
 
     def said(self, event):
         """How often the log tells this event."""
-        return self.log.read_text().count(f"event={event} ")
+        return len(re.findall(rf"\bevent={event}\b", self.log.read_text()))
 
     def metrics(self):
         """All samples, by name with labels."""

@@ -2,12 +2,33 @@
 
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 
 from portico.errors import JournalUnavailable, SecretMissing
 from portico.server.storage import Storage
 from portico.spec.secrets import Secret
 
+SITE = """
+channel: adt
+source: {{type: mllp, listen: "127.0.0.1:{port}"}}
+---
+agent: forward
+goal: All of it
+on: {{channel: adt}}
+steps: [{{send: files}}]
+---
+{{destination: files, type: folder, path: out}}
+"""
+FILL = """
+create function no_room() returns trigger language plpgsql as
+$$ begin raise exception 'no room' using errcode = 'disk_full'; end $$;
+create trigger no_room before insert on body for each statement execute function no_room()
+"""
+CUT = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and application_name = 'portico writer'
+"""
 URL = Secret.parse("${file:secrets/url}")
 
 
@@ -33,3 +54,31 @@ async def test_a_password_that_is_missing_at_the_start_is_an_error_of_the_site(t
     """Nobody waits for a database that cannot be reached."""
     with pytest.raises(SecretMissing):
         await storage(tmp_path).open(lambda: None)
+
+
+def test_a_full_disk_is_told_once_and_so_is_its_end(appliance, server, url):
+    """It takes connections, and no messages: that is one loss, however often it is tried."""
+    port = server.free_port()
+    one = appliance(SITE.format(port=port), journal=url).start()
+    with psycopg.connect(url, autocommit=True) as link:
+        link.execute(FILL)
+        for number in range(5):
+            assert server.Client(port).ask(server.message(str(number))) == "close"
+        assert not one.status()["journal"]["up"]
+        link.execute("drop trigger no_room on body")
+    server.until(lambda: server.Client(port).ask(server.message("6")) == "AA")
+
+    assert one.status()["journal"]["up"]
+    server.until(lambda: one.said("journal_back"))
+    assert (one.said("journal_lost"), one.said("journal_back")) == (1, 1)
+
+
+def test_a_connection_that_holds_counts_though_nothing_is_stored(appliance, server, url):
+    """A database that was restarted at night is back before the first message."""
+    one = appliance(SITE.format(port=server.free_port()), journal=url).start()
+    with psycopg.connect(url, autocommit=True) as link:
+        link.execute(CUT)
+    server.until(lambda: one.said("journal_lost"))
+
+    server.until(lambda: one.said("journal_back"))
+    assert one.status()["journal"]["up"]

@@ -26,6 +26,7 @@ from portico.server import faults
 from portico.server.parts import Base, House
 
 IDENTITY = "identity"
+_PROVEN = 2.0  # seconds that a new connection holds before it counts, with nothing to store
 
 
 class Storage:
@@ -39,7 +40,8 @@ class Storage:
         self._embedded: Embedded | None = None
         self._journal: Journal | None = None
         self._house: House | None = None
-        self._closing = False
+        self._closing = self._lost = False
+        self._proof: asyncio.TimerHandle | None = None
         self.up = False
         self.changed: Callable[[], None] = _nothing  # after every flush
 
@@ -122,6 +124,7 @@ class Storage:
     async def close(self, grace: float) -> bool:
         """Store what waits, then stop what is ours. False when not all could be stored."""
         self._closing = True
+        self._disprove()
         stored = True
         if self._journal is not None:
             stored = await self._journal.close(grace)
@@ -132,20 +135,39 @@ class Storage:
         return stored
 
     def _flushed(self, items: int, seconds: float, books: Books) -> None:
+        if not self.up:
+            self._proven()
         self._base.metrics.flushed(items, seconds)
         if self._house is not None:
             self._house.books.update(books)
             self.changed()
 
     def _down(self, error: JournalError) -> None:
-        if not self._closing and (self.up or self._house is None):
-            self._base.emit(JournalLost(error.code, str(error)))
+        self._disprove()
         self.up = False
+        if not self._closing and not self._lost:
+            self._lost = True
+            self._base.emit(JournalLost(error.code, str(error)))
 
     def _up(self) -> None:
-        if not self.up and self._house is not None:
-            self._base.emit(JournalBack())
+        """There is a connection. With a full disk there is, too: after a loss it counts once
+        something was stored, or once it has held for a while."""
+        if self._house is None:
+            self._proven()
+        elif not self.up:
+            self._proof = self._base.loop.call_later(_PROVEN, self._proven)
+
+    def _proven(self) -> None:
+        self._disprove()
         self.up = True
+        if self._lost:
+            self._lost = False
+            self._base.emit(JournalBack())
+
+    def _disprove(self) -> None:
+        if self._proof is not None:
+            self._proof.cancel()
+            self._proof = None
 
     def _broken(self, fault: Exception) -> None:
         self._base.emit(CallbackFailed(type(fault).__name__, faults.place(fault)))
