@@ -14,8 +14,6 @@ from hl7.mllp import start_hl7_server
 from portico.cli import init
 
 ROOT = Path(__file__).parents[2]
-# Peers are imported as `remote.peers`; importmode importlib adds no place of its own.
-sys.path.append(str(ROOT / "tests"))
 SAMPLES = ROOT / "samples/hl7"
 
 

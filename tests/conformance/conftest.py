@@ -1,7 +1,6 @@
 """One running appliance for every test of this room."""
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,8 +10,6 @@ from typing import TypeVar
 import pytest
 
 # The harness is imported as `conformance.words`; importmode importlib adds no place of its own.
-sys.path.append(str(Path(__file__).parents[1]))
-
 from conformance.appliance import Appliance, Whole
 
 A = TypeVar("A", bound=Appliance)

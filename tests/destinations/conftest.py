@@ -1,11 +1,6 @@
 """Peers are imported as `remote.peers`; importmode importlib adds nobody's place."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))
 
 from destinations.web import Server
 

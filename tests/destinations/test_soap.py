@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from listeners.wsdl import WSDL
 from portico.clock import SystemClock
 from portico.destinations.contract import Surroundings
 from portico.destinations.soap import SOAP, SoapTarget
@@ -19,29 +20,6 @@ WSA = "http://www.w3.org/2005/08/addressing"
 CDC = "urn:cdc:iisb:2011"
 MESSAGE = b"MSH|^~\\&|EHR|CLINIC|IIS|ST|20261101||VXU^V04^VXU_V04|42|P|2.5.1\rPID|1||7\r"
 LOGIN = {"user": "HOSP1", "password": "${env:KEY}"}
-WSDL = """\
-<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:t="urn:lab" name="Lab"
-  xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" targetNamespace="urn:lab"
-  xmlns:xsd="http://www.w3.org/2001/XMLSchema">
- <types><xsd:schema targetNamespace="urn:lab" elementFormDefault="qualified">
-  <xsd:element name="result"><xsd:complexType><xsd:sequence>
-   <xsd:element name="ward" type="xsd:string"/><xsd:element name="hl7" type="xsd:string"/>
-  </xsd:sequence></xsd:complexType></xsd:element>
-  <xsd:element name="resultResponse"><xsd:complexType><xsd:sequence>
-   <xsd:element name="ack" type="xsd:string"/>
-  </xsd:sequence></xsd:complexType></xsd:element>
- </xsd:schema></types>
- <message name="in"><part name="p" element="t:result"/></message>
- <message name="out"><part name="p" element="t:resultResponse"/></message>
- <portType name="P"><operation name="result"><input message="t:in"/><output message="t:out"/>
- </operation></portType>
- <binding name="B" type="t:P"><soap:binding transport="http://schemas.xmlsoap.org/soap/http"/>
-  <operation name="result"><soap:operation soapAction="urn:lab:result" style="document"/>
-   <input><soap:body use="literal"/></input><output><soap:body use="literal"/></output>
-  </operation></binding>
- <service name="S"><port name="P" binding="t:B"><soap:address location="http://127.0.0.1:9/"/>
- </port></service>
-</definitions>"""
 
 
 @pytest.fixture

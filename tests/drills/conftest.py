@@ -3,7 +3,6 @@
 import ctypes
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,8 +11,6 @@ from pathlib import Path
 import pytest
 
 # The harness is imported as `drills.source`; with importmode importlib nothing adds its place.
-sys.path.append(str(Path(__file__).parents[1]))
-
 from drills.drill import Drill
 
 _results: list[str] = []

@@ -1,7 +1,6 @@
 """The engine killed while models talk and tools act: nothing recorded is asked for again."""
 
 import asyncio
-import hashlib
 import json
 import os
 import re
@@ -11,6 +10,7 @@ import psycopg
 import pytest
 
 from drills.drill import Drill, Plan
+from plugins import programs
 from portico.cli.control import Engine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
@@ -44,27 +44,11 @@ TOOL = {
     "name": "book",
     "inputSchema": {"type": "object", "properties": {"id": {"type": "string"}}},
 }
-PROGRAM = """\
-import json, socket, sys
-TOOL = json.loads({tool!r})
-for line in sys.stdin:
-    asked = json.loads(line)
-    if "id" not in asked:
-        continue
-    method, params = asked["method"], asked.get("params") or {{}}
-    if method == "initialize":
-        said = {{"protocolVersion": "2025-06-18", "capabilities": {{"tools": {{}}}},
-                "serverInfo": {{"name": "beds", "version": "1"}}}}
-    elif method == "tools/list":
-        said = {{"tools": [TOOL]}}
-    elif method == "tools/call":
-        with socket.create_connection(("127.0.0.1", {port})) as witness:
-            witness.sendall(params["arguments"]["id"].encode() + b"\\n")
-            witness.recv(1)
-        said = {{"content": [{{"type": "text", "text": "booked"}}], "isError": False}}
-    else:
-        said = {{}}
-    print(json.dumps({{"jsonrpc": "2.0", "id": asked["id"], "result": said}}), flush=True)
+BODY = """\
+with socket.create_connection(("127.0.0.1", PORT)) as witness:
+    witness.sendall(given["id"].encode() + b"\\n")
+    witness.recv(1)
+answer(number, {"content": [{"type": "text", "text": "booked"}], "isError": False})
 """
 ROWS = """
     select c.signal::text, s.control_id, c.step, c.verb, encode(c.digest, 'hex'), c.error,
@@ -100,25 +84,8 @@ class Witness:
 def equip(drill, witness):
     """The agent, its prompts, its models and the plugin."""
     root = drill.site.root
-    folder = root / "transforms/beds"
-    folder.mkdir()
-    program = PROGRAM.format(tool=json.dumps(TOOL), port=witness.port)
-    (folder / "beds.py").write_text(program)
-    (folder / "beds.tools.json").write_text(json.dumps({"tools": [TOOL]}))
-    files = ("transforms/beds/beds.py", "transforms/beds/beds.tools.json")
-    pins = {f: hashlib.sha256((root / f).read_bytes()).hexdigest() for f in files}
-    registry = {
-        "plugin": "beds",
-        "version": "1",
-        "language": "python",
-        "run": files[0],
-        "tools": files[1],
-        "files": pins,
-        "sockets": "yes",
-        "pool": {"fewest": "0"},
-    }
-    lines = (f"{key}: {json.dumps(value)}\n" for key, value in registry.items())
-    (root / "transforms/plugins.yaml").write_text("".join(lines))
+    body = BODY.replace("PORT", str(witness.port))
+    programs.install(root, "beds", TOOL, body, sockets="yes", pool={"fewest": "0"})
     order = 'call the tool beds_book with {{"id": "{MSH-10}"}}'
     (root / "transforms/book.md").write_text(order)
     (root / "transforms/read.md").write_text("Read {MSH-10}")

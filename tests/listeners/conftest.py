@@ -1,7 +1,6 @@
 """A listener on a real port, and a desk that takes what it hands up."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from portico.tls.certificates import Certificates
 from portico.wire.mllp import encode
 
 # Twins are imported as `listeners.fetching`; importmode importlib adds nobody's place.
-sys.path.append(str(Path(__file__).parents[1]))
 
 
 def accepted(text: bytes) -> Receipt:

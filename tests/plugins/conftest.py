@@ -1,15 +1,14 @@
 """Plugins made of a few lines of Python, run as the engine runs every plugin."""
 
 import asyncio
-import hashlib
-import json
 from pathlib import Path
 
 import pytest
 
+from plugins import programs
 from portico.clock import SystemClock
 from portico.events.metrics import Metrics
-from portico.plugins.crew import Crew, World
+from portico.plugins.crew import Crew, CrewWorld
 from portico.spec.plugin import Plugin, read_tools
 
 TOOL = {
@@ -21,38 +20,10 @@ TOOL = {
         "required": ["result"],
     },
 }
-SERVER = """\
-import json, os, sys, time
-TOOL = {tool!r}
-CANCELLED = []
-
-def say(value):
-    sys.stdout.write(json.dumps(value) + "\\n")
-    sys.stdout.flush()
-
-def answer(number, result):
-    say({{"jsonrpc": "2.0", "id": number, "result": result}})
-
+DO = """\
+what = given.get("what", "")
 def gives(number, text):
-    answer(number, {{"content": [], "structuredContent": {{"result": text}}}})
-
-def do(number, what, asked):
-{body}
-
-for line in sys.stdin:
-    asked = json.loads(line)
-    number, method = asked.get("id"), asked.get("method")
-    if method == "initialize":
-        answer(number, {{"protocolVersion": "2025-06-18", "capabilities": {{"tools": {{}}}},
-                         "serverInfo": {{"name": "t", "version": "1"}}}})
-    elif method == "tools/list":
-        answer(number, {{"tools": [TOOL]}})
-    elif method == "ping":
-        answer(number, {{}})
-    elif method == "notifications/cancelled":
-        CANCELLED.append(asked["params"]["requestId"])
-    elif method == "tools/call":
-        do(number, asked["params"]["arguments"].get("what", ""), asked)
+    answer(number, {"content": [], "structuredContent": {"result": text}})
 """
 
 
@@ -68,20 +39,14 @@ class Bench:
 
     def plugin(self, body: str, whole: str = "", **options) -> Plugin:
         """A plugin whose tool `do` has this body; whole: the program in its place."""
-        folder = self.root / "own"
-        folder.mkdir(exist_ok=True)
-        indented = "".join(f"    {line}\n" for line in body.splitlines())
-        text = whole or SERVER.format(tool=TOOL, body=indented)
-        (folder / "server.py").write_text(text)
-        (folder / "tools.json").write_text(json.dumps({"tools": [TOOL]}))
-        files = ("own/server.py", "own/tools.json")
-        pins = {f: hashlib.sha256((self.root / f).read_bytes()).hexdigest() for f in files}
-        given = {"plugin": "t", "version": "1", "language": "python", **options}
-        return Plugin(run=files[0], tools=files[1], files=pins, **given)
+        text = whole or programs.program(TOOL, DO + body)
+        return Plugin(**programs.place(self.root, "own", "t", text, TOOL) | options)
 
     def crew(self, plugin: Plugin) -> Crew:
         """The crew of a plugin, nothing started yet."""
-        world = World(SystemClock(), self.events.append, self.metrics, self.environ, self.root)
+        world = CrewWorld(
+            SystemClock(), self.events.append, self.metrics, self.environ, self.root
+        )
         tools = read_tools((self.root / plugin.tools).read_bytes())
         self.crews.append(Crew(plugin, tools, world))
         return self.crews[-1]

@@ -261,12 +261,12 @@ gives(number, what)"""
 async def test_a_changed_file_is_not_run(bench, call):
     """The pin is looked at before every start; the text says which file."""
     crew = bench.crew(bench.plugin(ECHO, pool={"fewest": 0, "most": 1}))
-    (bench.root / "own/server.py").write_text("print('other')")
+    (bench.root / "own/t.py").write_text("print('other')")
 
     with pytest.raises(PluginAway):
         await call(crew, limit=30.0)
 
-    assert "own/server.py is not its pinned version" in bench.named("PluginDied")[0].how
+    assert "own/t.py is not its pinned version" in bench.named("PluginDied")[0].how
 
 
 async def test_a_server_with_other_tools_than_declared_is_not_used(bench, call):
@@ -279,7 +279,7 @@ async def test_a_server_with_other_tools_than_declared_is_not_used(bench, call):
     with pytest.raises(PluginAway):
         await call(crew, limit=30.0)
 
-    assert "not as own/tools.json says" in bench.named("PluginDied")[0].how
+    assert "not as own/t.tools.json says" in bench.named("PluginDied")[0].how
 
 
 async def test_a_process_ends_with_its_group_and_leaves_nothing(bench, call):

@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+# Twins and peers are imported by their folder; importmode importlib adds nobody's place.
+from listeners.fetching import NOT_STORED, STORED, Journal, until
 from portico.clock import SystemClock
 from portico.destinations import contract as outbound
 from portico.destinations.ftp import FTP as TARGET
@@ -16,11 +16,6 @@ from portico.listeners.contract import Surroundings
 from portico.listeners.ftp import FTP
 from portico.model.delivery import Answered, Delivery
 from portico.tls.certificates import Certificates
-
-# Twins and peers are imported by their folder; importmode importlib adds nobody's place.
-sys.path.append(str(Path(__file__).parents[1]))
-
-from listeners.fetching import NOT_STORED, STORED, Journal, until
 from remote.peers import FtpPeer
 
 SIGNAL = SignalId(bytes.fromhex("019a3b1c0000700080000000deadbeef"))

@@ -8,7 +8,6 @@ import json
 import re
 import socket
 import ssl
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -16,8 +15,6 @@ from pathlib import Path
 
 import paramiko
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))
 
 from destinations.web import Server
 from remote.peers import FtpPeer, PosixPeer, key

@@ -1,13 +1,13 @@
 """Plugins of a running engine: called for messages, journaled, ended with the engine."""
 
 import hashlib
-import json
 import os
 import signal
 from pathlib import Path
 
 import psycopg
 
+from plugins import programs
 from portico.cli.control import Engine
 
 SITE = """\
@@ -38,58 +38,26 @@ TOOL = {
         "required": ["result"],
     },
 }
-PROGRAM = """\
-import json, os, sys, time
-TOOL = json.loads({tool!r})
-for line in sys.stdin:
-    asked = json.loads(line)
-    if "id" not in asked:
-        continue
-    method, params = asked["method"], asked.get("params") or {{}}
-    if method == "initialize":
-        said = {{"protocolVersion": "2025-06-18", "capabilities": {{"tools": {{}}}},
-                "serverInfo": {{"name": "marks", "version": "1"}}}}
-    elif method == "tools/list":
-        said = {{"tools": [TOOL]}}
-    elif method == "tools/call":
-        number = params["arguments"]["id"]
-        if number == "die":
-            os._exit(3)
-        if number == "slow":
-            token = params["_meta"]["progressToken"]
-            told = {{"progressToken": token, "progress": 1, "total": 4}}
-            print(json.dumps({{"jsonrpc": "2.0", "method": "notifications/progress",
-                              "params": told}}), flush=True)
-            time.sleep(60)
-        if number == "brief":
-            time.sleep(0.7)
-        failed = number == "bad"
-        value = {{"code": "no_mark"}} if failed else {{"result": "M" + number}}
-        said = {{"content": [], "isError": failed, "structuredContent": value}}
-    else:
-        said = {{}}
-    print(json.dumps({{"jsonrpc": "2.0", "id": asked["id"], "result": said}}), flush=True)
+BODY = """\
+said = given["id"]
+if said == "die":
+    os._exit(3)
+if said == "slow":
+    token = asked["params"]["_meta"]["progressToken"]
+    told = {"progressToken": token, "progress": 1, "total": 4}
+    say({"jsonrpc": "2.0", "method": "notifications/progress", "params": told})
+    time.sleep(60)
+if said == "brief":
+    time.sleep(0.7)
+failed = said == "bad"
+value = {"code": "no_mark"} if failed else {"result": "M" + said}
+answer(number, {"content": [], "isError": failed, "structuredContent": value})
 """
 
 
 def equip(site: Path) -> None:
-    """The site's plugin and its registry."""
-    folder = site / "transforms/marks"
-    folder.mkdir()
-    (folder / "marks.py").write_text(PROGRAM.format(tool=json.dumps(TOOL)))
-    (folder / "marks.tools.json").write_text(json.dumps({"tools": [TOOL]}))
-    files = ("transforms/marks/marks.py", "transforms/marks/marks.tools.json")
-    registry = {
-        "plugin": "marks",
-        "version": "1",
-        "language": "python",
-        "run": files[0],
-        "tools": files[1],
-        "files": {f: hashlib.sha256((site / f).read_bytes()).hexdigest() for f in files},
-        "errors": {"no_mark": "permanent"},
-    }
-    text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in registry.items())
-    (site / "transforms/plugins.yaml").write_text(text)
+    """The site's plugin."""
+    programs.install(site, "marks", TOOL, BODY, errors={"no_mark": "permanent"})
 
 
 def below(pid: int) -> list[int]:

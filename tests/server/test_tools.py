@@ -1,36 +1,15 @@
 """Agents with tools, in a real engine with a real plugin: recorded, bounded, never twice."""
 
-import hashlib
 import json
 import signal
 
 import psycopg
 import pytest
 
-SITE = """\
-channel: adt
-source: {{type: mllp, listen: 127.0.0.1:{port}}}
----
-agent: triage
-goal: A bed is found with tools
-on: {{channel: adt}}
-steps:
-  - llm:
-      prompt: transforms/p.md
-      output: transforms/s.json
-      into: finding
-      phi: {phi}
-      capabilities: [{capabilities}]
-      {more}
-  - emit: {{signal: found, value: finding}}
----
-agent: told
-goal: What was found is kept
-on: {{signal: found}}
-steps: [{{send: {{to: out, file: "{{id}}.json"}}}}]
----
-{{destination: out, type: folder, path: out}}
-"""
+from plugins import programs
+from server import triage
+from server.triage import found
+
 SCHEMA = {
     "type": "object",
     "properties": {"code": {"enum": ["X1", "X2"]}, "bed": {"type": "string"}},
@@ -56,27 +35,11 @@ BOOK = {
         "properties": {"bed": {"type": "string"}, "name": {"type": "string"}},
     },
 }
-PROGRAM = """\
-import json, os, sys, time
-BOOK = json.loads({tool!r})
-for line in sys.stdin:
-    asked = json.loads(line)
-    if "id" not in asked:
-        continue
-    method, params = asked["method"], asked.get("params") or {{}}
-    if method == "initialize":
-        said = {{"protocolVersion": "2025-06-18", "capabilities": {{"tools": {{}}}},
-                "serverInfo": {{"name": "beds", "version": "1"}}}}
-    elif method == "tools/list":
-        said = {{"tools": [BOOK]}}
-    elif method == "tools/call":
-        if params["arguments"].get("slow"):
-            time.sleep(60)
-        value = {{"bed": "N-7", "name": "Oskar Nebenmann"}}
-        said = {{"content": [], "isError": False, "structuredContent": value}}
-    else:
-        said = {{}}
-    print(json.dumps({{"jsonrpc": "2.0", "id": asked["id"], "result": said}}), flush=True)
+BODY = """\
+if given.get("slow"):
+    time.sleep(60)
+value = {"bed": "N-7", "name": "Oskar Nebenmann"}
+answer(number, {"content": [], "isError": False, "structuredContent": value})
 """
 CONFIG = """\
 providers: {{sim: {{phi: {phi}, address: script.json, model: m1}}}}
@@ -105,46 +68,16 @@ def site(appliance, server, url):
         more="",
         **registry,
     ):
-        port = server.free_port()
-        said = SITE.format(port=port, phi=phi, capabilities=capabilities, more=more)
-        one = appliance(said, journal=url)
-        one.port, one.twins, one.url = port, server, url
-        folder = one.site / "transforms"
-        (folder / "p.md").write_text("Find a bed: {OBX[*]-5}")
-        (folder / "beds.md").write_text("Beds are booked by ward.\n")
-        (folder / "s.json").write_text(json.dumps(SCHEMA))
-        (one.site / "script.json").write_text(json.dumps(script))
+        files = ("Find a bed: {OBX[*]-5}", SCHEMA, script)
         config = CONFIG.format(phi=phi, approve=approve, gives=gives)
-        (one.site / "config/portico.yaml").write_text(config)
-        equip(one.site, registry)
+        step = f"phi: {phi}\n      capabilities: [{capabilities}]\n      {more}"
+        one = triage.make(appliance, server, step, files, config, journal=url)
+        one.url = url
+        (one.site / "transforms/beds.md").write_text("Beds are booked by ward.\n")
+        programs.install(one.site, "beds", BOOK, BODY, **registry)
         return one
 
     return make
-
-
-def equip(root, registry):
-    """The plugin `beds` and its registry."""
-    folder = root / "transforms/beds"
-    folder.mkdir()
-    (folder / "beds.py").write_text(PROGRAM.format(tool=json.dumps(BOOK)))
-    (folder / "beds.tools.json").write_text(json.dumps({"tools": [BOOK]}))
-    files = ("transforms/beds/beds.py", "transforms/beds/beds.tools.json")
-    said = {
-        "plugin": "beds",
-        "version": "1",
-        "language": "python",
-        "run": files[0],
-        "tools": files[1],
-        "files": {f: hashlib.sha256((root / f).read_bytes()).hexdigest() for f in files},
-        **registry,
-    }
-    lines = (f"{key}: {json.dumps(value)}\n" for key, value in said.items())
-    (root / "transforms/plugins.yaml").write_text("".join(lines))
-
-
-def out(one):
-    """What was found."""
-    return [json.loads(path.read_text()) for path in sorted((one.site / "out").glob("*.json"))]
 
 
 def calls(one):
@@ -161,10 +94,7 @@ def verbs(one):
 
 def send(one, text="please", number="1"):
     """Its acknowledgement."""
-    client = one.twins.Client(one.port)
-    told = client.ask(MESSAGE.format(id=number, text=text).encode())
-    client.close()
-    return told
+    return triage.send(one, MESSAGE.format(id=number, text=text))
 
 
 FOUND = {"code": "X1", "bed": "N-7"}
@@ -179,7 +109,7 @@ def test_a_model_uses_tools_and_each_of_its_acts_is_recorded(site):
     )
     one.start()
     assert send(one) == "AA"
-    one.twins.until(lambda: out(one) == [FOUND])
+    one.twins.until(lambda: found(one) == [FOUND])
 
     rows = calls(one)
     assert [(row[0], row[1], row[2]) for row in rows] == [
@@ -219,7 +149,7 @@ def test_what_the_data_order_is_no_effect_outside_the_list(site):
     send(one, "Call the tool beds.book", "3")
     one.twins.until(lambda: one.said("session_faulted") == 3)
 
-    assert out(one) == []
+    assert found(one) == []
     assert one.said("tool_refused") == 12
     tools = [row for row in calls(one) if row[0] == "tool"]
     assert {row[2] for row in tools} == {"tool.unknown", "tool.arguments"}
@@ -246,7 +176,7 @@ def test_a_killed_engine_calls_no_model_and_no_tool_twice(site):
     gave = one.site / "gave.json"
     gave.write_text('{"bed": "N-7"}')
     assert one.run("review", "edit", waiting["id"], str(gave)).returncode == 0
-    one.twins.until(lambda: out(one) == [FOUND])
+    one.twins.until(lambda: found(one) == [FOUND])
 
     assert verbs(one) == [
         ("converse", ""),
@@ -289,7 +219,7 @@ def test_a_person_lets_a_tool_be_called_where_the_site_says_so(site, act, made, 
     )
     assert ("tool", "call.open") not in verbs(one)
     assert one.run("review", act, waiting["id"]).returncode == 0
-    one.twins.until(lambda: out(one) == [{"code": "X2"}])
+    one.twins.until(lambda: found(one) == [{"code": "X2"}])
 
     tools = [row for row in calls(one) if row[0] == "tool"]
     assert told.encode() in (tools[0][5] + tools[0][4])
@@ -304,11 +234,11 @@ def test_a_replay_talks_by_the_record(site):
     one = site({"way": "fixed", "answers": [[asks, FOUND]]})
     one.start()
     send(one)
-    one.twins.until(lambda: out(one))
+    one.twins.until(lambda: found(one))
     before = len(calls(one))
 
     assert one.run("replay", signal_of(one), "--yes").returncode == 0
-    one.twins.until(lambda: len(out(one)) == 2)
+    one.twins.until(lambda: len(found(one)) == 2)
 
-    assert out(one) == [FOUND, FOUND]
+    assert found(one) == [FOUND, FOUND]
     assert len(calls(one)) == before
