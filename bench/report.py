@@ -11,14 +11,14 @@ from bench.cases import A, B
 from bench.figures import median
 from bench.floors import Floor
 from bench.processes import GROUPS
-from bench.rounds import Found
+from bench.rounds import Rounds
 
 _CASE = ("rate", "ratio", "p50_ms", "p99_ms")
 _THROUGH = ("ack_rate", "through_p50_ms", "through_p99_ms")
 _HALF = ("rate", "p50_ms", "p99_ms", "c99s")
 
 
-def summarise(found: Found) -> dict[str, Any]:
+def summarise(found: Rounds) -> dict[str, Any]:
     """The medians: the reference, a mapping for each case, and what is measured beside them."""
     results: dict[str, Any] = {
         "J": median(found.J),

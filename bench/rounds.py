@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Found:
+class Rounds:
     """All that was measured, one value a round and case.
 
     cases: with `ratio` to the J of the same engine life. half: A at half load, with `c99s`,
@@ -51,9 +51,9 @@ class Bench:
         self._seconds = seconds
         self._say = say
         self._before = "new"
-        self.found = Found()
+        self.found = Rounds()
 
-    def run(self, rounds: int) -> Found:
+    def run(self, rounds: int) -> Rounds:
         """All rounds, then the half loads. Whatever happens, no engine is left."""
         try:
             with Receiver() as receiver:

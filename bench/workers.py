@@ -27,7 +27,7 @@ from bench import figures
 from portico.agents.item import Item
 from portico.clock import SystemClock
 from portico.workers.backlog import Outcome
-from portico.workers.editions import Terms
+from portico.workers.editions import CrewTerms
 from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
 
@@ -64,7 +64,7 @@ class Echo:
         self.pool, self._root, self._parent = pool, str(root), parent
         self._item = Item(bytes(16), CONTENT, {"channel": "in", "type": "x"}, "", 1)
 
-    async def activate(self, terms: Terms) -> None:
+    async def activate(self, terms: CrewTerms) -> None:
         """Replace its workers by those of new terms."""
         await self.pool.activate(AGENT, DOCUMENT, self._root, terms)
 
@@ -121,14 +121,14 @@ def cpu_of(pids: list[int], *, ended: bool = False) -> float:
 
 async def starts(bench: Echo, count: int) -> Iterator[Figure]:
     """A worker for each call; then one that is killed each time."""
-    await bench.activate(Terms(fewest=0, most=1, recycle=1))
+    await bench.activate(CrewTerms(fewest=0, most=1, recycle=1))
     times, began = [], bench.cpu()
     for _ in range(count):
         at = time.perf_counter()
         assert await bench.call()
         times.append(1000 * (time.perf_counter() - at))
     fresh = ("fork to first answer, p50 ms", figures.median(times), bench.cpu() - began)
-    await bench.activate(Terms(fewest=1, most=1))
+    await bench.activate(CrewTerms(fewest=1, most=1))
     await bench.call()
     times, began = [], bench.cpu()
     for _ in range(min(count, 10)):  # more in ten seconds are a quarantine
@@ -144,7 +144,7 @@ async def starts(bench: Echo, count: int) -> Iterator[Figure]:
 
 async def warm(bench: Echo, count: int) -> Iterator[Figure]:
     """One worker: one call after the other, then many at once."""
-    await bench.activate(Terms(fewest=1, most=1, recycle=10**9))
+    await bench.activate(CrewTerms(fewest=1, most=1, recycle=10**9))
     await bench.calls(2_000)
     times, began = [], bench.cpu()
     for _ in range(count):
@@ -173,7 +173,7 @@ def pss(pid: int) -> float:
 async def memory(bench: Echo, workers: int, each: int) -> Iterator[Figure]:
     """Many warm workers after so many items each."""
     began = bench.cpu()
-    await bench.activate(Terms(fewest=workers, most=workers, recycle=10**9))
+    await bench.activate(CrewTerms(fewest=workers, most=workers, recycle=10**9))
     while len(bench.pids) < workers:
         await asyncio.sleep(0.02)
     for _ in range(max(1, each // 100)):
@@ -216,7 +216,7 @@ async def measure(root: Path, options: argparse.Namespace) -> list[Figure]:
     await pool.start()
     try:
         bench = Echo(pool, root, nursery.pid)
-        await bench.activate(Terms())
+        await bench.activate(CrewTerms())
         return [
             *await starts(bench, options.starts),
             *await warm(bench, options.calls),

@@ -8,13 +8,13 @@ import pytest
 
 from portico.errors import NounUnknown, RequestError
 from portico.flow.acts import choosing
-from portico.flow.acts.acting import Outcome
-from portico.flow.acts.choosing import Wanted
+from portico.flow.acts.acting import ActOutcome
+from portico.flow.acts.choosing import ReplayChoice
 from portico.flow.acts.previewing import Preview
 from portico.flow.acts.releasing import Target
 from portico.ids import SignalId
 from portico.journal.found import ActFound
-from portico.journal.parked import Filter, Heap, JobFound, ParkedRow
+from portico.journal.parked import Heap, JobFound, ParkedFilter, ParkedSummary
 
 AT = datetime(2026, 3, 14, 8, tzinfo=UTC)
 ID = "019ceb5b-e660-7000-8000-0000000000aa"
@@ -30,7 +30,7 @@ class Messages:
     async def parked(self, wanted):
         """One refused Delivery."""
         self.asked.append(wanted)
-        row = ParkedRow(
+        row = ParkedSummary(
             SIGNAL, "delivery", 2, 7, "his", "", "4711", True, "AR", "rejected", "", "", "", 1,
             AT, "adt", "ADT^A01", "MSG1",
         )  # fmt: skip
@@ -44,19 +44,19 @@ class Messages:
     async def release(self, targets, who):
         """Done."""
         self.asked.append((targets, who))
-        return [Outcome(target.text, True) for target in targets]
+        return [ActOutcome(target.text, True) for target in targets]
 
     async def discard(self, targets, who, reason):
         """Not done."""
         self.asked.append((targets, who, reason))
-        return [Outcome(target.text, False, "nothing of it is parked") for target in targets]
+        return [ActOutcome(target.text, False, "nothing of it is parked") for target in targets]
 
     async def edit(self, target, change, who):
         """Gives what the change makes of a message."""
         if self.error:
             raise self.error
         content = b"MSH|^~\\&|HIS|ST|LAB|ST|2026||ADT^A01|1|P|2.5\rPID|||7||MUSTER\r"
-        return Outcome(target.text, True, change(content).decode())
+        return ActOutcome(target.text, True, change(content).decode())
 
     async def resend(self, target, to, received, who):
         """There is no such destination."""
@@ -89,7 +89,9 @@ async def test_parked_messages_are_listed_and_counted_without_patient_data(serve
     asked = {"destination": "his", "code": "AR", "limit": "1", "after": "3,signal,1"}
     body = (await served.get("/v1/parked", **asked)).json()
 
-    assert messages.asked == [Filter("delivery", "his", "", "AR", None, (3, "signal", 1), 1)]
+    assert messages.asked == [
+        ParkedFilter("delivery", "his", "", "AR", None, (3, "signal", 1), 1)
+    ]
     (item,) = body["parked"]
     assert (item["id"], item["code"], item["hold"]) == (f"{ID}/d2", "AR", True)
     assert "4711" not in item["lane"]
@@ -157,7 +159,7 @@ async def test_a_preview_and_a_job_tell_no_patient(served, messages):
     seen = (await served.ask("POST", "/v1/replays/preview?most=7", json=body)).json()
     assert (seen["total"], seen["seen"], seen["destinations"]) == (5000, 7, {"his": 2})
     since = 1_773_475_200_000_000_000
-    wanted = Wanted(channel="adt", patient="4711", since=since, rate=5.0)
+    wanted = ReplayChoice(channel="adt", patient="4711", since=since, rate=5.0)
     assert messages.asked == [(wanted, 7)]
 
     job = await served.ask("POST", "/v1/replays", json=body)

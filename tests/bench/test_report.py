@@ -3,7 +3,7 @@
 import pytest
 from bench.cases import A, B
 from bench.figures import median, percentile
-from bench.rounds import Found
+from bench.rounds import Rounds
 
 from bench import floors, report
 
@@ -13,7 +13,7 @@ CASES = ["A_1x1", "A_50x1", "A_10x16", "B_50x1", "B_50x8"]
 @pytest.fixture
 def found():
     """Three rounds of an engine that reaches every floor, one of them slow."""
-    rounds = Found(J=[10_000.0, 20_000.0, 2_000.0], c50_ms=[1.0] * 3, c99_ms=[2.0] * 3)
+    rounds = Rounds(J=[10_000.0, 20_000.0, 2_000.0], c50_ms=[1.0] * 3, c99_ms=[2.0] * 3)
     for case in (*A, *B):
         for rate in (8_000.0, 9_000.0, 100.0):
             rounds.cases[case.name].append(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from portico.cli import exits, load
-from portico.cli.load import SAMPLE, LoadPlan, LoadReport, Template, run_load
+from portico.cli.load import SAMPLE, LoadMessage, LoadPlan, LoadReport, run_load
 from portico.hl7.view import MessageView
 
 
@@ -18,7 +18,7 @@ def plan(peer, **options):
 async def test_every_message_has_a_control_id_of_its_own(peer):
     """Else a receiver would take them for repeats."""
     report = await run_load(
-        plan(peer, count=200, connections=4, outstanding=3), Template(SAMPLE)
+        plan(peer, count=200, connections=4, outstanding=3), LoadMessage(SAMPLE)
     )
     sent = [MessageView(one.encode()).text("MSH-10") for one in peer.got]
 
@@ -30,7 +30,7 @@ async def test_every_message_has_a_control_id_of_its_own(peer):
 
 async def test_patients_go_round(peer):
     """So that a receiver's order keys are many."""
-    await run_load(plan(peer, count=9), Template(SAMPLE, patients=3))
+    await run_load(plan(peer, count=9), LoadMessage(SAMPLE, patients=3))
     seen = [MessageView(one.encode()).text("PID-3.1") for one in peer.got]
 
     assert seen == ["LOAD0", "LOAD1", "LOAD2"] * 3
@@ -39,7 +39,7 @@ async def test_patients_go_round(peer):
 async def test_a_message_is_unchanged_but_for_its_control_id():
     """What is measured is the message that was given."""
     content = b"MSH|^~\\&|A|B|C|D|1||ADT^A01|X|P|2.5\rPID|||P1^^^H\r"
-    control_id, block = Template(content, prefix="R").render(7)
+    control_id, block = LoadMessage(content, prefix="R").render(7)
 
     assert control_id == b"R00000007"
     assert block == b"\x0b" + content.replace(b"|X|", b"|R00000007|") + b"\x1c\r"
@@ -48,7 +48,7 @@ async def test_a_message_is_unchanged_but_for_its_control_id():
 async def test_refusals_are_counted_and_are_no_success(peer):
     """A fast no is not throughput."""
     peer.code = "AE"
-    report = await run_load(plan(peer, count=5), Template(SAMPLE))
+    report = await run_load(plan(peer, count=5), LoadMessage(SAMPLE))
 
     assert (report.codes["AE"], report.counted, report.accepted) == (5, 0, False)
 
@@ -56,7 +56,7 @@ async def test_refusals_are_counted_and_are_no_success(peer):
 async def test_an_answer_to_another_message_is_counted_as_foreign(peer):
     """Every MSA-2 is looked at."""
     peer.wrong_id = True
-    report = await run_load(plan(peer, count=5), Template(SAMPLE))
+    report = await run_load(plan(peer, count=5), LoadMessage(SAMPLE))
 
     assert (report.foreign, report.counted, report.accepted) == (5, 0, False)
 
@@ -64,7 +64,9 @@ async def test_an_answer_to_another_message_is_counted_as_foreign(peer):
 async def test_silence_is_counted_as_lost(peer):
     """A late peer's connection is closed, and the load ends all the same."""
     peer.code = None
-    report = await run_load(plan(peer, count=3, outstanding=3, timeout=0.1), Template(SAMPLE))
+    report = await run_load(
+        plan(peer, count=3, outstanding=3, timeout=0.1), LoadMessage(SAMPLE)
+    )
 
     assert (report.sent, report.lost, report.accepted) == (3, 3, False)
 
@@ -73,7 +75,9 @@ async def test_a_rate_spreads_the_messages(peer):
     """20 messages at 100 a second take 190 ms however fast the peer is."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    report = await run_load(plan(peer, count=20, rate=100.0, outstanding=20), Template(SAMPLE))
+    report = await run_load(
+        plan(peer, count=20, rate=100.0, outstanding=20), LoadMessage(SAMPLE)
+    )
 
     assert report.accepted
     assert loop.time() - began >= 0.19
@@ -81,7 +85,7 @@ async def test_a_rate_spreads_the_messages(peer):
 
 async def test_time_ends_the_load(peer):
     """What is open then is still waited for."""
-    report = await run_load(plan(peer, seconds=0.2, connections=2), Template(SAMPLE))
+    report = await run_load(plan(peer, seconds=0.2, connections=2), LoadMessage(SAMPLE))
 
     assert report.accepted
     assert report.seconds == pytest.approx(0.2)
@@ -89,7 +93,7 @@ async def test_time_ends_the_load(peer):
 
 async def test_warm_time_does_not_count(peer):
     """Caches, forks and connections come first."""
-    report = await run_load(plan(peer, seconds=0.1, warm=0.1), Template(SAMPLE))
+    report = await run_load(plan(peer, seconds=0.1, warm=0.1), LoadMessage(SAMPLE))
 
     assert 0 < report.counted < report.answered
 
@@ -107,7 +111,7 @@ async def test_a_connection_that_is_cut_is_made_again(peer, serving_at):
             await serve(reader, writer)
 
     async with serving_at(peer, once_cut):
-        report = await run_load(plan(peer, count=4), Template(SAMPLE))
+        report = await run_load(plan(peer, count=4), LoadMessage(SAMPLE))
 
     assert (report.sent, report.lost, report.answered) == (4, 1, 3)
     assert report.failures == 1

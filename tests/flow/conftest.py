@@ -11,11 +11,9 @@ from portico.flow.arrivals.deferring import Deferring
 from portico.flow.arrivals.desk import Policy
 from portico.flow.arrivals.intake import Intake
 from portico.flow.arrivals.recalling import Recaller
-from portico.flow.sessions.dispatch import Dispatcher
-from portico.flow.sessions.dispatch import World as DispatchWorld
-from portico.flow.sessions.failing import Terms
-from portico.flow.sessions.running import Running
-from portico.flow.sessions.running import World as RunningWorld
+from portico.flow.sessions.dispatch import Dispatcher, DispatchWorld
+from portico.flow.sessions.failing import FailureTerms
+from portico.flow.sessions.running import Running, RunningWorld
 from portico.ids import IdMaker
 from portico.journal.contract import Earlier, Recovered
 from portico.language.content import AUTO
@@ -316,7 +314,7 @@ class Engine:
             )
         )  # fmt: skip
         self.asked = []
-        self.running.adopt({"a": Terms("v1"), "b": Terms("v1")})
+        self.running.adopt({"a": FailureTerms("v1"), "b": FailureTerms("v1")})
         self.intake = Intake(
             self.policy,
             desk.World(

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from portico.errors import NotHl7
 from portico.hl7 import diff
-from portico.hl7.deid import Deidentifier
+from portico.hl7.deid import TwinMaker
 from portico.hl7.message import Message
 from portico.hl7.view import MessageView
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
-TWINS = Deidentifier(b"a key of the tests")
+TWINS = TwinMaker(b"a key of the tests")
 
 
 def twin(content, key=b"a key of the tests"):
-    return Message(Deidentifier(key).message(content))
+    return Message(TwinMaker(key).message(content))
 
 
 def shape(text):
@@ -81,7 +81,7 @@ class _Holding:
 def test_every_letter_and_digit_becomes_another_of_its_kind(text):
     """Nothing that could tell a person stays where it was."""
     made = TWINS.text(text, "ST")
-    if made == Deidentifier(b"k2").text(text, "ST") and len(text) > 12:
+    if made == TwinMaker(b"k2").text(text, "ST") and len(text) > 12:
         assert not any(c.isalpha() or c.isdecimal() for c in text)
     assert len(made) == len(text)
     for old, new in zip(text, made, strict=True):
@@ -96,7 +96,7 @@ def test_escapes_and_highlighting_stay_whole():
     """`\\H\\` is no text, `\\T\\` is one character, and no twin can shift a field."""
     head = b"MSH|^~\\&|||||||ORU^R01|1|P|2.5\r"
     line = b"OBX|1|TX|a||\\H\\one\\N\\ \\T\\ \\X41\\ \\Zq\\ x\\\r"
-    made = Deidentifier(b"k").message(head + line)
+    made = TwinMaker(b"k").message(head + line)
     assert re.search(rb"\|\\H\\[a-z]{3}\\N\\ \\T\\ [B-Z] ", made)
     assert len(made.split(b"|")) == len((head + line).split(b"|"))
 

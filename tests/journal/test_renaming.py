@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from portico.journal import renaming
 from portico.journal.lease import Lease
-from portico.journal.operating import Desk
+from portico.journal.operating import OperatorDesk
 from portico.journal.search import names_of
 
 OLD = "00000000-0000-7000-8000-{:012x}"
@@ -34,7 +34,7 @@ def run(journal_url):
 def desk(run, journal_url):
     """A desk under a lease of its own."""
     run("insert into lease values ('trial', 'me', 1, 0, 0)")
-    yield Desk(lambda: journal_url, lambda: Lease("trial", "me", 1))
+    yield OperatorDesk(lambda: journal_url, lambda: Lease("trial", "me", 1))
     run("delete from lease where name = 'trial'")
 
 

@@ -9,13 +9,13 @@ import pytest
 from portico.errors import JournalError
 from portico.ids import SignalId, floor_at
 from portico.journal import partitions, retention
-from portico.journal.retention import Due, Retention, Stored, Terms
+from portico.journal.retention import Due, Retention, RetentionTerms, Stored
 
 DAY = 86_400.0
 TODAY = date(2026, 6, 30)
 OLD = TODAY - timedelta(days=40)
-TERMS = Terms(30 * DAY, 365 * DAY)
-SHORT = Terms(10 * DAY, 30 * DAY)
+TERMS = RetentionTerms(30 * DAY, 365 * DAY)
+SHORT = RetentionTerms(10 * DAY, 30 * DAY)
 
 
 def signal_of(day, number=1):
@@ -41,7 +41,7 @@ def test_bodies_go_before_what_is_known_about_them():
 
 def test_headers_never_go_before_their_bodies():
     """Whatever the site says."""
-    (bodies, headers) = retention.plan(stored(OLD), Terms(9 * DAY, DAY), TODAY)
+    (bodies, headers) = retention.plan(stored(OLD), RetentionTerms(9 * DAY, DAY), TODAY)
 
     assert bodies.at == headers.at == OLD + timedelta(days=10)
 
@@ -49,7 +49,7 @@ def test_headers_never_go_before_their_bodies():
 def test_a_part_of_a_day_rounds_up_and_for_ever_is_never():
     """36 hours are two days; `forever` has no day."""
     assert retention.due(OLD, 1.5 * DAY) == OLD + timedelta(days=3)
-    assert retention.plan(stored(OLD), Terms(float("inf"), float("inf")), TODAY) == []
+    assert retention.plan(stored(OLD), RetentionTerms(float("inf"), float("inf")), TODAY) == []
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from portico.errors import CharsetUnknown, ContentInvalid, PathInvalid, TextUndecodable
 from portico.language.content import Content, open_content
-from portico.language.csvview import CsvView, Row, line_of, quoted
+from portico.language.csvview import CsvRow, CsvView, line_of, quoted
 
 KIND = Content("csv", separator=";")
 TABLE = b'mrn;name;"a;b"\r\n\r\n1;"M\xc3\xbcller; ""X""";\r\n2;Muster;z'
@@ -116,7 +116,7 @@ def test_what_python_writes_is_read_cell_for_cell(rows, separator):
     read = [[cell[1:-1].replace('""', '"') for cell in row.cells] for row in table.rows()]
     assert read == rows
     own = "".join(
-        line_of(Row(tuple(quoted(cell, separator) for cell in row), "\n", 1), separator)
+        line_of(CsvRow(tuple(quoted(cell, separator) for cell in row), "\n", 1), separator)
         for row in rows
     )
     assert list(csv.reader(io.StringIO(own, newline=""), delimiter=separator)) == rows

@@ -4,16 +4,16 @@ import pytest
 
 from portico.errors import PathInvalid
 from portico.language import xpath
-from portico.language.xpath import Step
+from portico.language.xpath import PathStep
 
 
 def test_steps_tests_and_an_attribute_are_read():
     """Children, `*`, positions, attribute tests in both quotes, and a last `@a`."""
     path = xpath.parse("/o:order/item[@use='a/b]'][2]/*/@p:code")
     assert path.steps == (
-        Step(("o", "order")),
-        Step(("", "item"), ((("", "use"), "a/b]"), 2)),
-        Step(("", "*")),
+        PathStep(("o", "order")),
+        PathStep(("", "item"), ((("", "use"), "a/b]"), 2)),
+        PathStep(("", "*")),
     )
     assert path.attribute == ("p", "code")
     assert path.prefixes == {"o", "p"}

@@ -3,7 +3,7 @@
 import pytest
 
 from portico.listeners.sieve import Sieve, Watch
-from portico.listeners.tray import Found
+from portico.listeners.tray import FileSeen
 from portico.spec.fetching import PollSource, Ready
 
 
@@ -34,19 +34,19 @@ def test_patterns_choose_names(files, taken):
     """Any pattern counts, case and all; dot files and unfinished ones need to be asked for."""
     names = ["a.hl7", "a.HL7", "b.txt", ".hidden", "c.part", "d.TMP", "line\nfeed", "e~"]
 
-    assert chosen(source(files=files), [Found(name, 1, 1) for name in names]) == taken
+    assert chosen(source(files=files), [FileSeen(name, 1, 1) for name in names]) == taken
 
 
 def test_the_first_of_very_many_are_kept_in_order():
     """Memory is bound by `most`, and the smallest names are not lost on the way."""
-    found = [Found(f"{n:06}", 1, 1) for n in reversed(range(5_000))]
+    found = [FileSeen(f"{n:06}", 1, 1) for n in reversed(range(5_000))]
 
     assert chosen(source(), found, most=100) == [f"{n:06}" for n in range(100)]
 
 
 def test_a_marker_may_come_before_or_after_its_file_in_a_listing():
     """No listing has an order."""
-    found = [Found(name, 1, 1) for name in ("a.ok", "a", "b", "b.ok", "c", "d.ok")]
+    found = [FileSeen(name, 1, 1) for name in ("a.ok", "a", "b", "b.ok", "c", "d.ok")]
 
     assert chosen(source(ready={"suffix": ".ok"}), found) == ["a", "b"]
 
@@ -54,7 +54,7 @@ def test_a_marker_may_come_before_or_after_its_file_in_a_listing():
 def test_a_file_settles_when_size_and_time_have_stayed():
     """Any change begins the wait anew; a file that is gone is forgotten."""
     watch = Watch(Ready("stable", seconds=5.0))
-    first, grown = Found("a", 1, 1), Found("a", 2, 1)
+    first, grown = FileSeen("a", 1, 1), FileSeen("a", 2, 1)
 
     assert watch.settled([first], 0.0) == ([], 5.0)
     assert watch.settled([first], 4.0) == ([], 1.0)

@@ -7,7 +7,7 @@ from portico.hl7.view import MessageView
 from portico.language.tables import parse
 from portico.llm.contract import ToolFailed
 from portico.llm.tools import session_files
-from portico.llm.tools.contract import Desk
+from portico.llm.tools.contract import ToolDesk
 from portico.llm.tools.table import BUILTINS
 from portico.steps.jsonrules import JsonRules
 
@@ -34,7 +34,7 @@ class JournalTwin:
 def desk(phi="deidentified", message=MESSAGE):
     """What the tools see."""
     view = MessageView(message) if message else None
-    return Desk(phi, view, {"wards": TABLE}, JournalTwin())
+    return ToolDesk(phi, view, {"wards": TABLE}, JournalTwin())
 
 
 async def gives(call, at=None, **arguments):

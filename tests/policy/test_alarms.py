@@ -13,8 +13,8 @@ def run(values, limit=10):
     """What opened and closed while a queue's depth went through these values."""
     told, state = [], {}
     for now, value in enumerate(values):
-        reading = alarms.measured("waiting", "destination", "lab", value, limit, "t")
-        change = alarms.step(state, [reading], now)
+        observation = alarms.measured("waiting", "destination", "lab", value, limit, "t")
+        change = alarms.step(state, [observation], now)
         state = change.open
         told += [("open", now) for _ in change.opened] + [
             ("closed", now) for _ in change.closed
@@ -23,7 +23,7 @@ def run(values, limit=10):
 
 
 def test_an_alarm_opens_once_and_closes_once():
-    """A flood of equal readings is one piece of news; it closes below four fifths."""
+    """A flood of equal observations is one piece of news; it closes below four fifths."""
     assert run([0, 9, 10, 15, 30, 9, 8, 7, 7, 0]) == [("open", 2), ("closed", 7)]
 
 
@@ -53,17 +53,17 @@ def test_what_left_the_site_closes():
 
 def test_one_alarm_does_not_hide_another():
     """The same kind of two nouns, and two kinds of one noun, are four alarms."""
-    readings = [
+    observations = [
         alarms.state(kind, "channel", name, True, "t") for kind in "ab" for name in "xy"
     ]
 
-    assert len(alarms.step({}, readings, 0).opened) == 4
+    assert len(alarms.step({}, observations, 0).opened) == 4
 
 
 def test_a_silent_feed_opens_and_a_message_closes():
     """Quiet for longer than expected; after a restart it stays open until something comes."""
-    reading = alarms.silence("channel", "adt", 60, 61, True, False)
-    assert (reading.opens, reading.closes) == (True, False)
+    observation = alarms.silence("channel", "adt", 60, 61, True, False)
+    assert (observation.opens, observation.closes) == (True, False)
     restarted = alarms.silence("channel", "adt", 60, 1, True, False)
     assert (restarted.opens, restarted.closes) == (False, False)
     came = alarms.silence("channel", "adt", 60, 0, True, True)

@@ -133,10 +133,10 @@ def test_pins_and_names_are_part_of_the_handshake(papers):
     shake(server(shown.model_copy(update={"pins": (key,)})), client(lab))
     shake(server(shown.model_copy(update={"names": ("lab",)})), client(lab))
     shake(server(shown), client(lab.model_copy(update={"names": ("server",)})), "127.9.9.9")
-    with pytest.raises(contexts.PeerRefused) as told:
+    with pytest.raises(contexts.WrongPeer) as told:
         shake(server(shown.model_copy(update={"pins": (other,)})), client(lab))
     assert told.value.word == "wrong_pin"
-    with pytest.raises(contexts.PeerRefused) as told:
+    with pytest.raises(contexts.WrongPeer) as told:
         shake(server(shown.model_copy(update={"names": ("pacs",)})), client(lab))
     assert told.value.word == "wrong_name"
 

@@ -13,7 +13,7 @@ from portico.agents.item import Item
 from portico.clock import SystemClock
 from portico.events.emit import Event
 from portico.workers.backlog import Outcome
-from portico.workers.editions import Proof, Terms
+from portico.workers.editions import CrewTerms, Proof
 from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
 
@@ -156,7 +156,7 @@ class Works:
         """Load the acting agent beside what is in force."""
         memory = options.pop("memory", 256 << 20)
         call = options.pop("call", "transforms.acts:act")
-        terms = Terms(**{"most": 1, **options})
+        terms = CrewTerms(**{"most": 1, **options})
         return await self.pool.prove(
             agent, document(call, agent), str(self.site), terms, memory
         )

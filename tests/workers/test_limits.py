@@ -19,7 +19,7 @@ import asyncio, sys
 from portico.clock import SystemClock
 from portico.workers.nursery import Nursery
 from portico.workers.pool import Pool
-from portico.workers.editions import Terms
+from portico.workers.editions import CrewTerms
 
 async def main():
     pool = Pool(nursery, clock=SystemClock(), emit=lambda event: None)
@@ -27,7 +27,7 @@ async def main():
     step = {"verb": "python", "name": "act", "at": "", "when": None, "on_error": None,
             "args": {"call": "transforms.acts:act"}}
     document = {"agent": "acts", "on": {"channel": "c"}, "steps": [step]}
-    await pool.activate("acts", document, sys.argv[1], Terms(fewest=3))
+    await pool.activate("acts", document, sys.argv[1], CrewTerms(fewest=3))
     while len(pool.status()["acts"]["pids"]) < 3:
         await asyncio.sleep(0.01)
     print(nursery.pid, *pool.status()["acts"]["pids"], flush=True)

@@ -16,7 +16,7 @@ LARGEST = 16 << 20  # bytes of a content
 LONGEST = 600.0  # seconds of a wait
 
 
-class Outcome(Struct, frozen=True):
+class SignalOutcome(Struct, frozen=True):
     """What became of a Signal until now. state: of SignalState; code, text: why it was refused
     or parked. value: the message as the agent left it. reloaded: of kind `sync`."""
 
@@ -34,7 +34,7 @@ class Callers(Protocol):
 
     async def call(
         self, agent: str, content: bytes, kind: SignalKind, who: str, wait: float
-    ) -> Outcome:
+    ) -> SignalOutcome:
         """Journal it, and wait for its end so many seconds. Raises NounUnknown, RequestError,
         JournalError."""
         ...

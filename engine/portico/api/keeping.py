@@ -55,7 +55,7 @@ class RetentionPlan(Shape):
     days: tuple[Leaving, ...]
 
 
-class Held(Shape):
+class LegalHold(Shape):
     """A legal hold. patient: only who asks with patient data sees it."""
 
     number: int
@@ -69,10 +69,10 @@ class Held(Shape):
 class Holds(Shape):
     """Oldest first."""
 
-    holds: tuple[Held, ...]
+    holds: tuple[LegalHold, ...]
 
 
-class Wanted(Shape):
+class HoldWanted(Shape):
     """A hold to be set: of one Signal or of one patient, in a body and never in a URL."""
 
     signal: uuid.UUID | None = None
@@ -115,7 +115,7 @@ def routes(engine: Keeper) -> APIRouter:
         return Holds(holds=tuple(_held(one, phi) for one in await engine.keeping.holds()))
 
     @router.post("/holds", status_code=201)
-    async def hold(wanted: Wanted, who: Who) -> dict[str, int]:
+    async def hold(wanted: HoldWanted, who: Who) -> dict[str, int]:
         """Keep a Signal, or all of a patient, now and to come."""
         if (wanted.signal is None) == (not wanted.patient):
             raise HTTPException(422, "a hold is of one signal or of one patient")
@@ -133,8 +133,8 @@ def routes(engine: Keeper) -> APIRouter:
     return router
 
 
-def _held(one: Hold, phi: bool) -> Held:
-    return Held(
+def _held(one: Hold, phi: bool) -> LegalHold:
+    return LegalHold(
         number=one.number,
         signal=text(one.signal) if one.signal else None,
         patient=(one.patient if phi else "***") if one.patient else "",

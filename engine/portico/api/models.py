@@ -14,7 +14,7 @@ from portico import ids
 from portico.api.shapes import Shape
 from portico.api.who import Who
 from portico.clock import moment
-from portico.flow.sessions.reviewing import Waiting
+from portico.flow.sessions.reviewing import WaitingReview
 from portico.ids import SignalId
 from portico.journal.calls import Egress
 
@@ -23,7 +23,7 @@ class Models(Protocol):
     """What /v1 asks about models. Every verb may raise JournalError, RequestError."""
 
     @property
-    def waiting(self) -> Mapping[str, Waiting]:
+    def waiting(self) -> Mapping[str, WaitingReview]:
         """Answers that wait for a person, oldest first, by name."""
         ...
 
@@ -113,7 +113,7 @@ def routes(models: Callable[[], Models]) -> APIRouter:
     return router
 
 
-def _review(one: Waiting, phi: bool) -> Review:
+def _review(one: WaitingReview, phi: bool) -> Review:
     return Review(
         id=one.name,
         signal=ids.text(one.signal),

@@ -13,11 +13,11 @@ from portico.api.shapes import ActItem, Shape
 from portico.api.wanted import nanoseconds
 from portico.api.who import Who
 from portico.flow.acts import amending, releasing
-from portico.flow.acts.acting import Outcome
+from portico.flow.acts.acting import ActOutcome
 from portico.flow.acts.releasing import Target
 from portico.ids import SignalId
 from portico.journal.found import ActFound
-from portico.journal.parked import Filter, Heap, ParkedRow
+from portico.journal.parked import Heap, ParkedFilter, ParkedSummary
 
 MOST = 500  # targets of one request
 
@@ -25,7 +25,7 @@ MOST = 500  # targets of one request
 class Handling(Protocol):
     """What /v1 asks about parked messages. Every verb may raise JournalError."""
 
-    async def parked(self, wanted: Filter) -> tuple[list[ParkedRow], list[Heap]]:
+    async def parked(self, wanted: ParkedFilter) -> tuple[list[ParkedSummary], list[Heap]]:
         """Those that fit, in the journal's order; and all that fit, counted by reason."""
         ...
 
@@ -33,19 +33,25 @@ class Handling(Protocol):
         """What people did, newest first."""
         ...
 
-    async def release(self, targets: Sequence[Target], who: str) -> list[Outcome]:
+    async def release(self, targets: Sequence[Target], who: str) -> list[ActOutcome]:
         """Back into its queue, or to its agents."""
         ...
 
-    async def discard(self, targets: Sequence[Target], who: str, reason: str) -> list[Outcome]:
+    async def discard(
+        self, targets: Sequence[Target], who: str, reason: str
+    ) -> list[ActOutcome]:
         """Given up for good."""
         ...
 
-    async def edit(self, target: Target, change: Callable[[bytes], bytes], who: str) -> Outcome:
+    async def edit(
+        self, target: Target, change: Callable[[bytes], bytes], who: str
+    ) -> ActOutcome:
         """A changed copy takes its place."""
         ...
 
-    async def resend(self, target: Target, to: str, received: bool, who: str) -> list[Outcome]:
+    async def resend(
+        self, target: Target, to: str, received: bool, who: str
+    ) -> list[ActOutcome]:
         """The same bytes once more."""
         ...
 
@@ -124,12 +130,12 @@ class ParkedWanted(_Asked):
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     phi: bool = False
 
-    def filter(self) -> Filter:
+    def filter(self) -> ParkedFilter:
         """For the journal."""
         kind = "delivery" if self.destination else "signal" if self.channel else ""
         seq, _, rest = self.after.partition(",")
         word, _, number = rest.partition(",")
-        return Filter(
+        return ParkedFilter(
             kind,
             self.destination or self.channel,
             self.agent,
@@ -172,7 +178,7 @@ class Resent(_Asked):
     received: bool = False
 
 
-def page(found: tuple[list[ParkedRow], list[Heap]], wanted: ParkedWanted) -> ParkedPage:
+def page(found: tuple[list[ParkedSummary], list[Heap]], wanted: ParkedWanted) -> ParkedPage:
     """What is listed; order keys only for who asks with patient data."""
     rows, heaps = found
     last = rows[-1] if len(rows) == wanted.limit else None
@@ -183,7 +189,7 @@ def page(found: tuple[list[ParkedRow], list[Heap]], wanted: ParkedWanted) -> Par
     )
 
 
-def _item(row: ParkedRow, phi: bool) -> ParkedItem:
+def _item(row: ParkedSummary, phi: bool) -> ParkedItem:
     names = ("kind", "name", "agent", "type", "control_id", "code", "reason", "step", "at")
     more = ("location", "hold", "tries", "since")
     values: dict[str, Any] = {name: getattr(row, name) for name in (*names, *more)}
@@ -234,7 +240,7 @@ def routes(handling: Callable[[], Handling]) -> APIRouter:
     return router
 
 
-def _told(outcomes: Sequence[Outcome]) -> tuple[Acted, ...]:
+def _told(outcomes: Sequence[ActOutcome]) -> tuple[Acted, ...]:
     return tuple(
         Acted(target=one.target, done=one.done, text=one.text, made=one.made)
         for one in outcomes

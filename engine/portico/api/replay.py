@@ -22,11 +22,11 @@ MOST_PREVIEWED = 1000
 class Replays(Protocol):
     """What /v1 asks about replays. Every verb may raise JournalError, RequestError."""
 
-    async def preview(self, wanted: choosing.Wanted, most: int) -> tuple[int, Preview]:
+    async def preview(self, wanted: choosing.ReplayChoice, most: int) -> tuple[int, Preview]:
         """How many fit, and what would become of the first of them."""
         ...
 
-    async def replay(self, wanted: choosing.Wanted, who: str) -> JobFound:
+    async def replay(self, wanted: choosing.ReplayChoice, who: str) -> JobFound:
         """Begin a job."""
         ...
 
@@ -48,9 +48,9 @@ class ReplayWanted(Filter):
     as_recorded: bool = False
     rate: Annotated[float, Field(gt=0, le=10_000)] = 100.0
 
-    def wanted(self) -> choosing.Wanted:
+    def wanted(self) -> choosing.ReplayChoice:
         """For the engine."""
-        return choosing.Wanted(
+        return choosing.ReplayChoice(
             tuple(str(one) for one in self.signals),
             self.channel,
             self.type,

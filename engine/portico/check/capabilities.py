@@ -10,7 +10,7 @@ import msgspec
 
 from portico.check import plugins
 from portico.check.draft import Draft
-from portico.check.pipeline import Pipeline, Stage
+from portico.check.pipeline import Pipeline, PipelineStep
 from portico.check.references import heard
 from portico.errors import ConfigError
 from portico.language import tables
@@ -74,7 +74,7 @@ def misfits(draft: Draft) -> Iterator[Finding]:
                 yield pipeline.document.finding(stage.at, code, text, hint)
 
 
-def _asking(pipeline: Pipeline) -> Iterator[Stage]:
+def _asking(pipeline: Pipeline) -> Iterator[PipelineStep]:
     for stage in pipeline.stages:
         if stage.form["verb"] == "llm" and stage.options is not None:
             yield stage
@@ -88,7 +88,7 @@ def _names(draft: Draft, pipeline: Pipeline, options: Any) -> tuple[str, ...]:
 
 
 def _unfit(
-    draft: Draft, pipeline: Pipeline, stage: Stage, one: _Gathered
+    draft: Draft, pipeline: Pipeline, stage: PipelineStep, one: _Gathered
 ) -> Iterator[tuple[str, str, str]]:
     """Tools that give too much for the step, or that keep a sender waiting for a person."""
     options: Any = stage.options

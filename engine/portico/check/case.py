@@ -142,7 +142,7 @@ class Case(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PlacedCase:
     """A case and where it stands."""
 
     case: Case
@@ -154,9 +154,11 @@ class Found:
         return f"{self.document.path}:{self.document.line}"
 
 
-def read_cases(root: Path, files: Iterable[Path] = ()) -> tuple[list[Found], list[Finding]]:
+def read_cases(
+    root: Path, files: Iterable[Path] = ()
+) -> tuple[list[PlacedCase], list[Finding]]:
     """The cases of these files, or of all that the site has; and what is wrong with them."""
-    found: list[Found] = []
+    found: list[PlacedCase] = []
     findings: list[Finding] = []
     for path in tuple(files) or sorted((root / "channels").glob(PATTERN)):
         documents, wrongs = read(path, _name(path, root))
@@ -169,7 +171,7 @@ def read_cases(root: Path, files: Iterable[Path] = ()) -> tuple[list[Found], lis
             case, wrongs = fit(Case, document.value, document)
             findings += wrongs
             if case is not None:
-                found.append(Found(case, document))
+                found.append(PlacedCase(case, document))
     return found, findings
 
 
@@ -181,7 +183,7 @@ def examine_cases(root: Path, site: Site | None) -> list[Finding]:
     return findings
 
 
-def _dangling(found: Found, site: Site) -> Iterator[Finding]:
+def _dangling(found: PlacedCase, site: Site) -> Iterator[Finding]:
     """Names of channels, destinations and steps that the site does not have."""
     case, document = found.case, found.document
     if case.channel and case.channel not in site.channels:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from portico.check.case import Case, Found, Given
+from portico.check.case import Case, Given, PlacedCase
 from portico.check.judge import Judge
 from portico.check.site import Site
 from portico.check.stage import Stage, happen
@@ -29,7 +29,7 @@ class CaseResult:
 
 
 async def run_cases(
-    site: Site, cases: Sequence[Found], clock: Clock, update: bool = False
+    site: Site, cases: Sequence[PlacedCase], clock: Clock, update: bool = False
 ) -> list[CaseResult]:
     """Every case in order. update: write golden files instead of comparing with them.
 
@@ -46,7 +46,7 @@ async def run_cases(
         await pool.stop(1.0)
 
 
-async def _run(stage: Stage, found: Found, update: bool) -> CaseResult:
+async def _run(stage: Stage, found: PlacedCase, update: bool) -> CaseResult:
     case = found.case
     try:
         root = stage.site.root

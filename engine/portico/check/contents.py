@@ -5,7 +5,7 @@ from typing import Any
 
 from portico.check import references
 from portico.check.draft import Draft
-from portico.check.pipeline import Pipeline, Stage
+from portico.check.pipeline import Pipeline, PipelineStep
 from portico.hl7 import transcode
 from portico.hl7.transcode import UTF16
 from portico.language.content import Content
@@ -89,7 +89,7 @@ def _of_steps(pipeline: Pipeline, form: Content) -> Iterator[Finding]:
             )
 
 
-def _of_schema(document: Document, stage: Stage, form: Content) -> Iterator[Finding]:
+def _of_schema(document: Document, stage: PipelineStep, form: Content) -> Iterator[Finding]:
     """A JSON Schema for JSON, an XML Schema for XML, none for all else."""
     name = getattr(stage.options, "schema_", None)
     wanted = {"json": "a JSON Schema", "xml": "an XML Schema (.xsd)"}.get(form.type)

@@ -19,7 +19,7 @@ from portico.check import (
 )
 from portico.check.codes import UNREAD
 from portico.check.draft import Draft
-from portico.check.pipeline import Pipeline, Stage
+from portico.check.pipeline import Pipeline, PipelineStep
 from portico.check.securing import misfits
 from portico.check.transforms import Complaint, Transforms, lacking
 from portico.errors import ConfigError, PathInvalid, SecretMissing
@@ -112,7 +112,7 @@ def _code(draft: Draft) -> Iterator[Finding]:
 
 
 def _of_stage(
-    draft: Draft, transforms: Transforms, pipeline: Pipeline, stage: Stage
+    draft: Draft, transforms: Transforms, pipeline: Pipeline, stage: PipelineStep
 ) -> Iterator[Finding]:
     options: Any = stage.options
     if options is None or stage.kind is None:
@@ -134,7 +134,9 @@ def _of_stage(
     yield from _built(draft, pipeline, stage, stage.kind)
 
 
-def _built(draft: Draft, pipeline: Pipeline, stage: Stage, kind: StepType) -> Iterator[Finding]:
+def _built(
+    draft: Draft, pipeline: Pipeline, stage: PipelineStep, kind: StepType
+) -> Iterator[Finding]:
     """What a verb itself finds wrong with options that fit their shape."""
 
     where = stage.form["name"], stage.form["at"], draft.root

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from portico.check.draft import Draft
-from portico.check.pipeline import Pipeline, Stage
+from portico.check.pipeline import Pipeline, PipelineStep
 from portico.check.references import heard
 from portico.errors import ConfigError
 from portico.llm import script
@@ -72,7 +72,9 @@ def _loopback(host: str) -> bool:
         return False
 
 
-def _of_step(draft: Draft, pipeline: Pipeline, stage: Stage, options: Any) -> Iterator[Finding]:
+def _of_step(
+    draft: Draft, pipeline: Pipeline, stage: PipelineStep, options: Any
+) -> Iterator[Finding]:
     document, agent = pipeline.document, draft.agents.get(pipeline.document.name)
     providers = draft.config.providers
     chosen = options.model or (agent.model if agent is not None else None)

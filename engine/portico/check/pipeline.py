@@ -20,7 +20,7 @@ from portico.steps.contract import StepType
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class PipelineStep:
     """One step. form: its normal form. at: where its verb's argument stands.
 
     kind, options: None when the verb is unknown or its argument does not fit.
@@ -45,7 +45,7 @@ class Pipeline:
     """All steps of an agent, inner ones too, in the order of the file."""
 
     document: Document
-    stages: list[Stage] = field(default_factory=list)
+    stages: list[PipelineStep] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     @classmethod
@@ -71,7 +71,7 @@ class Pipeline:
             at = (*spot, verb)
             options, findings = fit(kind.options, form["args"], self.document, at)
             self.findings += findings
-        self.stages.append(Stage(form, (*spot, verb), kind, options))
+        self.stages.append(PipelineStep(form, (*spot, verb), kind, options))
 
     def wanted(self, verb: str, key: str) -> Iterator[Named]:
         """What the steps of a verb name under a key: one text or several."""
@@ -104,7 +104,7 @@ class Pipeline:
                 if isinstance(place, AsidePlace):
                     yield Named(place.source.partition("/")[0], self.find(at, place.source))
 
-    def places(self) -> Iterator[tuple[Stage, list[Place]]]:
+    def places(self) -> Iterator[tuple[PipelineStep, list[Place]]]:
         """The steps in their order, each with the places that it and its `when` read."""
         for stage in self.stages:
             read = [stage.options, _condition(stage.form["when"])]

@@ -14,7 +14,7 @@ from portico.check.case import StandIn
 from portico.check.site import Site
 from portico.check.talks import Talks
 from portico.llm import asking, script
-from portico.llm.asking import Wanted
+from portico.llm.asking import Question
 from portico.llm.contract import Completion, ModelFailed, Use
 from portico.llm.granted import Frozen
 from portico.model.call import MEANWHILE, Call, Reply
@@ -63,7 +63,7 @@ class Simulated:
         except ModelFailed as error:
             return Reply(call.digest, error=error.code, text=str(error))
 
-    def _model(self, agent: Agent, wanted: Wanted) -> _Model | None:
+    def _model(self, agent: Agent, wanted: Question) -> _Model | None:
         own = Chosen(*wanted.model) if wanted.model else None
         chosen = own or agent.model or Chosen.default(self._site.config.providers)
         provider = self._site.config.providers.get(chosen.provider)
@@ -76,7 +76,7 @@ class Simulated:
         return _Model(acts, chosen.model or provider.model, provider.detect)
 
 
-def _answer(model: _Model, wanted: Wanted) -> Completion:
+def _answer(model: _Model, wanted: Question) -> Completion:
     """One exchange, put back. Raises ModelFailed."""
     veil = asking.veil(wanted, lambda: _KEY, model.detect)
     request = asking.request(wanted, model.name, veil)

@@ -31,7 +31,7 @@ from portico.spec.agent import Agent
 from portico.spec.rules import walk
 from portico.steps.table import STAND_IN
 from portico.workers.backlog import Outcome
-from portico.workers.editions import Terms
+from portico.workers.editions import CrewTerms
 from portico.workers.pool import Pool
 
 NOW = 1_767_225_600_000_000_000  # 2026-01-01 in UTC: when every Signal of a case arrives
@@ -90,7 +90,9 @@ class Stage:
         used = _stand_in(document["steps"], case)
         name = f"{agent.name} {case.case}" if used else agent.name
         if name not in self._ready:
-            terms = Terms(1, 1, agent.limits.time, 1 if agent.isolation == "fresh" else 10_000)
+            terms = CrewTerms(
+                1, 1, agent.limits.time, 1 if agent.isolation == "fresh" else 10_000
+            )
             root, memory = str(self.site.root), agent.limits.memory
             await self._pool.activate(name, document, root, terms, memory)
             self._ready[name] = name

@@ -11,10 +11,10 @@ import msgspec
 
 from portico.check.case import StandIn
 from portico.errors import ConfigError
-from portico.llm.asking import Past, Pieces, Talk, Wanted
+from portico.llm.asking import Past, Pieces, Question, Talk
 from portico.llm.contract import Completion, ModelFailed, ToolFailed, Use
 from portico.llm.granted import Frozen
-from portico.llm.tools.contract import Desk
+from portico.llm.tools.contract import ToolDesk
 from portico.llm.tools.table import BUILTINS
 from portico.policy import talking
 
@@ -24,7 +24,7 @@ class Talks:
     """Those of one session. answer: the model's, raises ModelFailed. tools: by `plugin.tool`.
     said: what was said before, since a turn is talked through again from its beginning."""
 
-    answer: Callable[[Wanted], Completion]
+    answer: Callable[[Question], Completion]
     tools: Mapping[str, StandIn]
     said: dict[bytes, Completion] = field(default_factory=dict)
 
@@ -39,7 +39,9 @@ class Talks:
         given = [one for kind, one in talking.given(rounds) if kind]
         return msgspec.json.encode({"text": text, "given": given})
 
-    async def _turn(self, talk: Talk, frozen: Frozen, desk: Desk, rounds: list[Past]) -> str:
+    async def _turn(
+        self, talk: Talk, frozen: Frozen, desk: ToolDesk, rounds: list[Past]
+    ) -> str:
         for _ in range(frozen.rounds):
             said = self._said(talking.exchange(talk, frozen, rounds))
             if not said.uses:
@@ -49,13 +51,13 @@ class Talks:
         text = f"no answer after {frozen.rounds} exchanges (rounds)"
         raise ModelFailed("llm.rounds", text, False)
 
-    def _said(self, wanted: Wanted) -> Completion:
+    def _said(self, wanted: Question) -> Completion:
         key = msgspec.json.encode(wanted, order="sorted")
         if key not in self.said:
             self.said[key] = self.answer(wanted)
         return self.said[key]
 
-    async def _told(self, frozen: Frozen, desk: Desk, index: int, use: Use) -> Pieces:
+    async def _told(self, frozen: Frozen, desk: ToolDesk, index: int, use: Use) -> Pieces:
         if index >= talking.MOST_USES:
             return (("", f"at most {talking.MOST_USES} calls at once [tool.too_many]"),)
         try:

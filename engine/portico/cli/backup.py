@@ -92,7 +92,7 @@ async def _take(target: Path, data: Path, site: Path, programs: Binaries) -> bac
         folder.close()
 
 
-async def _wake(data: Path, programs: Binaries, send: bool) -> restored.Found:
+async def _wake(data: Path, programs: Binaries, send: bool) -> restored.Unfinished:
     """Start it once, so that what cannot start is known now."""
     folder = Folder(data)
     server = Embedded(folder, programs, lambda event: None, SystemClock())

@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from portico.check import site as sites
-from portico.check.case import Found, read_cases
+from portico.check.case import PlacedCase, read_cases
 from portico.check.cases import CaseResult, run_cases
 from portico.cli import console, exits, place
 from portico.cli.exits import Ended
@@ -44,7 +44,7 @@ def test(
     return exits.FAILED if failed else exits.OK
 
 
-def _choose(root: Path, wanted: list[str]) -> list[Found]:
+def _choose(root: Path, wanted: list[str]) -> list[PlacedCase]:
     """The cases of the named files, or whose name holds one of the words."""
     files = [Path(word) for word in wanted if Path(word).is_file()]
     words = [word.lower() for word in wanted if not Path(word).is_file()]

@@ -19,10 +19,10 @@ from portico.errors import ContentInvalid, MessageError, RuleBroken
 from portico.hl7 import batch, jsonform, mask, names, pieces, structure, wide
 from portico.hl7 import diff as diffs
 from portico.hl7.batch import BatchEvent, Fault, Member
-from portico.hl7.deid import Deidentifier
+from portico.hl7.deid import TwinMaker
 from portico.hl7.path import Path as Place
 from portico.hl7.reading import DELETED
-from portico.hl7.structure import Finding, Grammar
+from portico.hl7.structure import Deviation, Grammar
 from portico.hl7.view import MessageView, Segment
 from portico.language.content import parse_json
 from portico.steps import profile as profiles
@@ -43,7 +43,7 @@ class Form(StrEnum):
     HL7 = "hl7"
 
 
-class Found(NamedTuple):
+class PlacedMessage(NamedTuple):
     """One message and where it was: `adt.hl7`, or `day.hl7#3` when there are several."""
 
     place: str
@@ -151,7 +151,7 @@ def deid(
     ] = None,
 ) -> int:
     """Write synthetic twins: the same shape with nobody's data, consistent within the run."""
-    twins = Deidentifier(key_file.read_bytes() if key_file else os.urandom(32))
+    twins = TwinMaker(key_file.read_bytes() if key_file else os.urandom(32))
     out = sys.stdout.buffer
     for _, event in _events(files):
         if isinstance(event, Member):
@@ -185,16 +185,16 @@ def _chunks(file: Path) -> Iterator[bytes]:
         yield from iter(lambda: opened.read(_CHUNK), b"")
 
 
-def _messages(files: list[Path] | None) -> Iterator[Found]:
+def _messages(files: list[Path] | None) -> Iterator[PlacedMessage]:
     count, last = 0, None
     for file, event in _events(files):
         if isinstance(event, Member):
             count = count + 1 if file == last else 1
             last = file
-            yield Found(f"{file}#{count}" if count > 1 else str(file), event.content)
+            yield PlacedMessage(f"{file}#{count}" if count > 1 else str(file), event.content)
 
 
-def _view(found: Found, charset: str) -> MessageView:
+def _view(found: PlacedMessage, charset: str) -> MessageView:
     """Raises Ended, with the place, for what is no message or of no known character set."""
     try:
         view = MessageView(found.content, charset, "replace")
@@ -244,7 +244,7 @@ def _profile(file: Path) -> Grammar:
 
 def _findings(
     files: list[Path] | None, grammar: Grammar | None, charset: str
-) -> Iterator[tuple[str, Finding]]:
+) -> Iterator[tuple[str, Deviation]]:
     """What is wrong with each message; a file that cannot be read on keeps no other back."""
     for file in files or [Path(_STANDARD_INPUT)]:
         try:
@@ -253,20 +253,22 @@ def _findings(
                     yield found.place, finding
         except Ended as end:
             text = str(end).removeprefix(f"{file}: ")
-            yield str(file), Finding(text, "", structure.SEQUENCE)
+            yield str(file), Deviation(text, "", structure.SEQUENCE)
 
 
-def _checked(found: Found, grammar: Grammar | None, charset: str) -> Iterable[Finding]:
+def _checked(
+    found: PlacedMessage, grammar: Grammar | None, charset: str
+) -> Iterable[Deviation]:
     """What is wrong with one message, its character set first."""
     try:
         view = MessageView(found.content, charset)
         if (fault := view.charset_fault()) is not None:
-            return [Finding(str(fault), fault.location or "", structure.TYPE)]
+            return [Deviation(str(fault), fault.location or "", structure.TYPE)]
         return structure.check(view, grammar or standard.grammar(view.header))
     except RuleBroken as broken:
-        return [Finding(str(broken), broken.location or "", broken.condition)]
+        return [Deviation(str(broken), broken.location or "", broken.condition)]
     except MessageError as error:
-        return [Finding(str(error), error.location or "", structure.SEQUENCE)]
+        return [Deviation(str(error), error.location or "", structure.SEQUENCE)]
 
 
 def _values(files: list[Path] | None) -> Iterator[Any]:

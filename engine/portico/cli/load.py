@@ -93,7 +93,7 @@ class LoadReport:
         return tuple(ordered[round(last * p)] * 1000 if ordered else 0.0 for p in wanted)
 
 
-class Template:
+class LoadMessage:
     """A message that is rendered again and again, with a control id of its own each time.
 
     patients: with a number, PID-3.1 goes round that many values, `LOAD0` and so on.
@@ -142,7 +142,7 @@ def read_answer(frame: bytes) -> tuple[bytes, bytes]:
 
 
 async def run_load(
-    plan: LoadPlan, template: Template, progress: Callable[[int], None] | None = None
+    plan: LoadPlan, template: LoadMessage, progress: Callable[[int], None] | None = None
 ) -> LoadReport:
     """Send by the plan and wait for every answer. progress: told the answers so far, at times.
 
@@ -165,7 +165,7 @@ class _Run:
     """What all connections share: which message is next, and what has been counted."""
 
     def __init__(
-        self, plan: LoadPlan, template: Template, loop: asyncio.AbstractEventLoop
+        self, plan: LoadPlan, template: LoadMessage, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.plan, self.loop, self.template = plan, loop, template
         self.report = LoadReport()

@@ -13,7 +13,7 @@ from portico.cli import console, exits, messages, when
 from portico.cli import load as loads
 from portico.cli.exits import Ended
 from portico.cli.journal import JSON
-from portico.cli.load import LoadPlan, LoadReport, Template
+from portico.cli.load import LoadMessage, LoadPlan, LoadReport
 from portico.cli.mllp import Client
 from portico.clock import SystemClock
 from portico.errors import MessageError
@@ -81,7 +81,7 @@ def load(
         address.host, address.port, connections, outstanding, count, seconds, rate,
         when.seconds(timeout),
     )  # fmt: skip
-    template = Template(_message(message), patients=patients)
+    template = LoadMessage(_message(message), patients=patients)
     try:
         report = _run(plan, template, quiet=json)
     except OSError as error:  # TimeoutError is one, without a number
@@ -173,7 +173,7 @@ def _message(path: Path | None) -> bytes:
     return found[0]
 
 
-def _run(plan: LoadPlan, template: Template, quiet: bool) -> LoadReport:
+def _run(plan: LoadPlan, template: LoadMessage, quiet: bool) -> LoadReport:
     """The load with a progress bar on standard error."""
     total = plan.count or (plan.rate and plan.seconds and int(plan.rate * plan.seconds))
     bar = Progress(

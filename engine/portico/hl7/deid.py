@@ -31,7 +31,7 @@ _STYLE = re.compile(r"(\\[HN]\\)")  # highlighting: says nothing of anybody
 _FARTHEST = 365  # days
 
 
-class Deidentifier:
+class TwinMaker:
     """Makes twins. key: of the run; another key gives other twins."""
 
     def __init__(self, key: bytes) -> None:

@@ -22,7 +22,7 @@ SEQUENCE, REQUIRED, TYPE, VALUE = "100", "101", "102", "103"  # table 0357
 _MOST = 100  # findings of one message
 
 
-class Finding(NamedTuple):
+class Deviation(NamedTuple):
     """text: without a word of the content. condition: its code of table 0357."""
 
     text: str
@@ -96,7 +96,7 @@ class Grammar:
         return name in known
 
 
-def check(view: MessageView, grammar: Grammar) -> list[Finding]:
+def check(view: MessageView, grammar: Grammar) -> list[Deviation]:
     """What breaks the structure, in the order it is found, at most a hundred."""
     return list(islice(_Checking(view, grammar).findings(), _MOST))
 
@@ -111,17 +111,17 @@ class _Checking:
         self._paths: dict[int, str] = {}
         self._segments: list[Segment] = []
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Deviation]:
         yield from self._known()
         yield from self._sequence(self._grammar.parts)
         if self._at < len(self._segments):
             segment = self._segments[self._at]
             place = self._paths[segment.index]
-            yield Finding(
+            yield Deviation(
                 f"{place} does not stand where {self._grammar.name} has it", place, SEQUENCE
             )
 
-    def _known(self) -> Iterator[Finding]:
+    def _known(self) -> Iterator[Deviation]:
         """Sets aside what the grammar does not know, so that the rest can be matched."""
         seen: dict[str, int] = {}
         for segment in self._view.segments():
@@ -132,11 +132,11 @@ class _Checking:
             if name in self._grammar.names:
                 self._segments.append(segment)
             elif not name:
-                yield Finding(f"line {segment.index + 1} is no segment", "", SEQUENCE)
+                yield Deviation(f"line {segment.index + 1} is no segment", "", SEQUENCE)
             elif not (self._grammar.tolerant and name.startswith("Z")):
-                yield Finding(f"{place} is not of {self._grammar.name}", place, SEQUENCE)
+                yield Deviation(f"{place} is not of {self._grammar.name}", place, SEQUENCE)
 
-    def _sequence(self, parts: tuple[Part, ...]) -> Iterator[Finding]:
+    def _sequence(self, parts: tuple[Part, ...]) -> Iterator[Deviation]:
         for part in parts:
             count = 0
             while (part.most is None or count < part.most) and self._here(part):
@@ -150,7 +150,7 @@ class _Checking:
             return False
         return self._grammar.begins(part, self._segments[self._at].name)
 
-    def _one(self, part: Part) -> Iterator[Finding]:
+    def _one(self, part: Part) -> Iterator[Deviation]:
         if part.choice:
             yield from self._one(next(one for one in part.parts if self._here(one)))
         elif part.parts:
@@ -160,15 +160,15 @@ class _Checking:
             self._at += 1
             yield from self._fields(segment, part.fields)
 
-    def _missing(self, part: Part, count: int) -> Finding:
+    def _missing(self, part: Part, count: int) -> Deviation:
         name = part.name
         while part.parts:
             part = next((one for one in part.parts if one.least), part.parts[0])
         what = f"group {name}" if name != part.name else name
         few = f"stands {count} times, which is too few" if count else "is missing"
-        return Finding(f"{what} {few}", part.name, REQUIRED)
+        return Deviation(f"{what} {few}", part.name, REQUIRED)
 
-    def _fields(self, segment: Segment, rules: tuple[Rule, ...]) -> Iterator[Finding]:
+    def _fields(self, segment: Segment, rules: tuple[Rule, ...]) -> Iterator[Deviation]:
         there = dict(pieces.fields(self._view, segment))
         for number, rule in enumerate(rules, 1):
             place = f"{self._paths[segment.index]}-{number}"
@@ -181,23 +181,23 @@ class _Checking:
                 continue
             yield from self._repetitions(place, piece, rule)
 
-    def _repetitions(self, place: str, piece: Piece, rule: Rule) -> Iterator[Finding]:
+    def _repetitions(self, place: str, piece: Piece, rule: Rule) -> Iterator[Deviation]:
         ones = piece.split(self._view.delimiters.repetition) if piece.raw else []
         if rule.most is not None and len(ones) > rule.most:
             if rule.most:
-                yield Finding(f"{place} has more than {rule.most} repetitions", place, TYPE)
+                yield Deviation(f"{place} has more than {rule.most} repetitions", place, TYPE)
             else:
-                yield Finding(f"{place} must not be valued", place, TYPE)
+                yield Deviation(f"{place} must not be valued", place, TYPE)
             return
         if not _valued(piece) or len(ones) < rule.least:
             if rule.least:
-                yield Finding(f"{place} is missing", place, REQUIRED)
+                yield Deviation(f"{place} is missing", place, REQUIRED)
             return
         for number, one in enumerate(ones, 1):
             spot = f"{place}[{number}]" if len(ones) > 1 else place
             yield from self._value(spot, one, rule, 0)
 
-    def _value(self, place: str, piece: Piece, rule: Rule, depth: int) -> Iterator[Finding]:
+    def _value(self, place: str, piece: Piece, rule: Rule, depth: int) -> Iterator[Deviation]:
         """One repetition, component or subcomponent, and what is inside of it."""
         if not _valued(piece) or piece.raw == b'""':
             return
@@ -208,25 +208,25 @@ class _Checking:
                 part = parts[number - 1] if number <= len(parts) else Piece(b"", b"")
                 spot = f"{place}.{number}"
                 if inner.least and not _valued(part):
-                    yield Finding(f"{spot} is missing", spot, REQUIRED)
+                    yield Deviation(f"{spot} is missing", spot, REQUIRED)
                 elif inner.most == 0 and _valued(part):
-                    yield Finding(f"{spot} must not be valued", spot, TYPE)
+                    yield Deviation(f"{spot} must not be valued", spot, TYPE)
                 else:
                     yield from self._value(spot, part, inner, depth + 1)
         else:
             yield from self._leaf(place, piece, rule)
 
-    def _leaf(self, place: str, piece: Piece, rule: Rule) -> Iterator[Finding]:
+    def _leaf(self, place: str, piece: Piece, rule: Rule) -> Iterator[Deviation]:
         fits = _TYPES.get(rule.type)
         text = pieces.text(self._view, piece.raw)
         if text is None or text is DELETED:
             return
         if fits is not None and not fits(text):
-            yield Finding(f"{place} is not of type {rule.type}", place, TYPE)
+            yield Deviation(f"{place} is not of type {rule.type}", place, TYPE)
         elif rule.constant and text != rule.constant:
-            yield Finding(f"{place} is not the value that the profile names", place, VALUE)
+            yield Deviation(f"{place} is not the value that the profile names", place, VALUE)
         elif rule.length and len(text) > rule.length:
-            yield Finding(f"{place} is longer than {rule.length} characters", place, TYPE)
+            yield Deviation(f"{place} is longer than {rule.length} characters", place, TYPE)
 
 
 def _valued(piece: Piece) -> bool:

@@ -10,7 +10,7 @@ from portico.ids import SignalId
 # SQLAlchemy's row mappings: not quite typing's Mapping[str, Any].
 _Values = Any
 _Rows = Iterable[_Values]
-Found = TypeVar("Found")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ def act(values: _Values) -> ActFound:
     )
 
 
-def of(kind: Callable[..., Found], values: _Values, **other: Any) -> Found:
+def of(kind: Callable[..., Made], values: _Values, **other: Any) -> Made:
     """A dataclass made of the columns with the names of its fields; other: fields made so."""
     names: Any = fields(kind)  # type: ignore[arg-type]
     return kind(**{one.name: values[one.name] for one in names} | other)

@@ -32,7 +32,7 @@ class Held(Struct, frozen=True):
     waits: bool
 
 
-class Hold(Struct, frozen=True):
+class KeptKey(Struct, frozen=True):
     """An order key or a lane that a parked message keeps."""
 
     kind: str
@@ -80,11 +80,11 @@ async def deliveries_of(
     return {(one.signal, one.number): one for one in made}
 
 
-async def holds(reader: Reader) -> list[Hold]:
+async def holds(reader: Reader) -> list[KeptKey]:
     """Everything that is kept for a person."""
     found = await reader.rows("holds", ())
     return [
-        Hold(kind, name, agent, lane, SignalId(signal.bytes), number)
+        KeptKey(kind, name, agent, lane, SignalId(signal.bytes), number)
         for kind, name, agent, lane, signal, number in found
     ]
 

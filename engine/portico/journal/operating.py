@@ -80,7 +80,7 @@ class OpenAlarm(Struct, frozen=True):
     told: bool
 
 
-class Desk:
+class OperatorDesk:
     """The operator's acts. lease: ours as it is now. Every act may raise JournalError."""
 
     def __init__(self, conninfo: Callable[[], str], lease: Callable[[], Lease | None]) -> None:

@@ -17,7 +17,7 @@ from portico.journal.tables import act, job, parked, signal
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class ParkedFilter:
     """Which parked messages; an empty part asks for nothing. name: of the channel or the
     destination; since: nanoseconds since 1970 UTC. before: (seq, number) of the last one seen.
     """
@@ -32,7 +32,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class ParkedRow:
+class ParkedSummary:
     """One that waits for a person. See model.verdict.Failure for code, step, at, location."""
 
     signal: SignalId
@@ -82,7 +82,7 @@ class JobFound:
     note: str
 
 
-def listing(wanted: Filter) -> Callable[[sa.Connection], list[ParkedRow]]:
+def listing(wanted: ParkedFilter) -> Callable[[sa.Connection], list[ParkedSummary]]:
     """For Search.ask: those that fit, in the journal's order."""
     chosen = (
         sa.select(parked, signal.c.origin, signal.c.type, signal.c.control_id)
@@ -94,7 +94,7 @@ def listing(wanted: Filter) -> Callable[[sa.Connection], list[ParkedRow]]:
     return lambda db: [_parked(row._mapping) for row in db.execute(chosen)]
 
 
-def heaps(wanted: Filter) -> Callable[[sa.Connection], list[Heap]]:
+def heaps(wanted: ParkedFilter) -> Callable[[sa.Connection], list[Heap]]:
     """For Search.ask: those that fit, counted by reason. What is parked is few, so counted."""
     by = (parked.c.kind, parked.c.name, parked.c.agent, parked.c.code)
     chosen = (
@@ -127,7 +127,7 @@ def jobs(limit: int) -> Callable[[sa.Connection], list[JobFound]]:
     ]
 
 
-def _clauses(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+def _clauses(wanted: ParkedFilter) -> list[sa.ColumnElement[bool]]:
     pairs = (
         (parked.c.kind, wanted.kind),
         (parked.c.name, wanted.name),
@@ -146,5 +146,5 @@ def _clauses(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     return clauses
 
 
-def _parked(values: Any) -> ParkedRow:
-    return found.of(ParkedRow, values, signal=SignalId(values["signal"].bytes))
+def _parked(values: Any) -> ParkedSummary:
+    return found.of(ParkedSummary, values, signal=SignalId(values["signal"].bytes))

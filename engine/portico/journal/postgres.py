@@ -23,7 +23,7 @@ from portico.journal.lease import Lease
 from portico.journal.link import Link
 from portico.journal.memory import Memories
 from portico.journal.migrate import Migrated
-from portico.journal.operating import Desk
+from portico.journal.operating import OperatorDesk
 from portico.journal.pipeline import Pipeline
 from portico.journal.reader import Reader
 from portico.journal.writer import GroupCommit, Hooks, Opened
@@ -74,7 +74,7 @@ class Journal:
         self._writer: GroupCommit | None = None
         self.reader = Reader(conninfo)
         self.memories = Memories(conninfo, clock)
-        self.desk = Desk(conninfo, lambda: self._lease)
+        self.desk = OperatorDesk(conninfo, lambda: self._lease)
         self.calls = Calls(conninfo, lambda: self._lease, clock)
         self.editions = Editions(conninfo)
 

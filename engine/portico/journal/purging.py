@@ -82,7 +82,7 @@ _JOBS_GONE = """
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PurgedPage:
     """What became of some Signals. bodies: of how many the bytes went; kept: how many had to
     stay; last: where the next page begins, None at the end."""
 
@@ -119,7 +119,7 @@ class Purge:
         """The origins of this channel's history: its name, and those that it had."""
         return [row[0] for row in await self._link.run(_NAMES, {"name": channel})]
 
-    async def bodies(self, origin: str, day: date, after: SignalId | None) -> Page:
+    async def bodies(self, origin: str, day: date, after: SignalId | None) -> PurgedPage:
         """Let the bytes of a page of that day go, behind this Signal; None: from the first."""
         first, end = partitions.bounds(day)
         asked = {
@@ -129,7 +129,7 @@ class Purge:
             "limit": PAGE,
         }
         seen, free, bodies, last = (await self._link.run(_BODIES, asked))[0]
-        return Page(bodies, seen - free, SignalId(last.bytes) if last else None)
+        return PurgedPage(bodies, seen - free, SignalId(last.bytes) if last else None)
 
     async def finish(self, origin: str, day: date) -> None:
         """Nothing of it is left."""

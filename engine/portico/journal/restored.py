@@ -23,7 +23,7 @@ _COUNT = """
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Unfinished:
     """What is unfinished in it, and how many destinations were paused."""
 
     signals: int
@@ -32,12 +32,12 @@ class Found:
     paused: int
 
 
-async def settle(conninfo: str, now: datetime, send: bool) -> Found:
+async def settle(conninfo: str, now: datetime, send: bool) -> Unfinished:
     """Pause every destination, unless they are to send at once. Raises JournalError."""
     connection = await connect.connect(conninfo)
     try:
         rows = [] if send else await connect.run(connection, _PAUSE, (now, BY))
         ((signals, queued, parked),) = await connect.run(connection, _COUNT, deadline=60)
-        return Found(signals, queued, parked, len(rows))
+        return Unfinished(signals, queued, parked, len(rows))
     finally:
         await connection.close()

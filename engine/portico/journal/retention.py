@@ -63,7 +63,7 @@ _HELD = """
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RetentionTerms:
     """How long bodies, and what is known about them, are kept. Seconds."""
 
     bodies: float
@@ -107,7 +107,7 @@ class Stored:
     pending: bool = False
 
 
-def plan(stored: Iterable[Stored], terms: Terms, through: date) -> list[Due]:
+def plan(stored: Iterable[Stored], terms: RetentionTerms, through: date) -> list[Due]:
     """What goes up to this day, oldest first; headers never before their bodies."""
     sizes: dict[date, dict[str, int]] = {}
     for one in stored:
@@ -115,7 +115,9 @@ def plan(stored: Iterable[Stored], terms: Terms, through: date) -> list[Due]:
     return list(_dues(sizes, terms, through))
 
 
-def _dues(sizes: dict[date, dict[str, int]], terms: Terms, through: date) -> Iterator[Due]:
+def _dues(
+    sizes: dict[date, dict[str, int]], terms: RetentionTerms, through: date
+) -> Iterator[Due]:
     for day, tables in sorted(sizes.items()):
         bodies = due(day, terms.bodies)
         headers = max(due(day, terms.headers), bodies)
@@ -146,7 +148,7 @@ class Retention:
             settings=(f"set lock_timeout = '{_LOCKS}'",),
         )
 
-    async def due(self, terms: Terms, through: date) -> list[Due]:
+    async def due(self, terms: RetentionTerms, through: date) -> list[Due]:
         """What goes up to that day, and what would but must stay."""
         found = plan(await self._stored(), terms, through)
         rows = await self._link.run(_DAYS)

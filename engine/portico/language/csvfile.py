@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from portico.errors import BatchInvalid, ContentInvalid, TextUndecodable
 from portico.language.content import Content
-from portico.language.csvview import Row, cell_pattern, encoding, line_of
+from portico.language.csvview import CsvRow, cell_pattern, encoding, line_of
 
 
-class Table(Struct, frozen=True, gc=False):
+class HeadedRow(Struct, frozen=True, gc=False):
     """One row below its names. offset, size: of the row's own bytes in the file."""
 
     content: bytes
@@ -46,7 +46,7 @@ class RowReader:
         self._head: bytes | None = None if content.header else b""
         self._line = 0
 
-    def feed(self, data: bytes) -> list[Table]:
+    def feed(self, data: bytes) -> list[HeadedRow]:
         """The rows that are complete now."""
         self._text += self._decoded(data, last=False)
         if len(self._text) < self._wait:
@@ -57,7 +57,7 @@ class RowReader:
         self._wait = 2 * len(self._text)  # so that a long row is read a few times at most
         return tables
 
-    def end(self) -> list[Table]:
+    def end(self) -> list[HeadedRow]:
         """The file is over: the last row, with or without its line end."""
         self._text += self._decoded(b"", last=True)
         return self._cut(last=True)
@@ -80,7 +80,7 @@ class RowReader:
             raise ContentInvalid("the CSV holds a NUL character")
         return text
 
-    def _cut(self, last: bool) -> list[Table]:
+    def _cut(self, last: bool) -> list[HeadedRow]:
         tables, at = [], 0
         while at < len(self._text):
             row = self._row(at, last)
@@ -92,7 +92,7 @@ class RowReader:
         self._text = self._text[at:]
         return tables
 
-    def _row(self, at: int, last: bool) -> Row | None:
+    def _row(self, at: int, last: bool) -> CsvRow | None:
         """The row that begins here; None when its end has not come yet."""
         cells: list[str] = []
         while match := self._cell.match(self._text, at):
@@ -103,12 +103,12 @@ class RowReader:
             # A carriage return at the end may be half of a line end.
             whole = match[2] and not (match[2] == "\r" and at == len(self._text))
             self._line += bool(whole or last)
-            return Row(tuple(cells), match[2], self._line) if whole or last else None
+            return CsvRow(tuple(cells), match[2], self._line) if whole or last else None
         if last:
             raise ContentInvalid(f"line {self._line + 1} of the CSV has a quote out of place")
         return None
 
-    def _table(self, row: Row, line: str) -> list[Table]:
+    def _table(self, row: CsvRow, line: str) -> list[HeadedRow]:
         if row.cells == ("",):
             self._offset += len(row.end.encode(self._codec))
             return []
@@ -119,4 +119,4 @@ class RowReader:
         if self._head is None:
             self._head = raw
             return []
-        return [Table(self._mark + self._head + raw, offset, len(raw))]
+        return [HeadedRow(self._mark + self._head + raw, offset, len(raw))]

@@ -22,7 +22,7 @@ COLUMNS = 10_000  # the highest number of a column that may be written
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
-class Row(Struct, frozen=True):
+class CsvRow(Struct, frozen=True):
     """One row. cells: as they stand, with their quotes. number: from 1; end: its line end."""
 
     cells: tuple[str, ...]
@@ -57,7 +57,7 @@ class CsvView(PointView):
         self._text: str | None = None
         self._mark = b""
         self._codec = ""
-        self._head: Row | None = None
+        self._head: CsvRow | None = None
 
     @property
     def policy(self) -> tuple[str, str]:
@@ -72,12 +72,12 @@ class CsvView(PointView):
         return self._text
 
     @property
-    def head(self) -> Row:
+    def head(self) -> CsvRow:
         """The row of names; empty where the content has none."""
         if self._head is None:
             first = next(_rows(self.text, self.kind.separator), None)
             named = first if first is not None and self.kind.header else None
-            self._head = named or Row((), "", 0)
+            self._head = named or CsvRow((), "", 0)
         return self._head
 
     def check(self) -> str:
@@ -85,13 +85,13 @@ class CsvView(PointView):
         next(self.rows(), None)
         return "text/csv"
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[CsvRow]:
         """The rows behind the names, in order. Raises ContentInvalid where one is broken."""
         rows = _rows(self.text, self.kind.separator)
         if self.kind.header:
             next(rows, None)
         for number, row in enumerate(rows, 1):
-            yield Row(row.cells, row.end, number)
+            yield CsvRow(row.cells, row.end, number)
 
     def column(self, source: str) -> int | None:
         """The index of a place's column, from 0; None when there is none of that name.
@@ -116,11 +116,11 @@ class CsvView(PointView):
             return None
         return plain(row.cells[at]) or None
 
-    def part(self, row: Row) -> "CsvView":
+    def part(self, row: CsvRow) -> "CsvView":
         """A table of that row alone, below the same names."""
         return self.written([row])
 
-    def written(self, rows: list[Row]) -> "CsvView":
+    def written(self, rows: list[CsvRow]) -> "CsvView":
         """A table of these rows, below the same names, in the same encoding."""
         head = [self.head] if self.kind.header and self.head.cells else []
         lines = [line_of(row, self.kind.separator) for row in (*head, *rows)]
@@ -183,13 +183,13 @@ def quoted(text: str, separator: str, *, always: bool = False) -> str:
     return text
 
 
-def line_of(row: Row, separator: str) -> str:
+def line_of(row: CsvRow, separator: str) -> str:
     """A row as it stands in the text; one empty cell alone has quotes, else it is no row."""
     cells = ('""',) if row.cells == ("",) else row.cells
     return separator.join(cells) + row.end
 
 
-def _rows(text: str, separator: str) -> Iterator[Row]:
+def _rows(text: str, separator: str) -> Iterator[CsvRow]:
     cell, at, size, number = cell_pattern(separator), 0, len(text), 0
     while at < size:
         cells = []
@@ -203,7 +203,7 @@ def _rows(text: str, separator: str) -> Iterator[Row]:
             if match[2] != separator:
                 break
         if cells != [""]:
-            yield Row(tuple(cells), match[2], number)
+            yield CsvRow(tuple(cells), match[2], number)
 
 
 @lru_cache(maxsize=64)

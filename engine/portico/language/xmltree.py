@@ -22,7 +22,7 @@ _XML = "http://www.w3.org/XML/1998/namespace"
 _STRING = etree.XPath("string()")
 
 
-class Target(Struct, frozen=True):
+class XmlTarget(Struct, frozen=True):
     """A path whose names are lxml's: `{uri}local`. steps: (tag, tests)."""
 
     source: str
@@ -31,7 +31,7 @@ class Target(Struct, frozen=True):
 
 
 @lru_cache(maxsize=4096)
-def resolve(path: XPath, namespaces: Namespaces) -> Target:
+def resolve(path: XPath, namespaces: Namespaces) -> XmlTarget:
     """The path in these namespaces. Raises PathInvalid for a prefix that is not among them."""
     uris = {"xml": _XML, **dict(namespaces)}
 
@@ -53,10 +53,10 @@ def resolve(path: XPath, namespaces: Namespaces) -> Target:
         )
         for step in path.steps
     )
-    return Target(path.source, steps, named(path.attribute) if path.attribute else None)
+    return XmlTarget(path.source, steps, named(path.attribute) if path.attribute else None)
 
 
-def found(root: Element, target: Target) -> Iterator[Element]:
+def found(root: Element, target: XmlTarget) -> Iterator[Element]:
     """The elements that a path names, in the order of the document."""
     tag, tests = target.steps[0]
     tops = _chosen((one for one in (root,) if _fits(one, tag)), tests)
@@ -64,7 +64,7 @@ def found(root: Element, target: Target) -> Iterator[Element]:
         yield from _below(top, target.steps, 1)
 
 
-def text_at(root: Element, target: Target) -> str | None:
+def text_at(root: Element, target: XmlTarget) -> str | None:
     """The text of the first element or attribute; None when it is empty or not there."""
     for element in found(root, target):
         if target.attribute is None:
@@ -84,7 +84,7 @@ def text_of(element: Element) -> str:
     return str(etree.tostring(element, encoding="unicode", with_tail=False))
 
 
-def put(root: Element, target: Target, text: str) -> None:
+def put(root: Element, target: XmlTarget, text: str) -> None:
     """Write a text; elements on the way are made. What was inside the element goes.
 
     Raises PathInvalid where they cannot be made, TextUnencodable for what XML cannot carry.
@@ -100,7 +100,7 @@ def put(root: Element, target: Target, text: str) -> None:
         raise TextUnencodable("a character that XML cannot carry", target.source) from None
 
 
-def graft(root: Element, target: Target, origin: Element) -> None:
+def graft(root: Element, target: XmlTarget, origin: Element) -> None:
     """Write all that is inside an element of another tree: its text, elements, attributes."""
     element = _wanted(root, target)
     for name in list(element.attrib):
@@ -110,7 +110,7 @@ def graft(root: Element, target: Target, origin: Element) -> None:
     element[:] = list(origin)
 
 
-def drop(root: Element, target: Target) -> None:
+def drop(root: Element, target: XmlTarget) -> None:
     """Take the element or attribute away; nothing happens when there is none."""
     for element in found(root, target):
         if target.attribute is None:
@@ -121,7 +121,7 @@ def drop(root: Element, target: Target) -> None:
             return
 
 
-def _wanted(root: Element, target: Target) -> Element:
+def _wanted(root: Element, target: XmlTarget) -> Element:
     """The element to write to: the first with the attribute, the first, or a new one."""
     elements = list(found(root, target))
     for element in elements:
@@ -130,7 +130,7 @@ def _wanted(root: Element, target: Target) -> Element:
     return elements[0] if elements else _grown(root, target)
 
 
-def _grown(root: Element, target: Target) -> Element:
+def _grown(root: Element, target: XmlTarget) -> Element:
     tag, tests = target.steps[0]
     element = next(_chosen((one for one in (root,) if _fits(one, tag)), tests), None)
     if element is None:
@@ -142,7 +142,7 @@ def _grown(root: Element, target: Target) -> Element:
 
 
 def _made(
-    parent: Element, tag: str, tests: tuple[int | tuple[str, str], ...], target: Target
+    parent: Element, tag: str, tests: tuple[int | tuple[str, str], ...], target: XmlTarget
 ) -> Element:
     if tag.endswith("*"):
         raise PathInvalid(f"{target.source}: '*' names no element to make", target.source)
@@ -158,7 +158,7 @@ def _made(
     return child
 
 
-def _cut(element: Element, target: Target) -> None:
+def _cut(element: Element, target: XmlTarget) -> None:
     """Take an element out; the text behind it stays where it is."""
     parent, before, tail = element.getparent(), element.getprevious(), element.tail or ""
     if parent is None:

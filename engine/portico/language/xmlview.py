@@ -15,7 +15,7 @@ from portico.errors import ContentInvalid
 from portico.language import xmltext, xmltree, xpath
 from portico.language.content import SIZE, Content, PointView
 from portico.language.xmltext import Prolog
-from portico.language.xmltree import Element, Target
+from portico.language.xmltree import Element, XmlTarget
 
 MARKS = 1_000_000  # "<" in one content: parsed, an element takes some 250 bytes
 _SPACE = b" \t\r\n"
@@ -57,7 +57,7 @@ class XmlView(PointView):
         assert self._prolog is not None
         return self._prolog.root
 
-    def target(self, source: str) -> Target:
+    def target(self, source: str) -> XmlTarget:
         """The path of a place in this content's namespaces. Raises PathInvalid.
 
         Where the site names none, as for what agents emit, the root's own prefixes hold.

@@ -20,7 +20,7 @@ _ATTRIBUTE = re.compile(rf"/@{_NAME}")
 Name = tuple[str, str]  # prefix, local name
 
 
-class Step(Struct, frozen=True):
+class PathStep(Struct, frozen=True):
     """One element. tests: a position from 1, or (attribute, text)."""
 
     name: Name
@@ -31,7 +31,7 @@ class XPath(Struct, frozen=True):
     """A compiled path. attribute: of the last element; None: its text."""
 
     source: str
-    steps: tuple[Step, ...]
+    steps: tuple[PathStep, ...]
     attribute: Name | None = None
 
     @property
@@ -48,7 +48,7 @@ def parse(text: str) -> XPath:
     """The path of a text. Raises PathInvalid, with what would be right."""
     at, steps = 0, []
     while match := _STEP.match(text, at):
-        steps.append(Step((match[1] or "", match[2]), _tests(match[3])))
+        steps.append(PathStep((match[1] or "", match[2]), _tests(match[3])))
         at = match.end()
     attribute = None
     if steps and (match := _ATTRIBUTE.match(text, at)) and match[2] != "*":

@@ -74,7 +74,7 @@ class Framing(Protocol):
         ...
 
 
-class House(Protocol):
+class ConnectionOwner(Protocol):
     """What a connection needs of its listener."""
 
     channel: str
@@ -139,7 +139,7 @@ class Arrived:
         self.receipt = receipt
         owed = self._connection.owed
         if owed and owed[0] is self:
-            self._connection.house.ripe(self._connection)
+            self._connection.owner.ripe(self._connection)
 
     def say(self, receipt: Receipt) -> None:
         """The answer of the second phase, now, or right after a first that still waits."""
@@ -158,18 +158,18 @@ class Connection(StreamProtocol):
 
     transport: Any
 
-    def __init__(self, house: House, number: int, peer: str) -> None:
-        self.house = house
+    def __init__(self, owner: ConnectionOwner, number: int, peer: str) -> None:
+        self.owner = owner
         self.number = number
         self.peer = peer
         self.about: Mapping[str, Any] = _NOTHING
-        self.decoder = house.framing.decoder()
+        self.decoder = owner.framing.decoder()
         self.owed: deque[Arrived] = deque()
         self.closing = ""
         self.gone = False  # nothing more can be told
         self.reading = True
         self.promised = 0  # second answers that are still to come
-        self.touched = house.now
+        self.touched = owner.now
         self._waiting: deque[bytes] = deque()  # frames read, not yet handed up
         self._bare: Any = None  # the pending call of _settle
 
@@ -178,7 +178,7 @@ class Connection(StreamProtocol):
         self._outlet = outlet(self.transport, self.pace)
         if user := getattr(self.transport, "user", ""):
             self.about = {"user": user}
-        self.house.opened(self)
+        self.owner.opened(self)
         self.pace()
 
     def dataReceived(self, data: bytes) -> None:
@@ -186,7 +186,7 @@ class Connection(StreamProtocol):
         if self.closing:
             return
         decoder = self.decoder
-        self.touched = self.house.now
+        self.touched = self.owner.now
         if self._bare is not None:
             self._bare.cancel()
             self._bare = None
@@ -195,18 +195,18 @@ class Connection(StreamProtocol):
             self._waiting.extend(contents)
             self._offer()
         if decoder.discarded:
-            self.house.emit(NoiseDiscarded(self.house.channel, self.peer, decoder.discarded))
+            self.owner.emit(NoiseDiscarded(self.owner.channel, self.peer, decoder.discarded))
             decoder.discarded = 0
         if decoder.fault is not None:
             self.refuse(decoder.fault.code, str(decoder.fault))
         elif decoder.ends_bare:
-            self._bare = self.house.later(BARE_END_WAIT, self._settle)
-        if self.house.held:
+            self._bare = self.owner.later(BARE_END_WAIT, self._settle)
+        if self.owner.held:
             self.pace()
 
     def refuse(self, code: str, text: str) -> None:
         """Read no more; close once what came before is answered."""
-        self.house.emit(FrameRefused(self.house.channel, self.peer, code, text))
+        self.owner.emit(FrameRefused(self.owner.channel, self.peer, code, text))
         self.finish("timeout" if code == "timeout" else "broken")
 
     def finish(self, why: str) -> None:
@@ -218,13 +218,13 @@ class Connection(StreamProtocol):
     def flush(self) -> None:
         """Write every answer whose turn has come, in one write."""
         owed, pieces, told = self.owed, [], False
-        closing = self.house.framing.closing
+        closing = self.owner.framing.closing
         while owed and (receipt := owed[0].receipt) is not None and not told:
             owed.popleft().told = True
             told = receipt.close or (not receipt.replies and receipt.told in closing)
             self.promised += receipt.more
             try:
-                pieces.append(self.house.framing.answer(receipt))
+                pieces.append(self.owner.framing.answer(receipt))
             except WireError as error:
                 told = True
                 self._cannot_say(error)
@@ -244,7 +244,7 @@ class Connection(StreamProtocol):
         if self.gone:
             return
         try:
-            if more := self.house.framing.more(receipt):
+            if more := self.owner.framing.more(receipt):
                 self._outlet.write(more)
         except WireError as error:
             self._cannot_say(error)
@@ -259,7 +259,7 @@ class Connection(StreamProtocol):
         """Read when and only when there is room for what comes."""
         wanted = not (
             self.closing
-            or self.house.held
+            or self.owner.held
             or self._outlet.pulling
             or self._waiting
             or len(self.owed) >= LOOK_AHEAD
@@ -267,7 +267,7 @@ class Connection(StreamProtocol):
         if wanted == self.reading:
             return
         self.reading = wanted
-        self.touched = self.house.now
+        self.touched = self.owner.now
         if wanted:
             self.transport.resumeProducing()
         else:
@@ -280,7 +280,7 @@ class Connection(StreamProtocol):
 
     def silent_for(self, seconds: float) -> bool:
         """No byte for at least that long, as far as sweeps can tell."""
-        return self.house.now - self.touched >= seconds
+        return self.owner.now - self.touched >= seconds
 
     def expire(self) -> None:
         """Silent for too long: close, unless it is we who do not read."""
@@ -315,17 +315,17 @@ class Connection(StreamProtocol):
         if self._bare is not None:
             self._bare.cancel()
             self._bare = None
-        self.house.gone(self)
+        self.owner.gone(self)
 
     def _offer(self) -> None:
         """Hand frames up while there is room for their answers."""
-        waiting, owed, house = self._waiting, self.owed, self.house
+        waiting, owed, owner = self._waiting, self.owed, self.owner
         if waiting:
-            received = house.time_ns()
-            while waiting and len(owed) < LOOK_AHEAD and not house.held:
+            received = owner.time_ns()
+            while waiting and len(owed) < LOOK_AHEAD and not owner.held:
                 arrived = Arrived(self, waiting.popleft(), received)
                 owed.append(arrived)
-                house.receive(arrived)
+                owner.receive(arrived)
             if len(owed) >= LOOK_AHEAD or waiting:
                 self.pace()
 
@@ -335,8 +335,8 @@ class Connection(StreamProtocol):
         self._offer()
 
     def _cannot_say(self, error: WireError) -> None:
-        house = self.house
-        house.emit(AnswerUnsendable(house.channel, self.peer, error.code, str(error)))
+        owner = self.owner
+        owner.emit(AnswerUnsendable(owner.channel, self.peer, error.code, str(error)))
 
     def _close_when_told(self) -> None:
         if self.closing and not (self.owed or self._waiting or self.promised):

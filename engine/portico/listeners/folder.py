@@ -15,7 +15,7 @@ from twisted.python.filepath import FilePath
 from portico.listeners.contract import ListenerType, Receive, Surroundings
 from portico.listeners.local import LocalFolder
 from portico.listeners.poller import DEFAULTS, Poller
-from portico.listeners.tray import Found
+from portico.listeners.tray import FileSeen
 from portico.spec.fetching import PollSource
 
 T = TypeVar("T")
@@ -46,30 +46,30 @@ class FolderTray:
         if self._watch is None:
             self._watch = _watch(self._path, self._reactor, self._woken.set)
 
-    async def left(self) -> list[Found]:
+    async def left(self) -> list[FileSeen]:
         """What an earlier life had claimed."""
         return await self._run(self._folder.left)
 
-    async def look(self) -> AsyncIterator[list[Found]]:
+    async def look(self) -> AsyncIterator[list[FileSeen]]:
         """Every regular file."""
         self._woken.clear()
         chunks = self._folder.look()
         while (chunk := await self._run(next, chunks, None)) is not None:
             yield chunk
 
-    async def take(self, found: Found) -> BinaryIO | None:
+    async def take(self, found: FileSeen) -> BinaryIO | None:
         """Claim and open it."""
         return await self._run(self._folder.take, found)
 
-    async def give_back(self, found: Found) -> None:
+    async def give_back(self, found: FileSeen) -> None:
         """Undo the claim."""
         await self._run(self._folder.give_back, found)
 
-    async def reply(self, found: Found, content: BinaryIO) -> None:
+    async def reply(self, found: FileSeen, content: BinaryIO) -> None:
         """Place the answer to it."""
         await self._run(self._folder.reply, found, content)
 
-    async def finish(self, found: Found) -> None:
+    async def finish(self, found: FileSeen) -> None:
         """Do what `after` says."""
         await self._run(self._folder.finish, found)
 

@@ -14,7 +14,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from portico.listeners.http_connection import Reply
+from portico.listeners.http_connection import HttpReply
 from portico.model.receipt import Receipt, Told
 
 AGAIN = 5  # seconds after which one who was told 503 may come again
@@ -45,12 +45,12 @@ def problem(
     close: bool = False,
     location: str = "",
     signal: str = "",
-) -> Reply:
+) -> HttpReply:
     """A refusal as problem details. fields: further header lines with their ends."""
     phrase = HTTPStatus(status).phrase
     body = msgspec.json.encode(Problem(phrase, status, code, detail, location, signal))
     more = fields + _RETRY if status == 503 else fields
-    return Reply(status, body, _PROBLEM + more, close)
+    return HttpReply(status, body, _PROBLEM + more, close)
 
 
 def status_of(receipt: Receipt, ended: bool) -> int:
@@ -64,15 +64,15 @@ def status_of(receipt: Receipt, ended: bool) -> int:
     return 503 if receipt.close else 400
 
 
-def reply_of(receipt: Receipt, ended: bool) -> Reply:
+def reply_of(receipt: Receipt, ended: bool) -> HttpReply:
     """The answer to a request that held one message."""
     status = status_of(receipt, ended)
     if receipt.replies:
         body = b"".join(receipt.replies)
-        return Reply(status, body, b"Content-Type: %s\r\n" % media(body).encode())
+        return HttpReply(status, body, b"Content-Type: %s\r\n" % media(body).encode())
     if status in (200, 202):
         body = b'{"signal":"%s"}' % receipt.named.encode()
-        return Reply(status, body, _JSON)
+        return HttpReply(status, body, _JSON)
     return problem(
         status,
         receipt.code,
@@ -82,7 +82,7 @@ def reply_of(receipt: Receipt, ended: bool) -> Reply:
     )
 
 
-def reply_of_many(receipts: list[Receipt], ended: bool) -> Reply:
+def reply_of_many(receipts: list[Receipt], ended: bool) -> HttpReply:
     """The answer to an upload of several files: the worst status, and each file's own end.
 
     Files that were accepted are kept even where others are refused.
@@ -101,7 +101,7 @@ def reply_of_many(receipts: list[Receipt], ended: bool) -> Reply:
     shown = [{key: value for key, value in part.items() if value} for part in parts]
     worst = max(statuses)
     fields = _RETRY if worst == 503 else b""
-    return Reply(worst, msgspec.json.encode({"signals": shown}), _JSON + fields)
+    return HttpReply(worst, msgspec.json.encode({"signals": shown}), _JSON + fields)
 
 
 def media(body: bytes) -> str:

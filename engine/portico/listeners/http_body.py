@@ -31,7 +31,7 @@ TYPES: dict[str, tuple[str, ...]] = {
 }
 
 
-class Content(Struct, frozen=True, gc=False):
+class BodyContent(Struct, frozen=True, gc=False):
     """One content. file: its name in a form, as the peer wrote it."""
 
     content: bytes
@@ -73,7 +73,7 @@ def plain(head: Head) -> bool:
     return "content-encoding" not in head.fields and not form
 
 
-def contents(head: Head, body: bytes, limit: int) -> list[Content]:
+def contents(head: Head, body: bytes, limit: int) -> list[BodyContent]:
     """What the body holds: one content, or the files of a form.
 
     Raises HttpBroken: 413 too large or too dense, 400 broken, 415 a form without files.
@@ -81,7 +81,7 @@ def contents(head: Head, body: bytes, limit: int) -> list[Content]:
     if head.fields.get("content-encoding", "identity").lower() != "identity":
         body = inflated(body, limit)
     declared, boundary = _declared(head)
-    return files(body, boundary) if declared == _FORM else [Content(body)]
+    return files(body, boundary) if declared == _FORM else [BodyContent(body)]
 
 
 def inflated(body: bytes, limit: int) -> bytes:
@@ -99,7 +99,7 @@ def inflated(body: bytes, limit: int) -> bytes:
     return content
 
 
-def files(body: bytes, boundary: str) -> list[Content]:
+def files(body: bytes, boundary: str) -> list[BodyContent]:
     """The files of a form, in order; its other fields are dropped. Raises HttpBroken."""
     form = _Form()
     try:
@@ -119,7 +119,7 @@ class _Form:
     """Collects what the parser calls out."""
 
     def __init__(self) -> None:
-        self.files: list[Content] = []
+        self.files: list[BodyContent] = []
         self.ended = False
         self._pieces: list[bytes] = []
         self._name = b""
@@ -164,7 +164,7 @@ class _Form:
             return
         if len(self.files) >= FILES:
             raise HttpBroken(413, f"more than {FILES} files in a form")
-        self.files.append(Content(b"".join(self._pieces), self._file[:200]))
+        self.files.append(BodyContent(b"".join(self._pieces), self._file[:200]))
 
     def _over(self) -> None:
         self.ended = True

@@ -22,7 +22,7 @@ _LINGER = 5.0  # seconds that a peer may go on talking after it was refused
 _DRAINED = 64 << 20  # bytes of the same
 
 
-class Reply(Struct, frozen=True, gc=False):
+class HttpReply(Struct, frozen=True, gc=False):
     """What a request is told. fields: header lines with their ends, Content-Type among them."""
 
     status: int
@@ -41,11 +41,11 @@ class Route(Protocol):
     held: bool
     owed: int
 
-    def admit(self, head: Head, peer: "HttpConnection") -> Reply | None:
-        """A Reply refuses the request before its body is read."""
+    def admit(self, head: Head, peer: "HttpConnection") -> HttpReply | None:
+        """An HttpReply refuses the request before its body is read."""
         ...
 
-    def take(self, request: "Request") -> None:
+    def take(self, request: "HttpRequest") -> None:
         """Answer it, now or later, with `request.respond`, once."""
         ...
 
@@ -58,7 +58,7 @@ class Route(Protocol):
         ...
 
 
-class House(Protocol):
+class HttpOwner(Protocol):
     """What a connection needs of its server. now: seconds of the last sweep; date: its text;
     tick: seconds between sweeps, by which `now` may be late.
     """
@@ -81,7 +81,7 @@ class House(Protocol):
         """Who answers at this path."""
         ...
 
-    def broken(self, fault: HttpBroken) -> Reply:
+    def broken(self, fault: HttpBroken) -> HttpReply:
         """What a request is told that cannot be read."""
         ...
 
@@ -90,7 +90,7 @@ class House(Protocol):
         ...
 
 
-class Request:
+class HttpRequest:
     """A whole request and the way back. body: as it came; peer: `host:port`; user: who sent
     it, where that is known.
     """
@@ -111,7 +111,7 @@ class Request:
         """On which connection it came."""
         return self._connection
 
-    def respond(self, reply: Reply) -> None:
+    def respond(self, reply: HttpReply) -> None:
         """Tell the peer; harmless when it has gone, or was told."""
         route, self._route = self._route, None
         if route is not None:
@@ -122,8 +122,8 @@ class Request:
 class HttpConnection(asyncio.Protocol):
     """One connected peer. `state`: `head body owed lingering`."""
 
-    def __init__(self, house: House, number: int) -> None:
-        self._house = house
+    def __init__(self, owner: HttpOwner, number: int) -> None:
+        self._owner = owner
         self.number = number
         self.peer, self.host = "", ""
         self.certificate: Any = None
@@ -140,7 +140,7 @@ class HttpConnection(asyncio.Protocol):
         self._stepping = False
         self._paused = False
         self._drained = 0
-        self.touched = self._began = house.now
+        self.touched = self._began = owner.now
         self._transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -149,13 +149,13 @@ class HttpConnection(asyncio.Protocol):
         self.host, port, *_ = transport.get_extra_info("peername") or ("", 0)
         self.peer = f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
         self.certificate = transport.get_extra_info("peercert")
-        if not self._house.opened(self):
+        if not self._owner.opened(self):
             self.gone = True
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """asyncio: one read."""
-        self.touched = self._house.now
+        self.touched = self._owner.now
         if self.gone:
             return
         if self.state == "lingering":
@@ -164,7 +164,7 @@ class HttpConnection(asyncio.Protocol):
                 self.abort("broken")
             return
         if self.state == "head" and not self._decoder.begun:
-            self._began = self._house.now
+            self._began = self._owner.now
         self._decoder.feed(data)
         if self.state == "owed" or self.parked:
             self._pause(self._decoder.waiting > _AHEAD)
@@ -179,9 +179,9 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: it is over. Answers that come later reach nobody."""
         self.gone = True
-        self._house.gone(self)
+        self._owner.gone(self)
 
-    def respond(self, head: Head | None, reply: Reply) -> None:
+    def respond(self, head: Head | None, reply: HttpReply) -> None:
         """Write a response; the connection stays when both sides want that."""
         if self.gone:
             return
@@ -189,14 +189,14 @@ class HttpConnection(asyncio.Protocol):
         bare = head is not None and head.method == "HEAD"
         self._transport.write(
             http.response(
-                reply.status, reply.fields, reply.body, self._house.date, lasting, bare
+                reply.status, reply.fields, reply.body, self._owner.date, lasting, bare
             )
         )
         if not lasting:
             self.close("told")
             return
         self.state, self._head, self._route = "head", None, None
-        self._began = self.touched = self._house.now
+        self._began = self.touched = self._owner.now
         self._pause(False)
         if self._decoder.begun and not self._stepping:
             self._advance()
@@ -207,7 +207,7 @@ class HttpConnection(asyncio.Protocol):
             while self.state in ("head", "body") and not self.gone and self._step():
                 pass
         except HttpBroken as fault:
-            self._refuse(self._house.broken(fault))
+            self._refuse(self._owner.broken(fault))
         finally:
             self._stepping = False
 
@@ -227,11 +227,11 @@ class HttpConnection(asyncio.Protocol):
         if body is None:
             return False
         self.state = "owed"
-        self._route.take(Request(self, self._route, self._head, body))
+        self._route.take(HttpRequest(self, self._route, self._head, body))
         return True
 
     def _headed(self, head: Head) -> bool:
-        route = self._house.route(head.path)
+        route = self._owner.route(head.path)
         if route is None:
             raise HttpBroken(404, "nothing is served at this path")
         self._route, self._head, self.user = route, head, ""
@@ -239,18 +239,18 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(reply)
             return True
         self._decoder.expect(head.length, route.limit)
-        self.state, self._began = "body", self._house.now
+        self.state, self._began = "body", self._owner.now
         if head.waits and not self._decoder.begun:
             self._transport.write(http.CONTINUE)
         return True
 
-    def _refuse(self, reply: Reply) -> None:
+    def _refuse(self, reply: HttpReply) -> None:
         """Answer before the request is whole. With all of it here the connection may stay."""
         head = self._head
         if self._route is not None:
             self._route.refused(self.peer, reply.status)
         else:
-            self._house.strayed(self.peer, reply.status)
+            self._owner.strayed(self.peer, reply.status)
         whole = head is not None and self.state == "head" and head.length == 0
         self.respond(head if whole else None, reply)
 
@@ -266,14 +266,14 @@ class HttpConnection(asyncio.Protocol):
         """Its route is held no more."""
         if self.parked and self._route is not None and not self._route.held:
             self.parked = False
-            self._began = self.touched = self._house.now
+            self._began = self.touched = self._owner.now
             self._pause(False)
             self._advance()
 
     def expire(self, now: float) -> None:
         """Past a deadline: 408 where a request was begun, else a quiet end."""
-        house = self._house
-        now -= house.tick  # what began since the last sweep began later than it says
+        owner = self._owner
+        now -= owner.tick  # what began since the last sweep began later than it says
         if self.state == "lingering":
             if now - self._began >= _LINGER:
                 self.abort(self.code)
@@ -281,14 +281,14 @@ class HttpConnection(asyncio.Protocol):
             if now - self._began >= self._route.timeout + self._decoder.got / PACE:
                 self._late()
         elif self.state == "head" and self._decoder.begun:
-            if now - self._began >= house.timeout:
+            if now - self._began >= owner.timeout:
                 self._late()
-        elif self.state == "head" and now - self.touched >= house.idle:
+        elif self.state == "head" and now - self.touched >= owner.idle:
             self.abort("idle") if self._writing() else self.close("idle")
 
     def _late(self) -> None:
         self.code = "timeout"
-        self._refuse(self._house.broken(HttpBroken(408, "the request did not come in time")))
+        self._refuse(self._owner.broken(HttpBroken(408, "the request did not come in time")))
 
     def _writing(self) -> bool:
         return bool(self._transport.get_write_buffer_size())
@@ -310,7 +310,7 @@ class HttpConnection(asyncio.Protocol):
             self.gone = True
             self._transport.close()
             return
-        self.state, self._began = "lingering", self._house.now
+        self.state, self._began = "lingering", self._owner.now
         self._pause(False)
         with suppress(OSError):  # the peer has gone meanwhile
             self._transport.write_eof()

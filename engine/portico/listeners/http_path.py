@@ -21,8 +21,8 @@ from portico.gate import ANY, NEAR, Gate, Network, Networks
 from portico.listeners.contract import Surroundings
 from portico.listeners.http_answer import problem
 from portico.listeners.http_auth import PRIVATE, Admission, Auth, Refusal
-from portico.listeners.http_connection import HttpConnection, Reply, Request
-from portico.listeners.http_server import HttpServer, HttpServers, Terms
+from portico.listeners.http_connection import HttpConnection, HttpReply, HttpRequest
+from portico.listeners.http_server import HttpServer, HttpServers, HttpTerms
 from portico.listeners.signatures import Signatures
 from portico.spec.fields import Address, Count, Duration, HostPort, Options, Size, Text, wrong
 from portico.spec.tls import TlsField
@@ -104,11 +104,11 @@ class HttpPath(ABC):
         self.take_source(source, auth)
 
     @abstractmethod
-    def admit(self, head: Head, peer: HttpConnection) -> Reply | None:
-        """A Reply refuses the request before its body is read (Route)."""
+    def admit(self, head: Head, peer: HttpConnection) -> HttpReply | None:
+        """An HttpReply refuses the request before its body is read (Route)."""
 
     @abstractmethod
-    def take(self, request: Request) -> None:
+    def take(self, request: HttpRequest) -> None:
         """Answer it, now or later (Route)."""
 
     def take_source(self, source: Any, auth: Auth | None) -> None:
@@ -128,9 +128,11 @@ class HttpPath(ABC):
         same = source.listen == before.listen and source.path == before.path
         return bool(same and source.tls == before.tls)
 
-    def _terms(self) -> Terms:
+    def _terms(self) -> HttpTerms:
         source = self.source
-        return Terms(self.channel, self._allow, source.connections, source.timeout, source.idle)
+        return HttpTerms(
+            self.channel, self._allow, source.connections, source.timeout, source.idle
+        )
 
     async def start(self) -> None:
         """Answer at the path. Raises ListenFailed."""
@@ -197,13 +199,13 @@ class HttpPath(ABC):
         if not self.owed and self._settled is not None:
             self._settled.set()
 
-    def aside(self, request: Request, work: Coroutine[Any, Any, None]) -> None:
+    def aside(self, request: HttpRequest, work: Coroutine[Any, Any, None]) -> None:
         """Answer a request by work that takes time."""
         task = asyncio.ensure_future(self._fenced(request, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _fenced(self, request: Request, work: Coroutine[Any, Any, None]) -> None:
+    async def _fenced(self, request: HttpRequest, work: Coroutine[Any, Any, None]) -> None:
         """A fault of ours is told, so that no sender waits for an answer that never comes."""
         try:
             await work
@@ -215,18 +217,18 @@ class HttpPath(ABC):
         """A request was refused."""
         self.around.emit(RequestRefused(self.channel, peer, str(status)))
 
-    def refuse(self, request: Request, reply: Reply) -> None:
+    def refuse(self, request: HttpRequest, reply: HttpReply) -> None:
         """The same, of a request that is whole."""
         self.refused(request.peer, reply.status)
         self.respond(request, reply)
 
-    def respond(self, request: Request, reply: Reply) -> None:
+    def respond(self, request: HttpRequest, reply: HttpReply) -> None:
         """Tell the sender; what our side could not do may come again as it is."""
         if reply.status >= 500:
             self.door.not_stored(request.head)
         request.respond(reply)
 
-    def turned_away(self, head: Head, peer: HttpConnection) -> Reply | None:
+    def turned_away(self, head: Head, peer: HttpConnection) -> HttpReply | None:
         """Why this peer may not send here, before the body is read; None: it may."""
         if self.stopped:
             return problem(503, "stopped", "the channel is stopping", close=True)
@@ -241,7 +243,7 @@ class HttpPath(ABC):
             self.proved(peer, found)
         return None
 
-    def unsigned(self, request: Request) -> Reply | None:
+    def unsigned(self, request: HttpRequest) -> HttpReply | None:
         """What a request is told whose signature is not good; None: it is, or none is asked."""
         refusal = self.door.at_body(request.head, request.body)
         if refusal is not None:
@@ -263,13 +265,13 @@ class HttpPath(ABC):
         self.around.emit(LoginRefused(self.channel, peer, user, self.source.auth.way))
 
 
-def turned_away(refusal: Refusal) -> Reply:
+def turned_away(refusal: Refusal) -> HttpReply:
     """The answer to a sender who is not who it should be."""
     fields = b"WWW-Authenticate: %s\r\n" % refusal.challenge if refusal.challenge else b""
     return problem(refusal.status, "auth", refusal.text, fields=fields)
 
 
-def about_of(request: Request) -> dict[str, Any]:
+def about_of(request: HttpRequest) -> dict[str, Any]:
     """What of a request becomes part of a Signal: no credential, nothing of travel."""
     about: dict[str, Any] = {}
     fields = request.head.fields

@@ -20,7 +20,7 @@ from portico.events.intake import (
 )
 from portico.gate import Gate, Network
 from portico.listeners.http_answer import problem
-from portico.listeners.http_connection import HttpConnection, Reply, Route
+from portico.listeners.http_connection import HttpConnection, HttpReply, Route
 from portico.sockets import in_the_way
 from portico.spec.fields import HostPort
 from portico.tls.certificates import Secured
@@ -29,7 +29,7 @@ _BACKLOG = 4096  # peers that may knock in the same instant, as after a restart
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class HttpTerms:
     """What one channel asks of the server at its address. Times in seconds."""
 
     channel: str
@@ -54,7 +54,7 @@ class HttpServer:
         self.now = clock.monotonic()
         self.date, self.tick = b"", 0.0
         self._routes: dict[str, Route] = {}
-        self._terms: dict[str, Terms] = {}
+        self._terms: dict[str, HttpTerms] = {}
         self._gate = Gate((), 0)
         self._numbers = count(1)
         self.connections: set[HttpConnection] = set()
@@ -96,7 +96,7 @@ class HttpServer:
             raise ListenFailed(f"{self.where}: {in_the_way(error)}") from error
         self._sweep()
 
-    def serve(self, path: str, route: Route, terms: Terms) -> None:
+    def serve(self, path: str, route: Route, terms: HttpTerms) -> None:
         """Answer at this path from now on. Raises ListenFailed when another channel does."""
         if path in self._routes and self._terms[path].channel != terms.channel:
             other = self._terms[path].channel
@@ -173,7 +173,7 @@ class HttpServer:
         """Who answers at this path."""
         return self._routes.get(path)
 
-    def broken(self, fault: HttpBroken) -> Reply:
+    def broken(self, fault: HttpBroken) -> HttpReply:
         """What a request is told that cannot be read: no more is read after it."""
         return problem(fault.status, fault.code, str(fault), close=True)
 

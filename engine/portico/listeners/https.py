@@ -19,8 +19,8 @@ from portico.listeners import http_body
 from portico.listeners.contract import ListenerType, Receive, Surroundings
 from portico.listeners.http_answer import problem, reply_of, reply_of_many
 from portico.listeners.http_auth import PRIVATE, Auth, Nobody
-from portico.listeners.http_body import Content
-from portico.listeners.http_connection import HttpConnection, Reply, Request
+from portico.listeners.http_body import BodyContent
+from portico.listeners.http_connection import HttpConnection, HttpReply, HttpRequest
 from portico.listeners.http_path import HttpPath, HttpSource, about_of
 from portico.model.receipt import Receipt
 from portico.spec.fields import ONE_OR_MANY, Inner, Text, wrong
@@ -75,7 +75,11 @@ class HttpArrival:
     )
 
     def __init__(
-        self, request: Request, content: Content, received: int, told: Callable[[Receipt], None]
+        self,
+        request: HttpRequest,
+        content: BodyContent,
+        received: int,
+        told: Callable[[Receipt], None],
     ) -> None:
         self.content, self.file = content.content, content.file
         self.peer, self.connection = request.peer, request.connection
@@ -109,7 +113,7 @@ class HttpArrival:
 class _Many:
     """The answers to one request of several files."""
 
-    def __init__(self, respond: Callable[[Reply], None], count: int, ended: bool) -> None:
+    def __init__(self, respond: Callable[[HttpReply], None], count: int, ended: bool) -> None:
         self._respond, self._ended = respond, ended
         self._receipts: list[Receipt | None] = [None] * count
 
@@ -139,7 +143,7 @@ class HttpsListener(HttpPath):
         self.take_source(source, source.auth)
         return True
 
-    def admit(self, head: Head, peer: HttpConnection) -> Reply | None:
+    def admit(self, head: Head, peer: HttpConnection) -> HttpReply | None:
         """Method, peer, sender and types, before the body is read."""
         if head.method not in self.source.methods:
             allow = f"Allow: {', '.join(self.source.methods)}\r\n".encode()
@@ -153,7 +157,7 @@ class HttpsListener(HttpPath):
             return problem(fault.status, fault.code, str(fault), fields=fields)
         return None
 
-    def take(self, request: Request) -> None:
+    def take(self, request: HttpRequest) -> None:
         """Hand up what the request holds."""
         if self.stopped:
             request.respond(problem(503, "stopped", "the channel is stopping", close=True))
@@ -161,13 +165,13 @@ class HttpsListener(HttpPath):
         if (reply := self.unsigned(request)) is not None:
             self.refuse(request, reply)
         elif http_body.plain(request.head):
-            self._offer(request, [Content(request.body)])
+            self._offer(request, [BodyContent(request.body)])
         elif len(request.body) < _LARGE and "content-encoding" not in request.head.fields:
             self._apart(request)
         else:
             self.aside(request, self._apart_in_thread(request))
 
-    def _apart(self, request: Request) -> None:
+    def _apart(self, request: HttpRequest) -> None:
         try:
             found = http_body.contents(request.head, request.body, self.limit)
         except HttpBroken as fault:
@@ -175,7 +179,7 @@ class HttpsListener(HttpPath):
             return
         self._offer(request, found)
 
-    async def _apart_in_thread(self, request: Request) -> None:
+    async def _apart_in_thread(self, request: HttpRequest) -> None:
         arguments = (request.head, request.body, self.limit)
         try:
             found = await asyncio.to_thread(http_body.contents, *arguments)
@@ -184,7 +188,7 @@ class HttpsListener(HttpPath):
             return
         self._offer(request, found)
 
-    def _offer(self, request: Request, found: list[Content]) -> None:
+    def _offer(self, request: HttpRequest, found: list[BodyContent]) -> None:
         received, ended = self.around.clock.time_ns(), bool(self.source.ended)
         respond = partial(self.respond, request)
         if len(found) == 1:
@@ -201,8 +205,8 @@ class HttpsListener(HttpPath):
 
     def _hand_up(
         self,
-        request: Request,
-        content: Content,
+        request: HttpRequest,
+        content: BodyContent,
         received: int,
         told: Callable[[Receipt], None],
     ) -> None:

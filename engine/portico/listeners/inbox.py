@@ -19,7 +19,7 @@ import asyncssh
 
 from portico.listeners.allowance import Allowance
 from portico.listeners.sieve import unfinished
-from portico.listeners.tray import Found
+from portico.listeners.tray import FileSeen
 
 _IN_MEMORY = 256 << 10  # bytes of an upload that are kept in memory
 _ALL_IN_MEMORY = 64 << 20  # bytes of all uploads, from which on nothing more is
@@ -67,7 +67,7 @@ class UploadTray:
     def __init__(self, where: str, upload: Upload) -> None:
         self.where, self._upload = where, upload
 
-    async def take(self, found: Found) -> BinaryIO | None:
+    async def take(self, found: FileSeen) -> BinaryIO | None:
         """Its bytes, which are the reading's from now on."""
         spool: BinaryIO | None = self._upload.spool
         self._upload.spool = None
@@ -75,10 +75,10 @@ class UploadTray:
             spool.seek(0)
         return spool
 
-    async def give_back(self, found: Found) -> None:
+    async def give_back(self, found: FileSeen) -> None:
         """The client sends it again."""
 
-    async def reply(self, found: Found, content: BinaryIO) -> None:
+    async def reply(self, found: FileSeen, content: BinaryIO) -> None:
         """None is asked for: the answer to CLOSE is all that SFTP has."""
 
 

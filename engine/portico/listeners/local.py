@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from portico.errors import FileLeft, SourceAway
 from portico.language import filename
-from portico.listeners.tray import CHUNK, Found, away, claim_folder, reply_name
+from portico.listeners.tray import CHUNK, FileSeen, away, claim_folder, reply_name
 from portico.spec.fetching import PollSource
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -63,7 +63,7 @@ class LocalFolder:
                 "system; move to a folder on the same one"
             )
 
-    def left(self) -> list[Found]:
+    def left(self) -> list[FileSeen]:
         """What lies among our claims."""
         if self._claims < 0:
             return []
@@ -71,7 +71,7 @@ class LocalFolder:
             found = [one for entry in entries if (one := _found(entry, claimed=True))]
         return sorted(found, key=lambda one: (one.changed, one.name))
 
-    def look(self) -> Iterator[list[Found]]:
+    def look(self) -> Iterator[list[FileSeen]]:
         """Every regular file, a chunk at a time."""
         try:
             with os.scandir(self._here) as entries:
@@ -80,7 +80,7 @@ class LocalFolder:
         except OSError as error:
             raise self._away(error) from None
 
-    def take(self, found: Found) -> BinaryIO | None:
+    def take(self, found: FileSeen) -> BinaryIO | None:
         """Claim and open it; None when it is gone, taken, or not what was seen."""
         at = self._here if self._claims < 0 else self._claims
         if self._claims >= 0 and not found.claimed and not self._claim(found.name):
@@ -99,13 +99,13 @@ class LocalFolder:
         self.give_back(found)
         return None
 
-    def give_back(self, found: Found) -> None:
+    def give_back(self, found: FileSeen) -> None:
         """Undo the claim; a file that came meanwhile under the name keeps it."""
         if self._claims >= 0:
             with suppress(OSError):
                 _move(self._claims, self._here, found.name)
 
-    def reply(self, found: Found, content: BinaryIO) -> None:
+    def reply(self, found: FileSeen, content: BinaryIO) -> None:
         """Temporary name, flushed, then renamed; then the folder is flushed."""
         name = reply_name(found.name)
         part = f".{name}.part"
@@ -121,7 +121,7 @@ class LocalFolder:
         except OSError as error:
             raise FileLeft("unfinished", found.size, os.strerror(error.errno or 0)) from None
 
-    def finish(self, found: Found) -> None:
+    def finish(self, found: FileSeen) -> None:
         """Marker first, so that a file that comes under the name waits for its own."""
         if self._after.way == "keep":
             return
@@ -188,18 +188,18 @@ class LocalFolder:
         return away(self._where, error)
 
 
-def _found(entry: "os.DirEntry[str]", claimed: bool = False) -> Found | None:
-    """A regular file as a Found; None for anything else, and for one that has gone."""
+def _found(entry: "os.DirEntry[str]", claimed: bool = False) -> FileSeen | None:
+    """A regular file as a FileSeen; None for anything else, and for one that has gone."""
     try:
         if not entry.is_file(follow_symlinks=False):
             return None
         status = entry.stat(follow_symlinks=False)
     except OSError:
         return None
-    return Found(entry.name, status.st_size, status.st_mtime_ns, claimed)
+    return FileSeen(entry.name, status.st_size, status.st_mtime_ns, claimed)
 
 
-def _as_seen(status: os.stat_result, found: Found) -> bool:
+def _as_seen(status: os.stat_result, found: FileSeen) -> bool:
     return (status.st_size, status.st_mtime_ns) == (found.size, found.changed)
 
 

@@ -15,9 +15,9 @@ from typing import Any
 from portico.errors import FileLeft, JournalError, PorticoError, SourceAway
 from portico.events.fetching import FileKept, SourceBack, SourceLost
 from portico.listeners.contract import Fetching, Known, Surroundings
-from portico.listeners.reading import Reading
+from portico.listeners.reading import FileReading
 from portico.listeners.sieve import Sieve, Watch
-from portico.listeners.tray import Found, Tray
+from portico.listeners.tray import FileSeen, Tray
 from portico.spec.fetching import PollSource
 
 # What a channel of such a source has where its document is silent.
@@ -47,7 +47,7 @@ class Poller:
         self._going = asyncio.Event()
         self._going.set()
         self._told: dict[str, tuple[str, int, int]] = {}  # files that wait for a person
-        self._unfinished: dict[str, Found] = {}
+        self._unfinished: dict[str, FileSeen] = {}
         self._task: asyncio.Task[None] | None = None
         self._group: asyncio.Task[bool] | None = None
         self._stopping = False
@@ -136,7 +136,7 @@ class Poller:
         wait = self._source.every if soonest is None else min(self._source.every, soonest)
         return max(wait, _SOON)
 
-    async def _look(self) -> list[Found]:
+    async def _look(self) -> list[FileSeen]:
         sieve, keeps = Sieve(self._source), self._source.after.way == "keep"
         noting = keeps and self._seconds() >= self._note_at
         async for chunk in self._tray.look():
@@ -149,7 +149,7 @@ class Poller:
             self._note_at = self._seconds() + _DAY
         return sieve.chosen()
 
-    async def _new(self, found: list[Found]) -> list[Found]:
+    async def _new(self, found: list[FileSeen]) -> list[FileSeen]:
         """Those that were not read as they are now."""
         known = await self._fetching.memory.known([one.name for one in found])
         return [
@@ -158,7 +158,7 @@ class Poller:
             if known.get(one.name) != Known(one.name, one.size, one.changed)
         ]
 
-    def _waits(self, one: Found) -> bool:
+    def _waits(self, one: FileSeen) -> bool:
         """A person has to see to it: too large, or not to be cut, and not changed since."""
         if one.size > self._source.limit:
             text = f"larger than the channel's limit of {self._source.limit} bytes"
@@ -166,7 +166,7 @@ class Poller:
         told = self._told.get(one.name)
         return told is not None and told[0] in _FINAL and told[1:] == (one.size, one.changed)
 
-    async def _take_all(self, ready: list[Found]) -> bool:
+    async def _take_all(self, ready: list[FileSeen]) -> bool:
         """Take them in order; False when something could not be stored."""
         for group in _groups(ready):
             await self._going.wait()
@@ -181,11 +181,11 @@ class Poller:
                     self._group = None
         return True
 
-    async def _take(self, group: list[Found]) -> bool:
+    async def _take(self, group: list[FileSeen]) -> bool:
         """Read them at the same time, hand them up in order, finish those that are stored."""
         replies = bool(self._source.replies)
         readings = [
-            Reading(self._tray, one, self._fetching, self._now, replies) for one in group
+            FileReading(self._tray, one, self._fetching, self._now, replies) for one in group
         ]
         faults = await asyncio.gather(*(one.open() for one in readings), return_exceptions=True)
         for one in readings:
@@ -203,13 +203,13 @@ class Poller:
                 raise fault
         return all(stored)
 
-    async def _finish(self, one: Reading) -> None:
+    async def _finish(self, one: FileReading) -> None:
         """The file's end, as `after` says."""
         for event in one.events(self._channel):
             self._emit(event)
         await self._finish_file(one.found)
 
-    async def _finish_file(self, found: Found) -> None:
+    async def _finish_file(self, found: FileSeen) -> None:
         try:
             await self._tray.finish(found)
         except FileLeft as fault:
@@ -224,19 +224,19 @@ class Poller:
         for found in list(self._unfinished.values()):
             await self._finish_file(found)
 
-    async def _remember(self, found: list[Found]) -> None:
+    async def _remember(self, found: list[FileSeen]) -> None:
         if found and self._source.after.way == "keep":
             known = [Known(one.name, one.size, one.changed) for one in found]
             await self._fetching.memory.remember(known)
 
-    def _left(self, one: Found, fault: FileLeft) -> None:
+    def _left(self, one: FileSeen, fault: FileLeft) -> None:
         """Say once that a file waits for a person."""
         state = (fault.why, one.size, one.changed)
         if self._told.get(one.name) != state:
             self._told[one.name] = state
             self._emit(FileKept(self._channel, fault.why, one.size, str(fault)))
 
-    def _forget(self, there: list[Found]) -> None:
+    def _forget(self, there: list[FileSeen]) -> None:
         """What a person has taken away is no matter any more."""
         if self._told:
             names = {one.name for one in there} | self._unfinished.keys()
@@ -255,9 +255,9 @@ class Poller:
         self._up = True
 
 
-def _groups(ready: list[Found]) -> Iterator[list[Found]]:
+def _groups(ready: list[FileSeen]) -> Iterator[list[FileSeen]]:
     """In order, each small enough to be in work at a time."""
-    group: list[Found] = []
+    group: list[FileSeen] = []
     weight = 0
     for one in ready:
         if group and (len(group) >= _GROUP or weight + one.size > _GROUP_BYTES):

@@ -10,7 +10,7 @@ from portico.events.emit import Event
 from portico.events.fetching import FileTaken, MessagesRefused
 from portico.listeners.answers import Answers
 from portico.listeners.contract import Fetching
-from portico.listeners.tray import Found, printable
+from portico.listeners.tray import FileSeen, printable
 from portico.model.receipt import Receipt, Told
 
 _PIECES = 64  # messages of one step in a thread
@@ -21,7 +21,7 @@ NOTHING: Mapping[str, Any] = {}
 Cut = tuple[bytes, MessageError | None]
 
 
-class Piece:
+class FilePiece:
     """One message of a file: an Arrival."""
 
     __slots__ = (
@@ -36,7 +36,9 @@ class Piece:
         "received",
     )
 
-    def __init__(self, reading: "Reading", number: int, content: bytes, received: int) -> None:
+    def __init__(
+        self, reading: "FileReading", number: int, content: bytes, received: int
+    ) -> None:
         self._reading, self._number = reading, number
         self._first: tuple[bytes, ...] = ()
         self.content, self.received = content, received
@@ -60,20 +62,20 @@ class Giver(Protocol):
 
     where: str
 
-    async def take(self, found: Found) -> BinaryIO | None:
+    async def take(self, found: FileSeen) -> BinaryIO | None:
         """Claim it and give its bytes."""
         ...
 
-    async def give_back(self, found: Found) -> None:
+    async def give_back(self, found: FileSeen) -> None:
         """Undo the claim."""
         ...
 
-    async def reply(self, found: Found, content: BinaryIO) -> None:
+    async def reply(self, found: FileSeen, content: BinaryIO) -> None:
         """Place the answer to the file; asked only of a place that has one for answers."""
         ...
 
 
-class Reading:
+class FileReading:
     """A file from its claim to its last Receipt. fault: why it must be left. replies: it is to
     be answered by a file.
     """
@@ -81,7 +83,7 @@ class Reading:
     def __init__(
         self,
         tray: Giver,
-        found: Found,
+        found: FileSeen,
         fetching: Fetching,
         now: Callable[[], int],
         replies: bool = False,
@@ -119,7 +121,7 @@ class Reading:
             for content, refused in pieces:
                 self._handed += 1
                 self._open += 1
-                piece = Piece(self, self._handed, content, received)
+                piece = FilePiece(self, self._handed, content, received)
                 self._fetching.once(piece, f"{self._identity}\0{self._handed}", refused)
             await self._until(_AHEAD)
             if not self._stored:

@@ -14,8 +14,8 @@ from typing import BinaryIO, cast
 
 from portico.errors import FileLeft, SourceAway
 from portico.language import filename
-from portico.listeners.tray import CHUNK, Found, claim_folder, reply_name
-from portico.remote.contract import Entry, Remote
+from portico.listeners.tray import CHUNK, FileSeen, claim_folder, reply_name
+from portico.remote.contract import ListedFile, Remote
 from portico.spec.fetching import PollSource
 
 _IN_MEMORY = 1 << 20  # bytes of a file that are kept in memory
@@ -50,20 +50,20 @@ class RemoteTray:
             raise self._away(error) from None
         self._made = True
 
-    async def left(self) -> list[Found]:
+    async def left(self) -> list[FileSeen]:
         """What an earlier life had claimed."""
-        found: list[Found] = []
+        found: list[FileSeen] = []
         if self._claims:
             async for chunk in self._scan(self._claims):
-                found += (Found(one.name, one.size, one.changed, True) for one in chunk)
+                found += (FileSeen(one.name, one.size, one.changed, True) for one in chunk)
         return sorted(found, key=lambda one: (one.changed, one.name))
 
-    async def look(self) -> AsyncIterator[list[Found]]:
+    async def look(self) -> AsyncIterator[list[FileSeen]]:
         """Every regular file."""
         async for chunk in self._scan(self._path):
-            yield [Found(one.name, one.size, one.changed) for one in chunk]
+            yield [FileSeen(one.name, one.size, one.changed) for one in chunk]
 
-    async def take(self, found: Found) -> BinaryIO | None:
+    async def take(self, found: FileSeen) -> BinaryIO | None:
         """Claim it, and bring it over."""
         path = self._at(found.name)
         try:
@@ -84,14 +84,14 @@ class RemoteTray:
                 await self.give_back(found)
             raise FileLeft("unreadable", found.size, str(error)) from None
 
-    async def give_back(self, found: Found) -> None:
+    async def give_back(self, found: FileSeen) -> None:
         """Undo the claim; where that fails, it is found among our claims."""
         if self._claims:
             path = posixpath.join(self._claims, found.name)
             with suppress(OSError):
                 await self._remote.rename(path, self._at(found.name))
 
-    async def reply(self, found: Found, content: BinaryIO) -> None:
+    async def reply(self, found: FileSeen, content: BinaryIO) -> None:
         """Temporary name, then renamed over an earlier one."""
         folder, name = self._at(self._source.replies), reply_name(found.name)
         part = posixpath.join(folder, f".{name}.part")
@@ -101,7 +101,7 @@ class RemoteTray:
         except OSError as error:
             raise FileLeft("unfinished", found.size, str(error)) from None
 
-    async def finish(self, found: Found) -> None:
+    async def finish(self, found: FileSeen) -> None:
         """Marker first, so that a file that comes under the name waits for its own."""
         if not self._claims:
             return
@@ -133,8 +133,8 @@ class RemoteTray:
     def _at(self, name: str) -> str:
         return posixpath.join(self._path, name)
 
-    async def _scan(self, folder: str) -> AsyncIterator[list[Entry]]:
-        chunk: list[Entry] = []
+    async def _scan(self, folder: str) -> AsyncIterator[list[ListedFile]]:
+        chunk: list[ListedFile] = []
         try:
             async for one in self._remote.scan(folder):
                 if one.regular:
@@ -158,7 +158,7 @@ class RemoteTray:
             raise FileLeft("unclaimed", 0, str(error)) from None
         return True
 
-    async def _fetched(self, path: str, found: Found) -> BinaryIO | None:
+    async def _fetched(self, path: str, found: FileSeen) -> BinaryIO | None:
         file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))
         await self._remote.fetch(path, file, found.size)
         if file.tell() == found.size:
@@ -183,7 +183,7 @@ class RemoteTray:
         return SourceAway(f"{self.where}: {error}")
 
 
-def _as_seen(entry: Entry | None, found: Found) -> bool:
+def _as_seen(entry: ListedFile | None, found: FileSeen) -> bool:
     """A listing may tell the time less exactly than a look at one file: size must agree, and
     the time to the minute."""
     if entry is None or not entry.regular or entry.size != found.size:

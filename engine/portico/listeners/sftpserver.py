@@ -25,7 +25,7 @@ from portico.listeners.allowance import Allowance
 from portico.listeners.contract import ListenerType, Receive, Surroundings
 from portico.listeners.http_auth import same
 from portico.listeners.inbox import Inbox
-from portico.listeners.sftpsession import Session
+from portico.listeners.sftpsession import UploadSession
 from portico.listeners.sftpusers import SftpUser, Uploads
 from portico.remote.sftp import CIPHERS, KEX, MACS, SIGNATURES
 from portico.spec.fields import (
@@ -101,7 +101,7 @@ class SftpServer:
                 where.port,
                 server_factory=lambda: Login(self),
                 server_host_keys=[host_key],
-                sftp_factory=partial(Session, self),
+                sftp_factory=partial(UploadSession, self),
                 allow_scp=False,
                 allow_pty=False,
                 agent_forwarding=False,
@@ -228,8 +228,8 @@ class SftpServer:
 class Login(asyncssh.SSHServer):
     """One connection until somebody is logged in."""
 
-    def __init__(self, house: SftpServer) -> None:
-        self._house = house
+    def __init__(self, owner: SftpServer) -> None:
+        self._owner = owner
         self._failed = 0
         self._connection: Any = None
         self._peer, self._shown, self._in = "", "", False
@@ -237,26 +237,26 @@ class Login(asyncssh.SSHServer):
 
     def connection_made(self, conn: Any) -> None:
         """asyncssh: somebody knocks."""
-        house, self._connection = self._house, conn
+        owner, self._connection = self._owner, conn
         host, port, *_ = conn.get_extra_info("peername")
         self._peer = str(HostPort(host, port))
-        code = house.gate.refusal(host, len(house.doors))
+        code = owner.gate.refusal(host, len(owner.doors))
         if code is not None:
-            self._emit(ConnectionRefused(house.channel, self._peer, code))
+            self._emit(ConnectionRefused(owner.channel, self._peer, code))
             conn.abort()
             return
         self._in = True
-        house.doors.add(self)
-        house.heard(conn)
-        self._emit(ConnectionOpened(house.channel, self._peer))
+        owner.doors.add(self)
+        owner.heard(conn)
+        self._emit(ConnectionOpened(owner.channel, self._peer))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncssh: it is over."""
-        self._house.quiet(self._connection)
-        self._house.doors.discard(self)
+        self._owner.quiet(self._connection)
+        self._owner.doors.discard(self)
         self.gone.set()
         if self._in:
-            self._emit(ConnectionClosed(self._house.channel, self._peer, "peer", 0))
+            self._emit(ConnectionClosed(self._owner.channel, self._peer, "peer", 0))
 
     def begin_auth(self, username: str) -> bool:
         """Everybody has to show who they are."""
@@ -264,8 +264,8 @@ class Login(asyncssh.SSHServer):
 
     def auth_completed(self) -> None:
         """asyncssh: somebody is in."""
-        house, user = self._house, self._connection.get_extra_info("username")
-        self._emit(LoginAccepted(house.channel, self._peer, house.known(user), self._shown))
+        owner, user = self._owner, self._connection.get_extra_info("username")
+        self._emit(LoginAccepted(owner.channel, self._peer, owner.known(user), self._shown))
 
     def password_auth_supported(self) -> bool:
         """Always offered, so that nobody learns which users have one."""
@@ -278,12 +278,12 @@ class Login(asyncssh.SSHServer):
     def validate_password(self, username: str, password: str) -> bool:
         """asyncssh: whether it fits."""
         return self._counted(
-            username, self._house.password_fits(username, password), "password"
+            username, self._owner.password_fits(username, password), "password"
         )
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """asyncssh: whether it is a key of the user's; clients offer all that they have."""
-        return self._counted(username, self._house.key_fits(username, key), "key")
+        return self._counted(username, self._owner.key_fits(username, key), "key")
 
     def end(self) -> None:
         """Say goodbye once what is under way is done."""
@@ -294,11 +294,11 @@ class Login(asyncssh.SSHServer):
         self._connection.abort()
 
     def _counted(self, user: str, good: bool, kind: str) -> bool:
-        house, self._shown = self._house, kind
+        owner, self._shown = self._owner, kind
         if good:
             return True
         self._failed += 1
-        self._emit(LoginRefused(house.channel, self._peer, house.known(user), kind))
+        self._emit(LoginRefused(owner.channel, self._peer, owner.known(user), kind))
         if self._failed >= _TRIES:
             self._connection.disconnect(
                 asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "too many failures"
@@ -306,7 +306,7 @@ class Login(asyncssh.SSHServer):
         return False
 
     def _emit(self, event: Event) -> None:
-        self._house.emit(event)
+        self._owner.emit(event)
 
 
 def _build(channel: str, source: Any, receive: Receive, around: Surroundings) -> SftpServer:

@@ -18,13 +18,13 @@ from asyncssh.constants import FXF_TRUNC, FXF_WRITE
 from portico.events.emit import Event
 from portico.listeners.contract import Fetching
 from portico.listeners.inbox import Inbox, NoRoom, Upload, UploadTray, temporary
-from portico.listeners.reading import Reading
-from portico.listeners.tray import Found
+from portico.listeners.reading import FileReading
+from portico.listeners.tray import FileSeen
 
 _FOLDER, _FILE = stat.S_IFDIR | 0o700, stat.S_IFREG | 0o600
 
 
-class House(Protocol):
+class SessionOwner(Protocol):
     """What a session needs of its listener."""
 
     channel: str
@@ -56,39 +56,39 @@ class House(Protocol):
         ...
 
 
-class Session(asyncssh.SFTPServer):
+class UploadSession(asyncssh.SFTPServer):
     """One session. Every path is looked up in its Inbox."""
 
-    def __init__(self, house: House, channel: Any) -> None:
+    def __init__(self, owner: SessionOwner, channel: Any) -> None:
         super().__init__(channel)
-        self._house = house
+        self._owner = owner
         connection = channel.get_connection()
         self._user = str(channel.get_extra_info("username"))
         self._peer = str(connection.get_extra_info("peername")[0])
         self._at = connection
-        self._inbox = house.inbox(self._user)
+        self._inbox = owner.inbox(self._user)
 
     def realpath(self, path: bytes, *_: Any) -> bytes:
         """Where a path leads."""
-        self._house.heard(self._at)
+        self._owner.heard(self._at)
         return self._inbox.path(path).encode()
 
     async def open(self, path: bytes, pflags: int, attrs: Any) -> Upload:
         """A file to be written; what has been written cannot be read back."""
-        self._house.heard(self._at)
+        self._owner.heard(self._at)
         if not pflags & FXF_WRITE:
             raise asyncssh.SFTPPermissionDenied("files are only taken here")
-        await self._house.going.wait()
+        await self._owner.going.wait()
         fresh = bool(pflags & FXF_TRUNC)
-        return self._inbox.begin(self._inbox.path(path), self._house.now(), fresh)
+        return self._inbox.begin(self._inbox.path(path), self._owner.now(), fresh)
 
     def write(self, file: Any, offset: int, data: bytes) -> int:
         """A piece of it."""
-        self._house.heard(self._at)
+        self._owner.heard(self._at)
         try:
             self._inbox.write(file, offset, data)
         except NoRoom:
-            self._house.no_room(self._user, self._peer)
+            self._owner.no_room(self._user, self._peer)
             raise
         return len(data)
 
@@ -98,7 +98,7 @@ class Session(asyncssh.SFTPServer):
 
     async def close(self, file: Any) -> None:
         """The file is whole: Signals, then the answer. Not when the client has just gone."""
-        self._house.heard(self._at)
+        self._owner.heard(self._at)
         file.open = 0
         path = next((at for at, one in self._inbox.files.items() if one is file), "")
         if self._gone() or not path:
@@ -119,7 +119,7 @@ class Session(asyncssh.SFTPServer):
 
     def stat(self, path: bytes, *_: Any) -> asyncssh.SFTPAttrs:
         """What a client may know of a path."""
-        self._house.heard(self._at)
+        self._owner.heard(self._at)
         return self._attributes(self._inbox.path(path))
 
     lstat = stat
@@ -141,7 +141,7 @@ class Session(asyncssh.SFTPServer):
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         """What lies in a folder."""
-        self._house.heard(self._at)
+        self._owner.heard(self._at)
         folder = self._inbox.path(path)
         inside = self._inbox.names(folder)
         for name in (b".", b".."):
@@ -183,7 +183,7 @@ class Session(asyncssh.SFTPServer):
 
     def exit(self) -> None:
         """The session is over."""
-        self._house.over(self._user, self._peer, self._inbox.end())
+        self._owner.over(self._user, self._peer, self._inbox.end())
 
     def _gone(self) -> bool:
         """asyncssh closes the files of a client that hangs up in the middle of one, too: what
@@ -192,7 +192,7 @@ class Session(asyncssh.SFTPServer):
         return half_closed or self.channel.is_closing()
 
     async def _renamed(self, old: bytes, new: bytes, replace: bool) -> None:
-        self._house.heard(self._at)
+        self._owner.heard(self._at)
         source, target = self._inbox.path(old), self._inbox.path(new)
         upload = self._inbox.files.get(source)
         if upload is None:
@@ -210,14 +210,14 @@ class Session(asyncssh.SFTPServer):
 
     async def _store(self, path: str, upload: Upload) -> None:
         """Hand it up and wait for the commit. Raises SFTPFailure when it was not taken."""
-        await self._house.going.wait()
+        await self._owner.going.wait()
         folder = posixpath.dirname(path).rstrip("/")
         tray = UploadTray(f"{self._user}@{self._peer}{folder}", upload)
-        found = Found(posixpath.basename(path), upload.size, self._house.now())
-        reading = Reading(tray, found, self._house.fetching, self._house.now)
+        found = FileSeen(posixpath.basename(path), upload.size, self._owner.now())
+        reading = FileReading(tray, found, self._owner.fetching, self._owner.now)
         try:
             await reading.open()
-            await reading.hand_up(self._house.going)
+            await reading.hand_up(self._owner.going)
             await reading.settled()
         finally:
             self._inbox.free(upload)
@@ -225,8 +225,8 @@ class Session(asyncssh.SFTPServer):
             self._inbox.forget(path)
             fault = reading.fault or "not stored; send it again"
             raise asyncssh.SFTPFailure(str(fault))
-        for event in reading.events(self._house.channel):
-            self._house.emit(event)
+        for event in reading.events(self._owner.channel):
+            self._owner.emit(event)
         if reading.refused:
             self._inbox.forget(path)
             raise asyncssh.SFTPFailure("the content was refused")

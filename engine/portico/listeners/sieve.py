@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from portico.listeners.tray import Found
+from portico.listeners.tray import FileSeen
 from portico.spec.fetching import PollSource, Ready, pattern
 
 MOST = 20_000  # files that are watched at a time; the rest comes when these are taken
@@ -25,10 +25,10 @@ class Sieve:
         self._suffix = source.ready.suffix
         self._by_time = source.sort == "time"
         self._most = most
-        self._kept: list[Found] = []
+        self._kept: list[FileSeen] = []
         self._markers: set[str] = set()
 
-    def wanted(self, found: Iterable[Found]) -> list[Found]:
+    def wanted(self, found: Iterable[FileSeen]) -> list[FileSeen]:
         """Those whose names the source wants. Markers are remembered on the way."""
         out = []
         for one in found:
@@ -38,13 +38,13 @@ class Sieve:
                 out.append(one)
         return out
 
-    def keep(self, found: Iterable[Found]) -> None:
+    def keep(self, found: Iterable[FileSeen]) -> None:
         """These are candidates."""
         self._kept += found
         if not self._suffix and len(self._kept) >= 2 * self._most:
             self._cut()
 
-    def chosen(self) -> list[Found]:
+    def chosen(self) -> list[FileSeen]:
         """In order, at most `most`; where a marker is wanted, those that have one."""
         if self._suffix:
             marked = self._markers
@@ -56,7 +56,7 @@ class Sieve:
         self._kept.sort(key=self._place)
         del self._kept[self._most :]
 
-    def _place(self, one: Found) -> tuple[int, str]:
+    def _place(self, one: FileSeen) -> tuple[int, str]:
         return (one.changed if self._by_time else 0), one.name
 
 
@@ -74,7 +74,7 @@ class Watch:
         self._needed = ready.seconds if ready.way == "stable" else 0.0
         self._seen: dict[str, _Seen] = {}
 
-    def settled(self, found: list[Found], now: float) -> tuple[list[Found], float | None]:
+    def settled(self, found: list[FileSeen], now: float) -> tuple[list[FileSeen], float | None]:
         """Those that are whole, and the seconds until the next may be; None: none is awaited.
 
         Files that are not among `found` are forgotten.

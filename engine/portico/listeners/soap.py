@@ -14,14 +14,14 @@ from portico.errors import ListenFailed, WsdlInvalid
 from portico.listeners.contract import ListenerType, Receive, Surroundings
 from portico.listeners.http_answer import AGAIN, problem
 from portico.listeners.http_auth import Auth, Nobody
-from portico.listeners.http_body import Content
-from portico.listeners.http_connection import HttpConnection, Reply, Request
+from portico.listeners.http_body import BodyContent
+from portico.listeners.http_connection import HttpConnection, HttpReply, HttpRequest
 from portico.listeners.http_path import HttpPath, HttpSource, about_of
 from portico.listeners.https import HttpArrival
 from portico.model.receipt import Receipt, Told
 from portico.soap import envelope, service, serving
-from portico.soap.envelope import Fault
-from portico.soap.serving import Asked, Desk
+from portico.soap.envelope import SoapFault
+from portico.soap.serving import Asked, SoapDesk
 from portico.soap.token import Tokens
 from portico.soap.xml import Element
 from portico.spec.fields import Inner, Text, wrong
@@ -73,7 +73,7 @@ class SoapListener(HttpPath):
         super().__init__(channel, source, _at_head(source), around)
         self._receive = receive
         self._tokens = Tokens()
-        self._desk: Desk | None = None
+        self._desk: SoapDesk | None = None
 
     async def start(self) -> None:
         """Read the WSDL, in a thread, and answer. Raises ListenFailed."""
@@ -90,7 +90,7 @@ class SoapListener(HttpPath):
         profile = service.PROFILES[source.profile] if source.profile else None
         secured = source.auth is not None and source.auth.way == "token"
         whole = profile is None and source.content == "xml"
-        self._desk = Desk(known, profile, source.limit, secured, whole)
+        self._desk = SoapDesk(known, profile, source.limit, secured, whole)
 
     def take_source(self, source: Any, auth: Auth | None) -> None:
         """Go by these options. An envelope may be larger than its message."""
@@ -108,12 +108,12 @@ class SoapListener(HttpPath):
         return True
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> SoapDesk:
         """What the WSDL says."""
         assert self._desk is not None
         return self._desk
 
-    def admit(self, head: Head, peer: HttpConnection) -> Reply | None:
+    def admit(self, head: Head, peer: HttpConnection) -> HttpReply | None:
         """Method, peer, sender, type and size, before the body is read."""
         if (reply := self.turned_away(head, peer)) is not None:
             return reply
@@ -131,7 +131,7 @@ class SoapListener(HttpPath):
             return faulty(fault, serving.fault_version(kind), None, close=True)
         return None
 
-    def take(self, request: Request) -> None:
+    def take(self, request: HttpRequest) -> None:
         """Answer `?wsdl` and faults; hand up the message."""
         if self.stopped:
             request.respond(problem(503, "stopped", "the channel is stopping", close=True))
@@ -144,14 +144,14 @@ class SoapListener(HttpPath):
         else:
             self.aside(request, self._read_in_thread(request))
 
-    async def _read_in_thread(self, request: Request) -> None:
+    async def _read_in_thread(self, request: HttpRequest) -> None:
         self._decide(request, await asyncio.to_thread(self._read, request))
 
-    def _read(self, request: Request) -> Asked | Fault:
+    def _read(self, request: HttpRequest) -> Asked | SoapFault:
         version = serving.fault_version(request.head.fields.get("content-type", ""))
         try:
             return self.desk.read(request.body, version, self._judge)
-        except Fault as fault:
+        except SoapFault as fault:
             return fault
 
     def _judge(self, user: str, password: str, token: Element | None) -> bool:
@@ -167,8 +167,8 @@ class SoapListener(HttpPath):
             return self.door.login(auth.basic, user, password)
         return True
 
-    def _decide(self, request: Request, asked: Asked | Fault) -> None:
-        if isinstance(asked, Fault):
+    def _decide(self, request: HttpRequest, asked: Asked | SoapFault) -> None:
+        if isinstance(asked, SoapFault):
             if asked.stranger:
                 self.unproved(request.peer)
             kind = request.head.fields.get("content-type", "")
@@ -181,7 +181,7 @@ class SoapListener(HttpPath):
             received = self.around.clock.time_ns()
             arrival = HttpArrival(
                 request,
-                Content(asked.content),
+                BodyContent(asked.content),
                 received,
                 lambda receipt: self.respond(request, self._told(asked, receipt)),
             )
@@ -190,7 +190,7 @@ class SoapListener(HttpPath):
             arrival.about = about
             self._receive(arrival)
 
-    def _told(self, asked: Asked, receipt: Receipt) -> Reply:
+    def _told(self, asked: Asked, receipt: Receipt) -> HttpReply:
         """An ACK is an answer whatever it says (I5); a fault is for what has none."""
         if receipt.replies:
             text = b"".join(receipt.replies).decode("utf-8", "replace")
@@ -203,14 +203,14 @@ class SoapListener(HttpPath):
         reply = faulty(self.desk.failed(receipt.text), version, asked)
         if receipt.told is Told.SILENT:
             again = b"Retry-After: %d\r\n" % AGAIN
-            return Reply(reply.status, reply.body, reply.fields + again)
+            return HttpReply(reply.status, reply.body, reply.fields + again)
         return reply
 
-    def _said(self, asked: Asked, text: str) -> Reply:
+    def _said(self, asked: Asked, text: str) -> HttpReply:
         kind = envelope.media(asked.envelope.version).encode()
-        return Reply(200, self.desk.answer(asked, text), _XML % kind)
+        return HttpReply(200, self.desk.answer(asked, text), _XML % kind)
 
-    def _describe(self, request: Request) -> None:
+    def _describe(self, request: HttpRequest) -> None:
         """`?wsdl` and the schemas that it imports (W5)."""
         head = request.head
         host = head.fields.get("host", str(self.source.listen))
@@ -225,7 +225,7 @@ class SoapListener(HttpPath):
         if found is None:
             self.refuse(request, problem(404, "wsdl", "there is ?wsdl and what it imports"))
         else:
-            request.respond(Reply(200, found, _XML % b"text/xml; charset=utf-8"))
+            request.respond(HttpReply(200, found, _XML % b"text/xml; charset=utf-8"))
 
 
 def _at_head(source: SoapSource) -> Auth | None:
@@ -243,10 +243,14 @@ def _inside(source: SoapSource) -> str | None:
     return None
 
 
-def faulty(fault: Fault, version: str, asked: Asked | None, close: bool = False) -> Reply:
+def faulty(
+    fault: SoapFault, version: str, asked: Asked | None, close: bool = False
+) -> HttpReply:
     """A fault as an HTTP response."""
     body = envelope.faulty(fault, version, asked.envelope if asked is not None else None)
-    return Reply(fault.status(version), body, _XML % envelope.media(version).encode(), close)
+    return HttpReply(
+        fault.status(version), body, _XML % envelope.media(version).encode(), close
+    )
 
 
 SOAP = ListenerType(

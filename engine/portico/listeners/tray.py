@@ -16,7 +16,7 @@ _LONGEST = 200  # bytes of a name; NAME_MAX is 255, suffixes need room
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileSeen:
     """A file as it was seen. size in bytes; changed: nanoseconds since 1970, as exact as the
     place tells. claimed: it lies among our claims, from an earlier life.
     """
@@ -36,31 +36,31 @@ class Tray(Protocol):
         """Make ready. mark: what our claims bear."""
         ...
 
-    async def left(self) -> list[Found]:
+    async def left(self) -> list[FileSeen]:
         """What we had claimed when an earlier life ended, oldest first."""
         ...
 
-    def look(self) -> AsyncIterator[list[Found]]:
+    def look(self) -> AsyncIterator[list[FileSeen]]:
         """Every file that lies there, a chunk at a time, in any order."""
         ...
 
-    async def take(self, found: Found) -> BinaryIO | None:
+    async def take(self, found: FileSeen) -> BinaryIO | None:
         """Claim it (F2) and give its bytes, which can be read from the start more than once;
         None when it is gone, another has it, or it changed. Raises FileLeft.
         """
         ...
 
-    async def give_back(self, found: Found) -> None:
+    async def give_back(self, found: FileSeen) -> None:
         """Undo the claim."""
         ...
 
-    async def reply(self, found: Found, content: BinaryIO) -> None:
+    async def reply(self, found: FileSeen, content: BinaryIO) -> None:
         """Place the answer to a file, whole or not at all, over an earlier one. Raises
         FileLeft.
         """
         ...
 
-    async def finish(self, found: Found) -> None:
+    async def finish(self, found: FileSeen) -> None:
         """Do what `after` says. Raises FileLeft."""
         ...
 

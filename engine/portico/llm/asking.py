@@ -22,7 +22,7 @@ class Past(Struct, frozen=True):
     told: tuple[Pieces, ...] = ()
 
 
-class Wanted(Struct, frozen=True):
+class Question(Struct, frozen=True):
     """One question. parts: (kind, text) of the prompt. prompt: the digest of its file. model:
     empty, [provider] or [provider, model]. identifiers: (kind, text) that can tell a patient.
     budget: tokens, seconds (None: for ever) and millionths of money. turns: earlier answers,
@@ -44,7 +44,7 @@ class Wanted(Struct, frozen=True):
     detect: bool = False
 
 
-class Talk(Wanted, frozen=True):
+class Talk(Question, frozen=True):
     """The question that begins a conversation. message: for `hl7.read`, with the charset and
     what to do with what it does not hold."""
 
@@ -52,11 +52,13 @@ class Talk(Wanted, frozen=True):
     policy: tuple[str, str] = ("ascii", "replace")
 
 
-decode = msgspec.json.Decoder(Wanted).decode
+decode = msgspec.json.Decoder(Question).decode
 decode_talk = msgspec.json.Decoder(Talk).decode
 
 
-def veil(wanted: Wanted, key: Callable[[], bytes], detect: bool = False) -> Deidentifier | None:
+def veil(
+    wanted: Question, key: Callable[[], bytes], detect: bool = False
+) -> Deidentifier | None:
     """What replaces and puts back; None where all may leave as it is. key: of the tokens.
     detect: what the provider's policy says of free text."""
     if wanted.phi != "deidentified":
@@ -73,7 +75,7 @@ def back(veil: Deidentifier, arguments: str) -> str:
     return msgspec.json.encode(veil.back_in(value)).decode()
 
 
-def request(wanted: Wanted, model: str, veil: Deidentifier | None) -> Request:
+def request(wanted: Question, model: str, veil: Deidentifier | None) -> Request:
     """What leaves."""
     past = (
         *wanted.rounds,

@@ -39,7 +39,7 @@ CALL = "$call"
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class ScriptedAnswer:
     """One answer. text: instead of `answer`, as it stands. delay: seconds. cut: the connection
     ends in the middle. uses: tools that are called instead."""
 
@@ -69,44 +69,46 @@ class Script:
         model: str = "",
         tools: Sequence[Tool] = (),
         rounds: Sequence[Round] = (),
-    ) -> Act:
+    ) -> ScriptedAnswer:
         """The next. model: a way, when it is one: it goes before the script's. tools: what may
         be called; rounds: of the conversation before."""
         number = self.calls
         self.calls += 1
         fault = self.faults[number] if number < len(self.faults) else None
         if isinstance(fault, int):
-            return Act(status=fault, delay=self.delay)
+            return ScriptedAnswer(status=fault, delay=self.delay)
         if fault == "slow":
-            return Act(delay=_SLOW)
+            return ScriptedAnswer(delay=_SLOW)
         if fault == "cut":
-            return Act(cut=True)
+            return ScriptedAnswer(cut=True)
         if fault == "garbage":
-            return Act(text='{"half": [tru', delay=self.delay)
+            return ScriptedAnswer(text='{"half": [tru', delay=self.delay)
         way = model if model in WAYS else self.way
         if way == "attacker" and (use := ordered(prompt, rounds)) is not None and tools:
-            return Act(delay=self.delay, uses=(use,))
+            return ScriptedAnswer(delay=self.delay, uses=(use,))
         if way == "random" and tools and len(rounds) < _seed(prompt) % 3:
-            return Act(delay=self.delay, uses=(_picked(tools, prompt, len(rounds)),))
+            return ScriptedAnswer(delay=self.delay, uses=(_picked(tools, prompt, len(rounds)),))
         act = self._said(way, prompt, schema, number, len(rounds))
         return _calling(act, len(rounds)) if tools else act
 
     def _said(
         self, way: str, prompt: str, schema: Mapping[str, Any], number: int, rounds: int
-    ) -> Act:
+    ) -> ScriptedAnswer:
         if way in ("fixed", "sequence"):
             at = 0 if way == "fixed" else min(number, len(self.answers) - 1)
-            return Act(_of_round(self.answers[at], rounds), delay=self.delay)
+            return ScriptedAnswer(_of_round(self.answers[at], rounds), delay=self.delay)
         if way == "recorded":
             known = self.recorded.get(recording.digest(prompt), self._else(schema))
             said = _of_round(recording.told(known, prompt), rounds)
-            return Act(said, delay=self.delay, status=200 if said is not None else 404)
+            return ScriptedAnswer(
+                said, delay=self.delay, status=200 if said is not None else 404
+            )
         if way == "echo":
-            return Act(filled(schema, random.Random(0), prompt), delay=self.delay)  # noqa: S311
+            return ScriptedAnswer(filled(schema, random.Random(0), prompt), delay=self.delay)  # noqa: S311
         if way == "attacker":
-            return Act(text=obey(prompt, schema), delay=self.delay)
+            return ScriptedAnswer(text=obey(prompt, schema), delay=self.delay)
         chance = random.Random(_seed(prompt))  # noqa: S311  no secret
-        return Act(filled(schema, chance), delay=self.delay)
+        return ScriptedAnswer(filled(schema, chance), delay=self.delay)
 
     def _else(self, schema: Mapping[str, Any]) -> Any:
         """The first answer whose keys the schema has: of what is not recorded."""
@@ -128,7 +130,7 @@ def _of_round(answer: Any, rounds: int) -> Any:
     return answer[min(rounds, len(answer) - 1)] if isinstance(answer, list) else answer
 
 
-def _calling(act: Act, rounds: int) -> Act:
+def _calling(act: ScriptedAnswer, rounds: int) -> ScriptedAnswer:
     """With the calls of tools that the answer stands for."""
     if not isinstance(act.answer, dict) or CALL not in act.answer:
         return act
@@ -156,7 +158,7 @@ def ordered(prompt: str, rounds: Sequence[Round]) -> Use | None:
     return Use(f"call_{len(rounds)}_0", found[1], found[2] or "{}")
 
 
-def refused(act: Act, prompt: str) -> str:
+def refused(act: ScriptedAnswer, prompt: str) -> str:
     """Why an act is no answer."""
     if act.status == 404:
         return f"no answer is recorded for {recording.digest(prompt)}"

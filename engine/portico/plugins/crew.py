@@ -39,7 +39,7 @@ async def at_once() -> None:
 
 
 @dataclass(slots=True, eq=False)
-class Member:
+class CrewMember:
     """A process and what is known of it. ready: it answers. why: set once it is not to be used
     any more."""
 
@@ -53,7 +53,7 @@ class Member:
 
 
 @dataclass(slots=True)
-class Live:
+class LiveCall:
     """A call that runs or waits. since: monotonic. progress, total: as the plugin says."""
 
     agent: str
@@ -65,7 +65,7 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class CrewWorld:
     """What a crew uses of the engine. environ: its environment."""
 
     clock: Clock
@@ -79,15 +79,15 @@ class World:
 class _Queue:
     """Who waits, by agent; agents take turns."""
 
-    waiting: dict[str, deque[asyncio.Future[Member]]] = field(default_factory=dict)
+    waiting: dict[str, deque[asyncio.Future[CrewMember]]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(map(len, self.waiting.values()))
 
-    def add(self, agent: str, one: asyncio.Future[Member]) -> None:
+    def add(self, agent: str, one: asyncio.Future[CrewMember]) -> None:
         self.waiting.setdefault(agent, deque()).append(one)
 
-    def next(self) -> asyncio.Future[Member] | None:
+    def next(self) -> asyncio.Future[CrewMember] | None:
         """The one whose turn it is; those who gave up are passed over."""
         while self.waiting:
             agent = next(iter(self.waiting))
@@ -103,11 +103,11 @@ class _Queue:
 class Crew:
     """One plugin's processes."""
 
-    def __init__(self, plugin: Plugin, tools: Mapping[str, Tool], world: World) -> None:
+    def __init__(self, plugin: Plugin, tools: Mapping[str, Tool], world: CrewWorld) -> None:
         self.plugin = plugin
         self.tools = tools
         self._world = world
-        self._members: set[Member] = set()
+        self._members: set[CrewMember] = set()
         self._queue = _Queue()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._intensity = Intensity()
@@ -202,7 +202,7 @@ class Crew:
         """Its processes died too often a moment ago."""
         return self._world.clock.monotonic() < self._intensity.until
 
-    async def _seat(self, agent: str, limit: float) -> Member:
+    async def _seat(self, agent: str, limit: float) -> CrewMember:
         if self._leaving or self.quarantined:
             raise PluginAway("in quarantine" if self.quarantined else "being replaced")
         free = next((m for m in self._members if not m.busy and not m.why), None)
@@ -211,7 +211,7 @@ class Crew:
             return free
         if len(self._queue) >= self.plugin.pool.queue:
             raise PluginAway(f"{len(self._queue)} calls wait already (pool.queue)")
-        waits: asyncio.Future[Member] = asyncio.get_running_loop().create_future()
+        waits: asyncio.Future[CrewMember] = asyncio.get_running_loop().create_future()
         self._queue.add(agent, waits)
         if self._may_start() and len(self._queue) > self._starting():
             self._start()
@@ -225,7 +225,7 @@ class Crew:
                 self._back(waits.result())
             raise
 
-    def _active(self) -> list[Member]:
+    def _active(self) -> list[CrewMember]:
         return [member for member in self._members if not member.why]
 
     def _starting(self) -> int:
@@ -237,12 +237,12 @@ class Crew:
 
     def _start(self) -> None:
         process = Process(self.plugin.limits.answer)
-        member = Member(process, self._world.clock.monotonic())
+        member = CrewMember(process, self._world.clock.monotonic())
         self._members.add(member)
         self._task(self._ready(member))
         self._task(self._bury(member))
 
-    async def _ready(self, member: Member) -> None:
+    async def _ready(self, member: CrewMember) -> None:
         world, process, began = self._world, member.process, self._world.clock.monotonic()
         try:
             await contract.start(process, self.plugin, self.tools, world.root, world.environ)
@@ -256,13 +256,13 @@ class Crew:
         member.ready = True
         self._back(member)
 
-    async def _settle(self, member: Member) -> None:
+    async def _settle(self, member: CrewMember) -> None:
         """After a call that was given up: of use again only when it still hears, else ended."""
         if not await member.process.answers():
             member.why = member.why or "timeout"
         self._back(member)
 
-    async def _bury(self, member: Member) -> None:
+    async def _bury(self, member: CrewMember) -> None:
         """Once it is gone: say how, count it, have another."""
         process = member.process
         how = await process.gone
@@ -288,7 +288,7 @@ class Crew:
             while (waits := self._queue.next()) is not None:
                 waits.set_exception(PluginAway("in quarantine"))
 
-    def _back(self, member: Member) -> None:
+    def _back(self, member: CrewMember) -> None:
         """It is free: for who waits, or for later."""
         member.since = self._world.clock.monotonic()
         if member.why or member.process.fault or member.process.gone.done():
@@ -301,12 +301,12 @@ class Crew:
         if waits is not None:
             waits.set_result(member)
 
-    def _idle(self, member: Member, now: float) -> bool:
+    def _idle(self, member: CrewMember, now: float) -> bool:
         spare = len(self._active()) > self.plugin.pool.fewest
         quiet = now - member.since > self.plugin.pool.idle
         return spare and quiet and not member.busy and not member.why
 
-    def _dismiss(self, member: Member, why: str) -> None:
+    def _dismiss(self, member: CrewMember, why: str) -> None:
         member.why, member.busy = why, True
         self._task(member.process.leave())
 

@@ -12,7 +12,7 @@ from portico.clock import Clock
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.plugins import contract
-from portico.plugins.crew import Crew, Leaving, Live, World, at_once
+from portico.plugins.crew import Crew, CrewWorld, Leaving, LiveCall, at_once
 from portico.plugins.faults import PluginAway, PluginError
 from portico.spec.plugin import Plugin, Tool
 
@@ -35,10 +35,10 @@ class Plugins:
         emit: Emit,
         metrics: Metrics,
     ) -> None:
-        self._world = World(clock, emit, metrics, environ, root)
+        self._world = CrewWorld(clock, emit, metrics, environ, root)
         self._crews: dict[str, Crew] = {}
         self._known: Known = {}
-        self._live: dict[int, Live] = {}
+        self._live: dict[int, LiveCall] = {}
         self._calls = 0
         self._leaving: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
@@ -86,7 +86,7 @@ class Plugins:
         began, outcome = clock.monotonic(), "done"
         self._calls += 1
         number = self._calls
-        live = self._live[number] = Live(agent, called, signal, began)
+        live = self._live[number] = LiveCall(agent, called, signal, began)
 
         def progress(done: float, total: float | None) -> None:
             live.progress, live.total = done, total
@@ -127,7 +127,7 @@ class Plugins:
         """By plugin: version, processes, busy, idle, queue, quarantined, memory, cpu, pids."""
         return {name: crew.status() for name, crew in self._crews.items()}
 
-    def live(self, signals: Iterable[str] = ()) -> Iterator[Live]:
+    def live(self, signals: Iterable[str] = ()) -> Iterator[LiveCall]:
         """The calls that run or wait now, of these Signals or of all."""
         wanted = set(signals)
         return (one for one in self._live.values() if not wanted or one.signal in wanted)

@@ -18,7 +18,7 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Observation:
     """One thing looked at. opens: it is not as it should be; closes: it is well again (neither:
     as it was). text: for a person, without patient data.
     """
@@ -37,7 +37,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class RaisedAlarm:
     """An alarm that is open. since: nanoseconds since 1970 UTC."""
 
     key: Key
@@ -49,61 +49,65 @@ class Opened:
 class Change:
     """What is open now, and what is new in that."""
 
-    open: Mapping[Key, Opened]
-    opened: tuple[Opened, ...]
-    closed: tuple[Opened, ...]
+    open: Mapping[Key, RaisedAlarm]
+    opened: tuple[RaisedAlarm, ...]
+    closed: tuple[RaisedAlarm, ...]
 
 
-def step(open_: Mapping[Key, Opened], readings: Iterable[Reading], now: int) -> Change:
-    """The alarms after these readings. One that nobody looks at any more closes.
+def step(
+    open_: Mapping[Key, RaisedAlarm], observations: Iterable[Observation], now: int
+) -> Change:
+    """The alarms after these observations. One that nobody looks at any more closes.
 
     now: nanoseconds since 1970 UTC.
     """
-    after: dict[Key, Opened] = {}
+    after: dict[Key, RaisedAlarm] = {}
     opened = []
-    for reading in readings:
-        known = open_.get(reading.key)
-        if known is None and reading.opens:
-            after[reading.key] = made = Opened(reading.key, now, reading.text)
+    for observation in observations:
+        known = open_.get(observation.key)
+        if known is None and observation.opens:
+            after[observation.key] = made = RaisedAlarm(observation.key, now, observation.text)
             opened.append(made)
-        elif known is not None and not reading.closes:
-            after[reading.key] = Opened(reading.key, known.since, reading.text or known.text)
+        elif known is not None and not observation.closes:
+            after[observation.key] = RaisedAlarm(
+                observation.key, known.since, observation.text or known.text
+            )
     closed = tuple(one for key, one in open_.items() if key not in after)
     return Change(after, tuple(opened), closed)
 
 
 def measured(
     kind: str, scope: str, name: str, value: float, limit: float, text: str
-) -> Reading:
+) -> Observation:
     """Something that must stay below its limit."""
-    return Reading(kind, scope, name, text, value >= limit, value < limit * EASED)
+    return Observation(kind, scope, name, text, value >= limit, value < limit * EASED)
 
 
-def state(kind: str, scope: str, name: str, wrong: bool, text: str) -> Reading:
+def state(kind: str, scope: str, name: str, wrong: bool, text: str) -> Observation:
     """Something that is wrong or is not."""
-    return Reading(kind, scope, name, text, wrong, not wrong)
+    return Observation(kind, scope, name, text, wrong, not wrong)
 
 
-def waiting(scope: str, name: str, age: float, limit: float, count: int) -> Reading:
+def waiting(scope: str, name: str, age: float, limit: float, count: int) -> Observation:
     """The oldest message that waits. age, limit: seconds."""
     what = "Deliveries" if scope == "destination" else "Signals"
     text = f"{what} waiting: {count}, the oldest for more than {duration_text(limit)}"
     return measured("waiting", scope, name, age, limit, text)
 
 
-def parked(scope: str, name: str, count: int, limit: int) -> Reading:
+def parked(scope: str, name: str, count: int, limit: int) -> Observation:
     """Messages that wait for a person."""
     return measured("parked", scope, name, count, limit, f"waiting for a person: {count}")
 
 
-def certificate(name: str, left: float, limit: float) -> Reading:
+def certificate(name: str, left: float, limit: float) -> Observation:
     """A certificate that ends soon. left: seconds until then."""
     days = int(left // 86_400)
     text = f"the certificate ends in {days} days" if left > 0 else "the certificate has ended"
     return state("certificate_expiry", "tls", name, left < limit, text)
 
 
-def disk(free: int, close: int, shut: bool) -> Reading:
+def disk(free: int, close: int, shut: bool) -> Observation:
     """The disk under the journal. free, close: bytes; shut: the sources are closed."""
     text = f"{size_text(free >> 20 << 20)} free, sources close below {size_text(close)}"
     return state("disk", "engine", "", shut, text)
@@ -116,7 +120,7 @@ def too_full(free: int, shut: bool, close: int, reopen: int) -> bool:
 
 def silence(
     scope: str, name: str, every: float, quiet: float, expected: bool, since_open: bool
-) -> Reading:
+) -> Observation:
     """A feed that has fallen silent.
 
     every, quiet: seconds; quiet counts inside the hours only. expected: now is inside them.
@@ -124,7 +128,7 @@ def silence(
     """
     text = f"no message for more than {duration_text(every)}"
     opens = expected and quiet > every
-    return Reading("silence", scope, name, text, opens, not expected or since_open)
+    return Observation("silence", scope, name, text, opens, not expected or since_open)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from msgspec import Struct
 from portico.errors import BatchInvalid
 from portico.hl7 import batch, wide
 from portico.language.content import Content
-from portico.language.csvfile import RowReader, Table
+from portico.language.csvfile import HeadedRow, RowReader
 from portico.policy.answer import BatchRules
 
 
@@ -114,7 +114,7 @@ def _rows(chunks: Iterable[bytes], reader: RowReader) -> Iterator[Member]:
         yield Member(row.content, number, row.offset, row.size)
 
 
-def _last(reader: RowReader) -> Iterator[Table]:
+def _last(reader: RowReader) -> Iterator[HeadedRow]:
     yield from reader.end()  # asked once the file is over, not before
 
 

@@ -13,10 +13,10 @@ from portico.hl7.view import MessageView
 from portico.language import tables
 from portico.language.content import parse_json
 from portico.language.tables import Table
-from portico.llm.asking import Past, Pieces, Talk, Wanted
+from portico.llm.asking import Past, Pieces, Question, Talk
 from portico.llm.contract import Tool, ToolFailed, Use
 from portico.llm.granted import Frozen, Granted
-from portico.llm.tools.contract import Desk, Journal
+from portico.llm.tools.contract import JournalView, ToolDesk
 from portico.steps import jsonkeys
 
 MOST_USES = 16  # calls of tools that one exchange may want
@@ -24,17 +24,17 @@ MOST_TEXT = 64_000  # characters that one call may give
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
 
 
-def desk(talk: Talk, frozen: Frozen, journal: Journal) -> Desk:
+def desk(talk: Talk, frozen: Frozen, journal: JournalView) -> ToolDesk:
     """What the tools of one conversation see."""
     view = MessageView(talk.message, *talk.policy) if talk.message else None
     known = {name: _table(name, text) for name, text in frozen.tables.items()}
-    return Desk(talk.phi, view, known, journal, dict(frozen.files))
+    return ToolDesk(talk.phi, view, known, journal, dict(frozen.files))
 
 
-def exchange(talk: Talk, frozen: Frozen, rounds: Sequence[Past]) -> Wanted:
+def exchange(talk: Talk, frozen: Frozen, rounds: Sequence[Past]) -> Question:
     """The next one. What tools told of patients is replaced wherever it occurs later."""
     found = [piece for piece in given(rounds) if piece[0] in TELLING or piece[0] == "date"]
-    return Wanted(
+    return Question(
         talk.parts,
         talk.prompt,
         talk.schema,

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import BinaryIO, NamedTuple, Protocol
 
 
-class Entry(NamedTuple):
+class ListedFile(NamedTuple):
     """A file of a listing. size in bytes; changed: nanoseconds since 1970 UTC, 0: unknown.
 
     regular: neither a folder nor a link nor anything else, as far as the server tells.
@@ -30,11 +30,11 @@ class Remote(Protocol):
         """Log in, unless it is logged in."""
         ...
 
-    def scan(self, folder: str) -> AsyncIterator[Entry]:
+    def scan(self, folder: str) -> AsyncIterator[ListedFile]:
         """What lies in a folder, without `.` and `..`, in any order."""
         ...
 
-    async def entry(self, path: str) -> Entry | None:
+    async def entry(self, path: str) -> ListedFile | None:
         """What lies there, links not followed; None when nothing does."""
         ...
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 import aioftp
 
 from portico.errors import PorticoError
-from portico.remote.contract import Entry
+from portico.remote.contract import ListedFile
 from portico.remote.options import FtpOptions
 from portico.tls.certificates import Certificates
 
@@ -56,12 +56,12 @@ class FtpSession:
                 self._drop()
             await self._dial()
 
-    async def scan(self, folder: str) -> AsyncIterator[Entry]:
+    async def scan(self, folder: str) -> AsyncIterator[ListedFile]:
         """What lies in a folder."""
         for entry in await self._asked(lambda client: _listed(client, folder)):
             yield entry
 
-    async def entry(self, path: str) -> Entry | None:
+    async def entry(self, path: str) -> ListedFile | None:
         """What lies there; MLST, or the folder's listing where the server is old."""
         try:
             facts = await self._asked(lambda client: client.stat(path))
@@ -188,7 +188,7 @@ def context_of(
     return context
 
 
-async def _listed(client: Any, folder: str) -> list[Entry]:
+async def _listed(client: Any, folder: str) -> list[ListedFile]:
     found = []
     async for path, facts in client.list(folder):
         if path.name not in ("", ".", "..") and not set(path.name) & {"\r", "\n"}:
@@ -196,14 +196,16 @@ async def _listed(client: Any, folder: str) -> list[Entry]:
     return found
 
 
-def _entry(name: str, facts: Mapping[str, Any]) -> Entry:
+def _entry(name: str, facts: Mapping[str, Any]) -> ListedFile:
     changed = 0
     with suppress(ValueError):
         text = str(facts.get("modify", ""))[:14]
         moment = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
         changed = int(moment.timestamp()) * 1_000_000_000
     size = str(facts.get("size", "0"))
-    return Entry(name, int(size) if size.isdigit() else 0, changed, facts.get("type") == "file")
+    return ListedFile(
+        name, int(size) if size.isdigit() else 0, changed, facts.get("type") == "file"
+    )
 
 
 def _meant(error: Any) -> OSError:

@@ -21,7 +21,7 @@ from asyncssh.constants import (
 )
 
 from portico.errors import SecretMissing
-from portico.remote.contract import Entry
+from portico.remote.contract import ListedFile
 from portico.remote.options import HostKeys, SshOptions
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ class SftpSession:
             if self._client is None:
                 await self._dial()
 
-    async def scan(self, folder: str) -> AsyncIterator[Entry]:
+    async def scan(self, folder: str) -> AsyncIterator[ListedFile]:
         """What lies in a folder."""
         client = await self._ready()
         listing = client.scandir(folder)
@@ -119,7 +119,7 @@ class SftpSession:
             if name not in (".", "..") and "/" not in name:
                 yield _entry(name, found.attrs)
 
-    async def entry(self, path: str) -> Entry | None:
+    async def entry(self, path: str) -> ListedFile | None:
         """What lies there."""
         client = await self._ready()
         try:
@@ -301,9 +301,9 @@ def _why(error: Exception, pinned: Pinned, options: SshOptions) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _entry(name: str, attrs: asyncssh.SFTPAttrs) -> Entry:
+def _entry(name: str, attrs: asyncssh.SFTPAttrs) -> ListedFile:
     regular = attrs.type == FILEXFER_TYPE_REGULAR
     if attrs.permissions is not None:
         regular = stat.S_ISREG(attrs.permissions)
     changed = (attrs.mtime or 0) * 1_000_000_000 + (attrs.mtime_ns or 0)
-    return Entry(name, attrs.size or 0, changed, regular)
+    return ListedFile(name, attrs.size or 0, changed, regular)

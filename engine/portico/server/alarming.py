@@ -13,7 +13,7 @@ from portico.events.operating import AlarmClosed, AlarmOpened, AlarmsUnkept
 from portico.ids import millis
 from portico.journal.operating import OpenAlarm
 from portico.policy import alarms
-from portico.policy.alarms import Key, Opened, Reading, Window
+from portico.policy.alarms import Key, Observation, RaisedAlarm, Window
 from portico.server.disk import Disk
 from portico.server.outboxes import patiently
 from portico.server.parts import House
@@ -45,7 +45,7 @@ class Alarms:
     ) -> None:
         self._house, self._disk, self._pressure = house, disk, pressure
         self._expiries, self._teller, self._up = expiries, teller, up
-        self.open: dict[Key, Opened] = {}
+        self.open: dict[Key, RaisedAlarm] = {}
         self._told: set[Key] = set()
         self._stored: dict[Key, bool] = {}  # as the journal has it: told or not
         self._since: dict[tuple[str, str], float] = {}  # monotonic: down or busy since
@@ -55,7 +55,7 @@ class Alarms:
         """Those that were open when the last engine ended: nobody is told of them again."""
         for one in await patiently(self._house.journal.desk.alarms):
             key = (one.kind, one.scope, one.name)
-            self.open[key] = Opened(key, int(one.since.timestamp() * 1e9), "")
+            self.open[key] = RaisedAlarm(key, int(one.since.timestamp() * 1e9), "")
             self._stored[key] = one.told
             if one.told:
                 self._told.add(key)
@@ -68,8 +68,8 @@ class Alarms:
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
         while True:
-            readings = [*self._readings(), *await self._waiting_signals()]
-            self._step(readings)
+            observations = [*self._observations(), *await self._waiting_signals()]
+            self._step(observations)
             await self._keep()
             self._teller.news.clear()
             with suppress(TimeoutError):
@@ -79,9 +79,9 @@ class Alarms:
         """portico_alarm_open: one for each that is open."""
         return {key: 1.0 for key in self.open}
 
-    def _step(self, readings: list[Reading]) -> None:
+    def _step(self, observations: list[Observation]) -> None:
         now = self._house.base.clock.time_ns()
-        change = alarms.step(self.open, readings, now)
+        change = alarms.step(self.open, observations, now)
         self.open = dict(change.open)
         for one in change.opened:
             self._house.base.emit(AlarmOpened(*one.key, one.text))
@@ -94,7 +94,7 @@ class Alarms:
                 self._told.add(key)
                 self._tell(one, "open", now)
 
-    def _tell(self, one: Opened, state: str, now: int) -> None:
+    def _tell(self, one: RaisedAlarm, state: str, now: int) -> None:
         kind, scope, name = one.key
         spec = self._noun(scope, name)
         notice = Notice(state, kind, scope, name, one.text, one.since, now, _owner(spec))
@@ -125,7 +125,7 @@ class Alarms:
         else:
             self._stored = wanted
 
-    def _readings(self) -> Iterator[Reading]:
+    def _observations(self) -> Iterator[Observation]:
         house = self._house
         for name, channel in house.channels.items():
             spec = house.site.channels.get(name)
@@ -150,7 +150,7 @@ class Alarms:
             yield alarms.state("queue_full", "destination", name, full, text)
         yield from self._engine()
 
-    def _engine(self) -> Iterator[Reading]:
+    def _engine(self) -> Iterator[Observation]:
         house, now = self._house, self._house.base.clock.time_ns()
         for agent, crew in house.pool.status().items():
             text = "its workers die too often; it gets no new one for a while"
@@ -171,16 +171,18 @@ class Alarms:
         lag = house.journal.writer.lag
         yield alarms.measured("journal_slow", "engine", "", lag, _LAG, "commits take seconds")
 
-    def _parked(self, scope: str, name: str, limit: int) -> Reading:
+    def _parked(self, scope: str, name: str, limit: int) -> Observation:
         return alarms.parked(scope, name, self._house.books[scope, name, "parked"], limit)
 
-    def _waiting(self, scope: str, name: str, state: str, oldest: int, limit: float) -> Reading:
+    def _waiting(
+        self, scope: str, name: str, state: str, oldest: int, limit: float
+    ) -> Observation:
         count = self._house.books[scope, name, state]
         now = self._house.base.clock.time_ns()
         age = (now - oldest) / 1e9 if oldest and count else 0.0
         return alarms.waiting(scope, name, age, limit, count)
 
-    async def _waiting_signals(self) -> list[Reading]:
+    async def _waiting_signals(self) -> list[Observation]:
         """A channel's oldest Signal is asked of the journal only when some have waited for as
         long as the alarm says, without a pause."""
         found = []
@@ -208,7 +210,7 @@ class Alarms:
 
     def _silence(
         self, scope: str, name: str, counted: str, expect: Expect | None
-    ) -> Iterator[Reading]:
+    ) -> Iterator[Observation]:
         if expect is None:
             return
         house, now = self._house, self._house.base.clock.time_ns()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from portico import ids
-from portico.api.calling import Outcome
+from portico.api.calling import SignalOutcome
 from portico.api.shapes import Reloaded
 from portico.errors import NounUnknown, RequestError
 from portico.flow.arrivals.calling import Called
@@ -23,7 +23,7 @@ class Calling:
 
     async def call(
         self, agent: str, content: bytes, kind: SignalKind, who: str, wait: float
-    ) -> Outcome:
+    ) -> SignalOutcome:
         """Journal it, and wait for its end so many seconds (api.calling.Callers)."""
         house = self._house
         if agent not in house.site.agents:
@@ -37,13 +37,13 @@ class Calling:
         await called.kept
         if kind != "run":
             reloaded = await self._reload() if kind == "sync" else None
-            return Outcome(signal, SignalState.FILTERED, reloaded=reloaded)
+            return SignalOutcome(signal, SignalState.FILTERED, reloaded=reloaded)
         if not called.waited:
-            return Outcome(signal, SignalState.WAITING)
+            return SignalOutcome(signal, SignalState.WAITING)
         try:
             return _outcome(signal, await asyncio.wait_for(called.answer, wait))
         except TimeoutError:
-            return Outcome(signal, SignalState.WAITING)
+            return SignalOutcome(signal, SignalState.WAITING)
         finally:
             house.forget(called.signal.id)
 
@@ -62,10 +62,10 @@ class Calling:
             raise RequestError(f"{text} (workers.quotas); try again later")
 
 
-def _outcome(signal: str, ending: Ending) -> Outcome:
+def _outcome(signal: str, ending: Ending) -> SignalOutcome:
     why, refusal = ending.failure, ending.refusal
     if why is not None:
         code, text = why.code, why.text
     else:
         code, text = ("step.refused", refusal.seen) if refusal else ("", "")
-    return Outcome(signal, ending.state, code, text, ending.deliveries, ending.value)
+    return SignalOutcome(signal, ending.state, code, text, ending.deliveries, ending.value)

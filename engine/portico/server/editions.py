@@ -19,7 +19,7 @@ from portico.journal.editions import Edition
 from portico.model import crews
 from portico.server import faults, terms
 from portico.spec.agent import Agent
-from portico.workers.editions import Terms
+from portico.workers.editions import CrewTerms
 from portico.workers.faults import EditionGone
 from portico.workers.pool import Pool
 
@@ -108,14 +108,14 @@ class Editions:
         site = self._site()
         return site.root / site.config.data / FOLDER
 
-    def _terms(self, agent: str, document: Mapping[str, Any]) -> Terms:
+    def _terms(self, agent: str, document: Mapping[str, Any]) -> CrewTerms:
         """As many workers as the agent has now, and the time that it had."""
         site = self._site()
         known = site.agents.get(agent)
-        now = terms.worker_terms(known, site.config) if known else Terms()
+        now = terms.worker_terms(known, site.config) if known else CrewTerms()
         return replace(now, fewest=1, time=document["limits"]["time"])
 
-    async def _load(self, crew: str, edition: Edition, folder: Path, terms: Terms) -> None:
+    async def _load(self, crew: str, edition: Edition, folder: Path, terms: CrewTerms) -> None:
         document, memory = edition.document, edition.document["limits"]["memory"]
         proof = await self._pool.prove(crew, document, str(folder), terms, memory)
         if proof.version != edition.version:

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from portico import ids
 from portico.clock import moment
-from portico.flow.acts.acting import Acting, Outcome, World
+from portico.flow.acts.acting import Acting, ActingWorld, ActOutcome
 from portico.flow.acts.amending import Amending
-from portico.flow.acts.choosing import Wanted
+from portico.flow.acts.choosing import ReplayChoice
 from portico.flow.acts.previewing import Preview, Previewing
 from portico.flow.acts.releasing import Target
 from portico.flow.acts.replaying import Replaying, Sources
@@ -18,7 +18,7 @@ from portico.journal import held
 from portico.journal import parked as reads
 from portico.journal.contract import JobRow
 from portico.journal.found import ActFound
-from portico.journal.parked import Filter, Heap, JobFound, ParkedRow
+from portico.journal.parked import Heap, JobFound, ParkedFilter, ParkedSummary
 from portico.journal.search import Search
 from portico.server import terms
 from portico.server.parts import House
@@ -29,7 +29,7 @@ class Handling:
 
     def __init__(self, house: House, search: Callable[[], Search], lock: asyncio.Lock) -> None:
         base = house.base
-        world = World(
+        world = ActingWorld(
             house.journal.writer,
             house.journal.reader,
             base.clock,
@@ -57,7 +57,7 @@ class Handling:
         """Begin no more."""
         await self._replaying.stop()
 
-    async def parked(self, wanted: Filter) -> tuple[list[ParkedRow], list[Heap]]:
+    async def parked(self, wanted: ParkedFilter) -> tuple[list[ParkedSummary], list[Heap]]:
         """What waits for a person."""
         search = self._search()
         return await search.ask(reads.listing(wanted)), await search.ask(reads.heaps(wanted))
@@ -66,23 +66,29 @@ class Handling:
         """What people did."""
         return await self._search().ask(reads.acts(of, limit))
 
-    async def release(self, targets: Sequence[Target], who: str) -> list[Outcome]:
+    async def release(self, targets: Sequence[Target], who: str) -> list[ActOutcome]:
         """Back into its queue, or to its agents."""
         return await self._acting.release(targets, who)
 
-    async def discard(self, targets: Sequence[Target], who: str, reason: str) -> list[Outcome]:
+    async def discard(
+        self, targets: Sequence[Target], who: str, reason: str
+    ) -> list[ActOutcome]:
         """Given up for good."""
         return await self._acting.discard(targets, who, reason)
 
-    async def edit(self, target: Target, change: Callable[[bytes], bytes], who: str) -> Outcome:
+    async def edit(
+        self, target: Target, change: Callable[[bytes], bytes], who: str
+    ) -> ActOutcome:
         """A changed copy takes its place."""
         return await self._amending.edit(target, change, who)
 
-    async def resend(self, target: Target, to: str, received: bool, who: str) -> list[Outcome]:
+    async def resend(
+        self, target: Target, to: str, received: bool, who: str
+    ) -> list[ActOutcome]:
         """The same bytes once more."""
         return await self._amending.resend(target, to, received, who)
 
-    async def preview(self, wanted: Wanted, most: int) -> tuple[int, Preview]:
+    async def preview(self, wanted: ReplayChoice, most: int) -> tuple[int, Preview]:
         """What a replay would do to the first of those that fit."""
         bound = self._bounded(wanted)
         total = await self._sources.count(bound)
@@ -91,7 +97,7 @@ class Handling:
         remade = [await self._replaying.remade(one, bound) for one in found]
         return total, await self._previewing.preview(remade)
 
-    async def replay(self, wanted: Wanted, who: str) -> JobFound:
+    async def replay(self, wanted: ReplayChoice, who: str) -> JobFound:
         """Begin a job."""
         return _job(await self._replaying.begin(self._bounded(wanted), who))
 
@@ -103,7 +109,7 @@ class Handling:
         """End one where it is."""
         return _job(await self._replaying.cancel(job))
 
-    def _bounded(self, wanted: Wanted) -> Wanted:
+    def _bounded(self, wanted: ReplayChoice) -> ReplayChoice:
         """Nothing from now on: what a replay makes is not replayed."""
         now = self._house.base.clock.time_ns() // 1_000_000
         return replace(wanted, before=ids.text(ids.floor_at(now)))

@@ -1,10 +1,10 @@
 """How long a site keeps what it has journaled, in seconds."""
 
 from portico.check.site import Site
-from portico.journal.retention import Terms
+from portico.journal.retention import RetentionTerms
 
 
-def terms_of(site: Site) -> Terms:
+def terms_of(site: Site) -> RetentionTerms:
     """How long days are kept. A day holds every channel's messages and what agents emitted, so
     the longest of the site's and its channels' counts; never shorter than repeats are known.
     """
@@ -15,7 +15,7 @@ def terms_of(site: Site) -> Terms:
         bodies = max(bodies, channel.retention.bodies if "bodies" in said else 0.0)
         headers = max(headers, channel.retention.headers if "headers" in said else 0.0)
         headers = max(headers, channel.duplicates.window)
-    return Terms(bodies, max(bodies, headers))
+    return RetentionTerms(bodies, max(bodies, headers))
 
 
 def shorter(site: Site) -> dict[str, float]:

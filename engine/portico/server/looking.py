@@ -35,7 +35,7 @@ class Sessions:
         """End them (api.live.Sessions)."""
         return self._looking.cancel(signal, who)
 
-    def _shown(self, signal: SignalId, place: looking.Place) -> Place:
+    def _shown(self, signal: SignalId, place: looking.SessionPlace) -> Place:
         said = place.saying
         shown = Place(
             agent=place.agent,

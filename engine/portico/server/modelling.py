@@ -12,13 +12,12 @@ from portico.clock import Clock
 from portico.errors import JournalError
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
-from portico.flow.sessions import conversing, tooling
 from portico.flow.sessions.asking import Asked, Doer
-from portico.flow.sessions.conversing import Conversing
+from portico.flow.sessions.conversing import Conversing, ConversingWorld
 from portico.flow.sessions.history import History
-from portico.flow.sessions.prompting import Prompting, World
-from portico.flow.sessions.reviewing import Reviewing, Waiting
-from portico.flow.sessions.tooling import Tooling
+from portico.flow.sessions.prompting import Prompting, PromptingWorld
+from portico.flow.sessions.reviewing import Reviewing, WaitingReview
+from portico.flow.sessions.tooling import Tooling, ToolingWorld
 from portico.ids import SignalId
 from portico.journal.calls import Called, Calls, Egress, Spent
 from portico.journal.folder import write_durably
@@ -75,14 +74,14 @@ class Modelling:
         self._key = b""
         self._loading: asyncio.Task[None] | None = None
         self.reviewing = Reviewing(calls, clock, emit)
-        world = World(
+        world = PromptingWorld(
             lambda: _Said(self._site), self._provider, self._token_key, clock, emit, metrics
         )
         self._prompting = Prompting(world, Spending())
         self.searcher: Callable[[], Search] | None = None
-        tools = tooling.World(plugin, self.reviewing.do, clock, emit, metrics)
+        tools = ToolingWorld(plugin, self.reviewing.do, clock, emit, metrics)
         self._tooling = Tooling(tools)
-        talking = conversing.World(
+        talking = ConversingWorld(
             self._granted,
             self.do,
             self._tooling,
@@ -115,7 +114,7 @@ class Modelling:
         return await self._prompting.do(asked)
 
     @property
-    def waiting(self) -> Mapping[str, Waiting]:
+    def waiting(self) -> Mapping[str, WaitingReview]:
         """Answers that wait for a person (api.models)."""
         return self.reviewing.waiting
 

@@ -26,12 +26,11 @@ from portico.flow.arrivals.recalling import Recaller
 from portico.flow.deliveries import crediting, delivering
 from portico.flow.deliveries.delivering import Outbox
 from portico.flow.runs import Run, Waiter
-from portico.flow.sessions import dispatch, recorded, running
 from portico.flow.sessions.asking import Broker, Doer
-from portico.flow.sessions.dispatch import Dispatcher
+from portico.flow.sessions.dispatch import Dispatcher, DispatchWorld
 from portico.flow.sessions.once import Once
-from portico.flow.sessions.recorded import Recorded
-from portico.flow.sessions.running import Running
+from portico.flow.sessions.recorded import Recorded, RecordedWorld
+from portico.flow.sessions.running import Running, RunningWorld
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Recovered
 from portico.journal.operating import Wish
@@ -107,7 +106,7 @@ class House:
         base, journal = self.base, self.journal
         self.ids = IdMaker(base.clock, os.urandom)
         self.dispatcher = Dispatcher(
-            dispatch.World(
+            DispatchWorld(
                 self._waiting,
                 self._recall,
                 self._run,
@@ -142,7 +141,7 @@ class House:
             journal.editions, self.pool, lambda: self.site, base.clock, base.emit
         )
         self.recorded = Recorded(
-            recorded.World(
+            RecordedWorld(
                 self.pool, self.editions.open, self.editions.close, base.loop.call_later
             )
         )
@@ -156,7 +155,7 @@ class House:
         self.doers |= self.modelling.doers
         self.broker = Broker(journal.calls, self.doers, base.emit)
         self.running = Running(
-            running.World(
+            RunningWorld(
                 journal.writer,
                 self.recorded,
                 base.clock,

@@ -22,7 +22,7 @@ _SIGNAL_STATES = tuple(SignalState)
 _DELIVERY_STATES = tuple(DeliveryState)
 
 
-class Running(Protocol):
+class StatusSource(Protocol):
     """The engine, as far as its status goes."""
 
     house: House
@@ -32,7 +32,7 @@ class Running(Protocol):
     started: int
 
 
-def of(engine: Running) -> Status:
+def of(engine: StatusSource) -> Status:
     """The whole status at this instant."""
     house, base = engine.house, engine.house.base
     origins = {name for scope, name, _ in house.books if scope == "channel"}
@@ -106,7 +106,7 @@ def _wish(house: House, scope: str, name: str) -> dict[str, Any]:
     return {"since": wish.since, "by": wish.by}
 
 
-def _alarms(engine: Running) -> tuple[Alarm, ...]:
+def _alarms(engine: StatusSource) -> tuple[Alarm, ...]:
     return tuple(
         Alarm(kind=kind, scope=scope, name=name, since=moment(one.since), text=one.text)
         for (kind, scope, name), one in sorted(engine.watchers.alarms.open.items())
@@ -170,7 +170,7 @@ def _plugins(house: House) -> dict[str, Plugin]:
     }
 
 
-def register(engine: Running, metrics: Metrics) -> None:
+def register(engine: StatusSource, metrics: Metrics) -> None:
     """The gauges, read from the same books at every scrape."""
     house = engine.house
 
@@ -250,7 +250,7 @@ def _parked(house: House) -> dict[tuple[str, ...], float]:
     }
 
 
-def _disk(engine: Running) -> dict[tuple[str, ...], float]:
+def _disk(engine: StatusSource) -> dict[tuple[str, ...], float]:
     free = engine.watchers.disk.free
     return {} if free is None else {(): float(free)}
 

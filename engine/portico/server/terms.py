@@ -123,10 +123,10 @@ def file_namer(
     return name
 
 
-def run_terms(agent: Agent, version: str) -> failing.Terms:
+def run_terms(agent: Agent, version: str) -> failing.FailureTerms:
     """When its sessions run again, and what becomes of those that cannot."""
     act = OnError.parse(agent.on_error).act
-    return failing.Terms(
+    return failing.FailureTerms(
         version,
         agent.retry.first,
         agent.retry.most,
@@ -135,10 +135,10 @@ def run_terms(agent: Agent, version: str) -> failing.Terms:
     )
 
 
-def worker_terms(agent: Agent, config: Config) -> editions.Terms:
+def worker_terms(agent: Agent, config: Config) -> editions.CrewTerms:
     """How many workers it has, and what one may use."""
     fresh = agent.isolation == "fresh"
-    return editions.Terms(
+    return editions.CrewTerms(
         agent.pool.fewest,
         max(agent.pool.most, agent.pool.fewest),
         agent.limits.time,

@@ -7,7 +7,7 @@ from lxml import etree
 
 from portico.errors import HttpBroken
 from portico.soap import envelope, xml
-from portico.soap.envelope import NEW, OLD, WSA, WSSE, Fault
+from portico.soap.envelope import NEW, OLD, WSA, WSSE, SoapFault
 from portico.soap.service import Operation, Service, rendered
 from portico.soap.xml import Element, written
 
@@ -73,7 +73,7 @@ def read(content: bytes, content_type: str, result: str) -> Said | None:
     """What an answer says; None when it is no SOAP. result: the element that holds the text."""
     try:
         whole = envelope.read(content, envelope.version_of(content_type) or NEW)
-    except (HttpBroken, Fault):
+    except (HttpBroken, SoapFault):
         return None
     body = whole.body
     if body.tag == f"{{{whole.version}}}Fault":

@@ -35,7 +35,7 @@ _CODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class SoapEnvelope:
     """What came: version (its namespace), the one element of the body, headers by tag."""
 
     version: str
@@ -47,7 +47,7 @@ class Envelope:
         return next((one for one in self.headers if one.tag == tag), None)
 
 
-class Fault(Exception):
+class SoapFault(Exception):
     """A SOAP fault. side: `sender`, `receiver`, or the standard's own `VersionMismatch` and
     `MustUnderstand`. detail: typed elements of the WSDL. stranger: who sent the request has
     not shown who it is.
@@ -75,38 +75,42 @@ def version_of(content_type: str) -> str | None:
     return {"text/xml": OLD, "application/soap+xml": NEW}.get(kind)
 
 
-def read(content: bytes, version: str) -> Envelope:
-    """The envelope. version: as its Content-Type says. Raises Fault and HttpBroken."""
+def read(content: bytes, version: str) -> SoapEnvelope:
+    """The envelope. version: as its Content-Type says. Raises SoapFault and HttpBroken."""
     root = xml.parse(content)
     name = etree.QName(root)
     if name.localname != "Envelope" or name.namespace not in (OLD, NEW):
-        raise Fault("VersionMismatch", "SOAP 1.1 and 1.2 are spoken here")
+        raise SoapFault("VersionMismatch", "SOAP 1.1 and 1.2 are spoken here")
     if name.namespace != version:
-        raise Fault("VersionMismatch", "the envelope is of another version than Content-Type")
+        raise SoapFault(
+            "VersionMismatch", "the envelope is of another version than Content-Type"
+        )
     header = root.find(f"{{{version}}}Header")
     body = root.find(f"{{{version}}}Body")
     if body is None or len(body) != 1:
-        raise Fault("sender", "the body does not hold one element")
-    return Envelope(version, body[0], tuple(header) if header is not None else ())
+        raise SoapFault("sender", "the body does not hold one element")
+    return SoapEnvelope(version, body[0], tuple(header) if header is not None else ())
 
 
-def must_understand(envelope: Envelope, known: frozenset[str]) -> None:
-    """Raises Fault for a header that is meant for us, insisted on, and not known (W2)."""
+def must_understand(envelope: SoapEnvelope, known: frozenset[str]) -> None:
+    """Raises SoapFault for a header that is meant for us, insisted on, and not known (W2)."""
     version = envelope.version
     for one in envelope.headers:
         role = one.get(f"{{{version}}}{'actor' if version == OLD else 'role'}", "")
         insisted = one.get(f"{{{version}}}mustUnderstand", "0") in ("1", "true")
         if insisted and role in _OURS[version] and one.tag not in known:
             if etree.QName(one).namespace != WSA:
-                raise Fault("MustUnderstand", "a header that must be understood is not")
+                raise SoapFault("MustUnderstand", "a header that must be understood is not")
     address = envelope.header(f"{{{WSA}}}ReplyTo")
     if address is not None:
         told = address.findtext(f"{{{WSA}}}Address", "").strip()
         if told not in _ANONYMOUS:
-            raise Fault("sender", "answers go back on the connection and nowhere else")
+            raise SoapFault("sender", "answers go back on the connection and nowhere else")
 
 
-def answer(asked: Envelope | None, version: str, action: str = "") -> tuple[Element, Element]:
+def answer(
+    asked: SoapEnvelope | None, version: str, action: str = ""
+) -> tuple[Element, Element]:
     """An empty envelope and its body. asked: what it answers, for WS-Addressing."""
     root = etree.Element(f"{{{version}}}Envelope", nsmap={"soap": version})
     message = asked.header(f"{{{WSA}}}MessageID") if asked is not None else None
@@ -118,7 +122,7 @@ def answer(asked: Envelope | None, version: str, action: str = "") -> tuple[Elem
     return root, etree.SubElement(root, f"{{{version}}}Body")
 
 
-def faulty(fault: Fault, version: str, asked: Envelope | None = None) -> bytes:
+def faulty(fault: SoapFault, version: str, asked: SoapEnvelope | None = None) -> bytes:
     """The envelope of a fault."""
     root, body = answer(asked, version, f"{WSA}/fault")
     made = etree.SubElement(body, f"{{{version}}}Fault")

@@ -13,7 +13,7 @@ from lxml import etree
 
 from portico.errors import HttpBroken
 from portico.soap import envelope
-from portico.soap.envelope import NEW, SECURITY, Envelope, Fault
+from portico.soap.envelope import NEW, SECURITY, SoapEnvelope, SoapFault
 from portico.soap.service import Operation, Profile, Service, own, rendered
 from portico.soap.xml import Element, written
 
@@ -32,7 +32,7 @@ class Asked:
     about: other arguments, in lower case, that belong to the message.
     """
 
-    envelope: Envelope
+    envelope: SoapEnvelope
     operation: Operation
     content: bytes | None
     echo: str
@@ -40,7 +40,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class SoapDesk:
     """One WSDL and how it is used. secured: WS-Security headers are looked at; whole: messages
     are operations' elements.
     """
@@ -52,25 +52,25 @@ class Desk:
     whole: bool = False
 
     def read(self, body: bytes, version: str, judge: Judge) -> Asked:
-        """What is asked for. Raises Fault, after the envelope is known to be one."""
+        """What is asked for. Raises SoapFault, after the envelope is known to be one."""
         try:
             whole = envelope.read(body, version)
         except HttpBroken as error:
-            raise Fault("sender", str(error), self._general(str(error))) from error
+            raise SoapFault("sender", str(error), self._general(str(error))) from error
         token = whole.header(SECURITY)
         if token is not None and not self.secured:
-            raise Fault("sender", "WS-Security is not taken here")
+            raise SoapFault("sender", "WS-Security is not taken here")
         envelope.must_understand(whole, frozenset((SECURITY,)) if self.secured else frozenset())
         operation = self.service.operations.get(whole.body.tag)
         if operation is None:
             raise self._fault(self._name("unsupported"), "there is no such operation")
         if (wrong := self.service.misfit(_alone(whole.body))) is not None:
             text = f"the request does not fit the WSDL, {wrong}"
-            raise Fault("sender", text, self._general(text))
+            raise SoapFault("sender", text, self._general(text))
         return self._asked(whole, operation, token, judge)
 
     def _asked(
-        self, whole: Envelope, operation: Operation, token: Element | None, judge: Judge
+        self, whole: SoapEnvelope, operation: Operation, token: Element | None, judge: Judge
     ) -> Asked:
         said = {etree.QName(one).localname: one.text or "" for one in whole.body}
         profile = self.profile
@@ -106,7 +106,7 @@ class Desk:
             text = next(begins, "")
         if not text.strip():
             reason = "there is no message in the request"
-            raise Fault("sender", reason, self._general(reason))
+            raise SoapFault("sender", reason, self._general(reason))
         return text
 
     def answer(self, asked: Asked, text: str) -> bytes:
@@ -125,29 +125,29 @@ class Desk:
         body.append(rendered(operation.answers, {name: text} if name else {}))
         return written(root)
 
-    def too_large(self, size: int) -> Fault:
+    def too_large(self, size: int) -> SoapFault:
         """A request that is refused by its length alone."""
         return self._too_large(size, "the request is too large")
 
-    def failed(self, text: str) -> Fault:
+    def failed(self, text: str) -> SoapFault:
         """We could not take it, and nothing is wrong with it."""
-        return Fault("receiver", text, self._general(text))
+        return SoapFault("receiver", text, self._general(text))
 
-    def refused(self, text: str) -> Fault:
+    def refused(self, text: str) -> SoapFault:
         """It was looked at and is none of ours, and there is no ACK that could say so."""
-        return Fault("sender", text, self._general(text))
+        return SoapFault("sender", text, self._general(text))
 
-    def _too_large(self, size: int, text: str) -> Fault:
+    def _too_large(self, size: int, text: str) -> SoapFault:
         name = self._name("too_large")
         return self._fault(name, text, Size=size, MaxSize=self.limit)
 
     def _name(self, kind: str) -> str:
         return str(getattr(self.profile, kind)) if self.profile is not None else ""
 
-    def _fault(self, name: str, text: str, **more: int) -> Fault:
+    def _fault(self, name: str, text: str, **more: int) -> SoapFault:
         values = {"Code": 0, "Reason": text, "Detail": "", **more}
         made = self.service.element(name, **values) if name else None
-        return Fault("sender", text, () if made is None else (made,))
+        return SoapFault("sender", text, () if made is None else (made,))
 
     def _general(self, text: str) -> tuple[Element, ...]:
         name = self._name("general")

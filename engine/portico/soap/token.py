@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 
-from portico.soap.envelope import USERNAMES, WSSE, Fault
+from portico.soap.envelope import USERNAMES, WSSE, SoapFault
 from portico.soap.xml import Element
 
 WINDOW = 300  # seconds
@@ -29,11 +29,11 @@ class Tokens:
     def right(self, security: Element, user: str, password: str, now: float) -> bool:
         """The header's token is this user's. now: seconds since 1970 UTC.
 
-        Raises Fault for WS-Security that is not a UsernameToken (W7).
+        Raises SoapFault for WS-Security that is not a UsernameToken (W7).
         """
         for part in security:
             if part.tag not in _KNOWN:
-                raise Fault("sender", "of WS-Security only UsernameToken is taken")
+                raise SoapFault("sender", "of WS-Security only UsernameToken is taken")
         token = security.find(f"{{{WSSE}}}UsernameToken")
         if token is None:
             return False

@@ -147,7 +147,7 @@ def _plain(contents: dict[str, Content]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedAgent:
     """What an agent's document holds.
 
     agent: None when anything is wrong. steps: normal forms of all that could be read, those of
@@ -159,7 +159,7 @@ class Reading:
     findings: list[Finding]
 
 
-def read(document: Document, value: Any) -> Reading:
+def read(document: Document, value: Any) -> ParsedAgent:
     """The agent of a document whose value is `value` (references replaced)."""
     agent, findings = fit(Agent, value, document)
 
@@ -174,8 +174,8 @@ def read(document: Document, value: Any) -> Reading:
     inner = on_error[GROUP] if isinstance(on_error, dict) and GROUP in on_error else []
     if agent is not None and not findings:
         done = {"steps": steps, "on_error": on_error}
-        return Reading(agent.model_copy(update=done), steps + inner, [])
-    return Reading(None, steps + inner, findings)
+        return ParsedAgent(agent.model_copy(update=done), steps + inner, [])
+    return ParsedAgent(None, steps + inner, findings)
 
 
 _CODES: dict[str | int, str] = {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from portico.errors import PathInvalid
 from portico.language.content import Content, View
 from portico.language.context import Context
-from portico.language.csvview import COLUMNS, CsvView, Row, quoted
+from portico.language.csvview import COLUMNS, CsvRow, CsvView, quoted
 from portico.language.place import Place, PointerPlace
 from portico.steps.body import Body
 
@@ -77,11 +77,11 @@ class CsvBody(Body):
         return at
 
 
-def _with(row: Row, at: int, text: str, separator: str) -> Row:
+def _with(row: CsvRow, at: int, text: str, separator: str) -> CsvRow:
     """The row with that cell written; a short row grows."""
     cells = [*row.cells, *[""] * (at + 1 - len(row.cells))]
     cells[at] = quoted(text, separator, always=cells[at].startswith('"'))
-    return Row(tuple(cells), row.end, row.number)
+    return CsvRow(tuple(cells), row.end, row.number)
 
 
 def opened(content: bytes, kind: Content, charset: str, on_charset_error: str) -> CsvBody:

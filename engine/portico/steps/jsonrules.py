@@ -13,7 +13,7 @@ from jsonschema import validators
 from referencing import Registry
 
 from portico.errors import ContentInvalid
-from portico.hl7.structure import Finding
+from portico.hl7.structure import Deviation
 from portico.language.content import parse_json
 
 _LARGEST = 4 << 20  # bytes of a schema
@@ -39,7 +39,7 @@ class JsonRules:
         for reference in _references(schema):
             self._resolved(reference)
 
-    def broken(self, value: Any) -> list[Finding]:
+    def broken(self, value: Any) -> list[Deviation]:
         """The first rule that the value breaks, from the outside in."""
         errors = self._validator.iter_errors(value)
         first = min(errors, key=lambda error: len(error.absolute_path), default=None)
@@ -52,7 +52,7 @@ class JsonRules:
             parts, what = [*parts, *map(str, missing[:1])], " is missing"
         at = "".join(f"/{part}" for part in parts) or "/"
         text = f"{at}{what or f' does not fit the schema ({keyword})'}"
-        return [Finding(text, at, _CODES.get(keyword, _TYPE))]
+        return [Deviation(text, at, _CODES.get(keyword, _TYPE))]
 
     def _resolved(self, reference: str) -> None:
         if not reference.startswith("#"):

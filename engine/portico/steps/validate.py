@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from portico.errors import ConfigError, ContentInvalid, RuleBroken, StepTimeout
 from portico.hl7 import structure
-from portico.hl7.structure import Finding
+from portico.hl7.structure import Deviation
 from portico.hl7.view import MessageView
 from portico.language import dates, test
 from portico.language.content import JsonView
@@ -183,7 +183,7 @@ def _view(state: RunState) -> MessageView:
     raise ContentInvalid(f"{state.body.kind} content has no HL7 structure")
 
 
-def _bounded(state: RunState, checked: Callable[[], Sequence[Finding]]) -> None:
+def _bounded(state: RunState, checked: Callable[[], Sequence[Deviation]]) -> None:
     """Raises RuleBroken for the first finding, StepTimeout at the agent's limit."""
     try:
         found = deadline.call(state.left(), checked)

@@ -12,7 +12,7 @@ from typing import Any
 from lxml import etree
 
 from portico.errors import ContentInvalid
-from portico.hl7.structure import Finding
+from portico.hl7.structure import Deviation
 from portico.language import xmltext, xmlview
 
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
@@ -40,7 +40,7 @@ class XmlRules:
         except etree.XMLSchemaParseError as error:
             raise ValueError(" ".join(f"it is no XML Schema: {error}".split())[:300]) from None
 
-    def broken(self, root: Any) -> list[Finding]:
+    def broken(self, root: Any) -> list[Deviation]:
         """The first rule that the document breaks."""
         if self._schema.validate(root.getroottree()):
             return []
@@ -49,7 +49,7 @@ class XmlRules:
         code, words = _WORDS.get(
             error.type_name, (_TYPE, "does not fit its type in the schema")
         )
-        return [Finding(f"{at} {words}", at, code)]
+        return [Deviation(f"{at} {words}", at, code)]
 
     def _path(self, element: Any) -> str:
         """By the names that the schema knows; any other is `*`."""

@@ -49,7 +49,7 @@ _VERIFY = {
 _SERVER_ONLY = ssl.OP_NO_TICKET | ssl.OP_CIPHER_SERVER_PREFERENCE
 
 
-class PeerRefused(ssl.SSLCertVerificationError):
+class WrongPeer(ssl.SSLCertVerificationError):
     """The chain holds, but the peer is not whom we want. word: `wrong_name` or `wrong_pin`."""
 
     def __init__(self, word: str, text: str) -> None:
@@ -82,7 +82,7 @@ class SecureContext(ssl.SSLContext):
 
 
 def _judge(context: ssl.SSLContext, der: bytes | None) -> None:
-    """Raises PeerRefused. A peer that shows no certificate is OpenSSL's to judge."""
+    """Raises WrongPeer. A peer that shows no certificate is OpenSSL's to judge."""
     if der is None or not isinstance(context, SecureContext):
         return
     wanted = context.options_of
@@ -90,9 +90,9 @@ def _judge(context: ssl.SSLContext, der: bytes | None) -> None:
         return
     certificate = x509.load_der_x509_certificate(der)
     if wanted.pins and pin_of(certificate) not in wanted.pins:
-        raise PeerRefused("wrong_pin", "the peer's key is none of those that are pinned")
+        raise WrongPeer("wrong_pin", "the peer's key is none of those that are pinned")
     if wanted.names and not any(_bears(certificate, each) for each in wanted.names):
-        raise PeerRefused("wrong_name", "the peer's certificate has none of the names wanted")
+        raise WrongPeer("wrong_name", "the peer's certificate has none of the names wanted")
 
 
 def pin_of(certificate: x509.Certificate) -> str:

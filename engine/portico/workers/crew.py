@@ -36,7 +36,7 @@ _NURSERY_DEATHS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ItemLook:
     """Where an item is. place: in the queue, 1 goes next; 0: a worker has it, of this pid, and
     has worked for so many seconds since its last result. saying: of the item."""
 
@@ -84,14 +84,14 @@ class Crew:
         task.done(Outcome(SessionResult(Kind.FAULT, failure=failure), self.staff.version))
         return True
 
-    def look(self, signal: SignalId) -> Look | None:
+    def look(self, signal: SignalId) -> ItemLook | None:
         """Where an item is; None when it is not here."""
         worker = self.staff.holder(signal)
         if worker is not None:
             seconds = self._clock.monotonic() - worker.life.since
-            return Look(0, worker.life.pid, seconds, self._sayings.of(signal))
+            return ItemLook(0, worker.life.pid, seconds, self._sayings.of(signal))
         place = self._backlog.place(signal)
-        return Look(place) if place else None
+        return ItemLook(place) if place else None
 
     def leave(self, why: End) -> asyncio.Future[None]:
         """Give back what waits, let what is out end; done when the last worker is gone."""

@@ -6,7 +6,7 @@ from portico.workers.protocol import Load
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class CrewTerms:
     """fewest, most: workers kept and allowed. time: seconds for one item. recycle: items
     after which a worker is replaced; 1 gives each item a fresh one. owner: whose quota those
     beyond the fewest count to. weight: its part where agents want more than there may be."""
@@ -25,7 +25,7 @@ class Edition:
 
     number: int
     plan: Load
-    terms: Terms
+    terms: CrewTerms
 
 
 @dataclass(frozen=True, slots=True)

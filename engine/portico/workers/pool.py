@@ -27,8 +27,8 @@ from portico.ids import SignalId
 from portico.model.verdict import Failure, Kind, SessionResult
 from portico.workers import sharing
 from portico.workers.backlog import Done, Outcome
-from portico.workers.crew import Crew, Look
-from portico.workers.editions import Proof, Terms
+from portico.workers.crew import Crew, ItemLook
+from portico.workers.editions import CrewTerms, Proof
 from portico.workers.nursery import Nursery
 from portico.workers.protocol import ITEM_LIMIT, Load
 from portico.workers.staff import Staff
@@ -70,7 +70,7 @@ class Pool:
         agent: str,
         document: dict[str, Any],
         root: str,
-        terms: Terms,
+        terms: CrewTerms,
         memory: int = 256 << 20,
     ) -> Proof:
         """Load an agent's plan in a worker, beside what is in force; `adopt` or `discard` it.
@@ -108,7 +108,7 @@ class Pool:
         agent: str,
         document: dict[str, Any],
         root: str,
-        terms: Terms,
+        terms: CrewTerms,
         memory: int = 256 << 20,
     ) -> str:
         """Prove and adopt one agent; its version. Raises ConfigError: what was stays."""
@@ -131,7 +131,7 @@ class Pool:
         result comes first. False when the agent has no such item."""
         return agent in self._crews and self._crews[agent].cancel(signal, failure)
 
-    def look(self, agent: str, signal: SignalId) -> Look | None:
+    def look(self, agent: str, signal: SignalId) -> ItemLook | None:
         """Where an item is, and what it says; None when the agent has no such item."""
         return self._crews[agent].look(signal) if agent in self._crews else None
 

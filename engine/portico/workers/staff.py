@@ -16,7 +16,7 @@ from portico.events import running as events
 from portico.events.emit import Emit
 from portico.ids import SignalId
 from portico.model.verdict import Failure
-from portico.workers.editions import Edition, Proof, Terms
+from portico.workers.editions import CrewTerms, Edition, Proof
 from portico.workers.intensity import Intensity
 from portico.workers.nursery import Nursery
 from portico.workers.protocol import Load
@@ -59,7 +59,7 @@ class Staff:
         self._may_grow = may_grow
         self._loop = asyncio.get_running_loop()
         self._workers: dict[int, Worker] = {}
-        self._edition = Edition(0, Load(agent, {}, "", 0), Terms(fewest=0, most=0))
+        self._edition = Edition(0, Load(agent, {}, "", 0), CrewTerms(fewest=0, most=0))
         self._editions = 0
         self._told: set[str] = set()  # versions that workers loaded and people know of
         self._trials: dict[int, asyncio.Future[str]] = {}
@@ -68,7 +68,7 @@ class Staff:
         self.leaving: End | None = None
         self.left: asyncio.Future[None] = self._loop.create_future()
 
-    async def prove(self, plan: Load, terms: Terms) -> Proof:
+    async def prove(self, plan: Load, terms: CrewTerms) -> Proof:
         """Load a plan in a worker, beside what is in force. Raises ConfigError."""
         self._editions += 1
         edition = Edition(self._editions, plan, terms)
@@ -113,7 +113,7 @@ class Staff:
         ]
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> CrewTerms:
         """Of the edition in force."""
         return self._edition.terms
 

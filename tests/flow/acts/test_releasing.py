@@ -6,7 +6,7 @@ from portico import ids
 from portico.flow.acts import releasing
 from portico.flow.acts.releasing import Keeper, Target
 from portico.ids import SignalId
-from portico.journal.held import Held, Hold
+from portico.journal.held import Held, KeptKey
 from portico.model import lane as names
 
 ONE, TWO = SignalId(bytes(15) + b"\1"), SignalId(bytes(15) + b"\2")
@@ -68,7 +68,7 @@ def test_the_books_move_each_thing_once(back):
 
 def hold(signal, number=1, lane="k", kind="delivery"):
     """What a parked row keeps."""
-    return Hold(kind, "lab", "", lane, signal, number)
+    return KeptKey(kind, "lab", "", lane, signal, number)
 
 
 def test_a_lane_that_another_keeps_is_not_let_go():

@@ -10,10 +10,9 @@ from portico.clock import SystemClock, moment
 from portico.errors import RequestError
 from portico.events.metrics import Metrics
 from portico.flow.runs import Run
-from portico.flow.sessions import conversing, tooling
 from portico.flow.sessions.asking import Asked
-from portico.flow.sessions.conversing import Conversing
-from portico.flow.sessions.tooling import Tooling
+from portico.flow.sessions.conversing import Conversing, ConversingWorld
+from portico.flow.sessions.tooling import Tooling, ToolingWorld
 from portico.ids import SignalId
 from portico.journal.calls import OPEN, Called, Made
 from portico.llm import asking
@@ -71,8 +70,8 @@ class Talk:
         self.frozen = frozen or Frozen(tools=(TOOL,))
         self.phi, self.hangs = phi, hangs
         clock = SystemClock()
-        world = tooling.World(self.plugin, self.person, clock, lambda event: None, Metrics())
-        talking = conversing.World(
+        world = ToolingWorld(self.plugin, self.person, clock, lambda event: None, Metrics())
+        talking = ConversingWorld(
             lambda agent, step: self.frozen, self.exchange, Tooling(world), None, clock
         )
         self.conversing = Conversing(talking)

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portico.flow.runs import Run
-from portico.flow.sessions.failing import Terms
-from portico.flow.sessions.running import Running, World
+from portico.flow.sessions.failing import FailureTerms
+from portico.flow.sessions.running import Running, RunningWorld
 from portico.model import lane as names
 from portico.model.signal import Signal
 from portico.model.verdict import Failure, Kind, SessionResult
@@ -25,14 +25,14 @@ class Agent:
         self.time, self.groups, self.concluded, self.queue = time, {}, [], []
         quiet = type("Quiet", (), {"__getattr__": lambda self, name: lambda *a, **k: None})()
         self.running = Running(
-            World(
+            RunningWorld(
                 self, self, time, time.later, lambda: 0.5, lambda event: None, quiet,
                 lambda signal, emission: None, self.queue.append,
                 lambda to, key, signal, number: key, lambda run, output, number: "",
                 lambda run: None, lambda agent, run, call, replied: None,
             )
         )  # fmt: skip
-        self.running.adopt({"a": Terms("v1", most=4.0)})
+        self.running.adopt({"a": FailureTerms("v1", most=4.0)})
 
     def conclude(self, conclusion):
         """As the journal's writer."""

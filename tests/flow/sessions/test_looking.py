@@ -10,7 +10,7 @@ from portico.flow.sessions.looking import Looking
 from portico.model.call import Call
 from portico.model.states import SignalState as State
 from portico.model.verdict import Kind, SessionResult
-from portico.workers.crew import Look
+from portico.workers.crew import ItemLook
 
 
 class Door:
@@ -22,7 +22,7 @@ class Door:
     def look(self, agent, signal):
         """As workers.pool."""
         places = [item.signal for name, item, _, _ in self.pool.items if name == agent]
-        return Look(places.index(signal) + 1) if signal in places else None
+        return ItemLook(places.index(signal) + 1) if signal in places else None
 
     def cancel(self, agent, signal, failure):
         """As workers.pool, at once."""

@@ -7,7 +7,7 @@ import pytest
 from portico.agents.item import Item
 from portico.errors import JournalUnavailable
 from portico.flow.sessions import recorded
-from portico.flow.sessions.recorded import Recorded, World
+from portico.flow.sessions.recorded import Recorded, RecordedWorld
 from portico.model.verdict import Failure, Kind, SessionResult
 from portico.workers.backlog import Outcome
 from portico.workers.faults import EditionGone
@@ -22,7 +22,9 @@ class Site:
         self.given, self.closed, self.timers = [], [], []
         self.opening = asyncio.Event()
         self.faults = []
-        world = World(self, self.open, self.close, lambda wait, call: self.timers.append(call))
+        world = RecordedWorld(
+            self, self.open, self.close, lambda wait, call: self.timers.append(call)
+        )
         self.recorded = Recorded(world)
 
     async def open(self, crew):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portico.flow.sessions.failing import Terms
+from portico.flow.sessions.failing import FailureTerms
 from portico.model.call import Call, Reply
 from portico.model.states import SignalState as State
 from portico.model.verdict import Kind, SessionResult
@@ -131,7 +131,7 @@ async def test_another_key_does_not_wait(start):
 async def test_retries_end_with_their_time(start):
     """retry: {for: 5s}: then the Signal is parked, with the number of tries."""
     engine = await ran(start, "1")
-    engine.running.adopt({"a": Terms("v1", first=2.0, lasting=5.0)})
+    engine.running.adopt({"a": FailureTerms("v1", first=2.0, lasting=5.0)})
     for _ in range(4):
         if engine.pool.items:
             engine.pool.fault(transient=True)
@@ -162,7 +162,7 @@ async def test_a_signal_that_kills_its_worker_is_parked_after_three_tries(start)
 async def test_on_error_decides_where_no_step_could(start, on_fault, state):
     """A worker that was too slow: by the agent's on_error; a refusal is too late here."""
     engine = await ran(start, "1")
-    engine.running.adopt({"a": Terms("v1", on_fault=on_fault)})
+    engine.running.adopt({"a": FailureTerms("v1", on_fault=on_fault)})
     engine.pool.fault("step.timeout")
     engine.journal.commit()
 

@@ -1,7 +1,7 @@
 """Acting: a person releases, discards, edits or resends messages of a running engine.
 
-One person at a time (`World.lock`, which a reload holds too): what is read before an act is
-what the writer finds. Each act is one transaction; memory follows once it is committed, and
+One person at a time (`ActingWorld.lock`, which a reload holds too): what is read before an act
+is what the writer finds. Each act is one transaction; memory follows once it is committed, and
 before it is asked for, the lanes and the dispatcher are told that it may come, so that what
 they read of the journal meanwhile brings nothing twice.
 """
@@ -34,7 +34,7 @@ from portico.model.delivery import Delivery
 _NAMED = 50  # Signals that an event names
 
 
-class Outcome(Struct, frozen=True):
+class ActOutcome(Struct, frozen=True):
     """What became of one target. made: the Signal or Delivery that came of it."""
 
     target: str
@@ -44,7 +44,7 @@ class Outcome(Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ActingWorld:
     """What acting needs of the engine. outbox: of a destination, None when the site has none;
     lane, queue: as flow/sessions/running.py's.
     """
@@ -64,7 +64,7 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TargetsFound:
     """What the journal says of the targets of one call."""
 
     rows: list[Held]
@@ -93,10 +93,10 @@ class Found:
 class Acting:
     """The verbs. Each raises JournalError when nobody knows what was stored."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ActingWorld) -> None:
         self._world = world
 
-    async def release(self, targets: Sequence[Target], who: str) -> list[Outcome]:
+    async def release(self, targets: Sequence[Target], who: str) -> list[ActOutcome]:
         """Parked Deliveries go back to their places, parked Signals to their agents."""
         async with self._world.lock:
             found = await find(self._world, targets)
@@ -104,7 +104,9 @@ class Acting:
             done = [self._release(target, found, word) for target in targets]
             return await told(self._world, "release", who, done)
 
-    async def discard(self, targets: Sequence[Target], who: str, reason: str) -> list[Outcome]:
+    async def discard(
+        self, targets: Sequence[Target], who: str, reason: str
+    ) -> list[ActOutcome]:
         """They are given up for good, with the reason."""
         async with self._world.lock:
             found = await find(self._world, targets)
@@ -112,7 +114,9 @@ class Acting:
             done = [self._discard(target, found, word) for target in targets]
             return await told(self._world, "discard", who, done)
 
-    def _release(self, target: Target, found: Found, word: Word) -> "asyncio.Future[Outcome]":
+    def _release(
+        self, target: Target, found: TargetsFound, word: Word
+    ) -> "asyncio.Future[ActOutcome]":
         world, taken = self._world, found.take(target)
         if why := releasing.obstacle(taken, world.destinations(), True):
             return _refused(target, why)
@@ -143,7 +147,9 @@ class Acting:
         )
         return commit(world, target.text, act)
 
-    def _discard(self, target: Target, found: Found, word: Word) -> "asyncio.Future[Outcome]":
+    def _discard(
+        self, target: Target, found: TargetsFound, word: Word
+    ) -> "asyncio.Future[ActOutcome]":
         world, taken = self._world, found.take(target)
         if why := releasing.obstacle(taken, world.destinations(), False):
             return _refused(target, why)
@@ -157,11 +163,11 @@ class Acting:
         return commit(world, target.text, act)
 
 
-async def find(world: World, targets: Sequence[Target]) -> Found:
+async def find(world: ActingWorld, targets: Sequence[Target]) -> TargetsFound:
     """What the journal says of these."""
     reader = world.reader
     signals = [target.signal for target in targets]
-    return Found(
+    return TargetsFound(
         await held.rows_of(reader, signals),
         await held.signals_of(reader, signals),
         await held.deliveries_of(reader, signals),
@@ -170,8 +176,8 @@ async def find(world: World, targets: Sequence[Target]) -> Found:
 
 
 async def told(
-    world: World, what: str, who: str, done: Sequence["asyncio.Future[Outcome]"]
-) -> list[Outcome]:
+    world: ActingWorld, what: str, who: str, done: Sequence["asyncio.Future[ActOutcome]"]
+) -> list[ActOutcome]:
     """What became of each, once it is known; the event of it."""
     outcomes = await asyncio.gather(*done)
     if acted := [one.target for one in outcomes if one.done]:
@@ -181,7 +187,7 @@ async def told(
 
 
 def free(
-    world: World, keeper: Keeper, taken: list[Held], first: SignalId | None = None
+    world: ActingWorld, keeper: Keeper, taken: list[Held], first: SignalId | None = None
 ) -> None:
     """What nothing keeps any more goes on. first: a Signal that runs before what waited."""
     for hold in keeper.let_go(taken):
@@ -191,7 +197,7 @@ def free(
             box.free(hold.lane)
 
 
-def expect(world: World, delivery: Delivery) -> Outbox | None:
+def expect(world: ActingWorld, delivery: Delivery) -> Outbox | None:
     """The outbox that will have it back; its own reading passes it by from now on."""
     box = world.outbox(delivery.destination)
     if box is not None:
@@ -199,23 +205,25 @@ def expect(world: World, delivery: Delivery) -> Outbox | None:
     return box
 
 
-def put_back(world: World, delivery: Delivery, box: Outbox | None) -> None:
+def put_back(world: ActingWorld, delivery: Delivery, box: Outbox | None) -> None:
     """It is committed. An outbox that has come since has read it from the journal."""
     if box is not None and box is world.outbox(delivery.destination):
         box.put_back(delivery)
 
 
-def commit(world: World, target: str, act: Act, made: str = "") -> "asyncio.Future[Outcome]":
+def commit(
+    world: ActingWorld, target: str, act: Act, made: str = ""
+) -> "asyncio.Future[ActOutcome]":
     """Its outcome, once it is known."""
     return asyncio.ensure_future(_outcome(stored(world.writer, act), target, made))
 
 
-async def _outcome(done: "asyncio.Future[None]", target: str, made: str) -> Outcome:
+async def _outcome(done: "asyncio.Future[None]", target: str, made: str) -> ActOutcome:
     try:
         await done
     except JournalRefused:
-        return Outcome(target, False, "it has changed meanwhile")
-    return Outcome(target, True, "", made)
+        return ActOutcome(target, False, "it has changed meanwhile")
+    return ActOutcome(target, True, "", made)
 
 
 def stored(writer: Writer, act: Act) -> "asyncio.Future[None]":
@@ -237,9 +245,9 @@ def stored(writer: Writer, act: Act) -> "asyncio.Future[None]":
     return done
 
 
-def _refused(target: Target, why: str) -> "asyncio.Future[Outcome]":
-    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-    future.set_result(Outcome(target.text, False, why))
+def _refused(target: Target, why: str) -> "asyncio.Future[ActOutcome]":
+    future: asyncio.Future[ActOutcome] = asyncio.get_running_loop().create_future()
+    future.set_result(ActOutcome(target.text, False, why))
     return future
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from portico import ids
 from portico.errors import NounUnknown, RequestError
 from portico.flow.acts import acting, releasing
-from portico.flow.acts.acting import Found, Outcome, World
+from portico.flow.acts.acting import ActingWorld, ActOutcome, TargetsFound
 from portico.flow.acts.releasing import Target, Word
 from portico.flow.acts.remaking import Remade
 from portico.hl7 import header
@@ -25,10 +25,12 @@ from portico.steps.body import open_body
 class Amending:
     """The verbs. Each raises JournalError when nobody knows what was stored."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ActingWorld) -> None:
         self._world = world
 
-    async def edit(self, target: Target, change: Callable[[bytes], bytes], who: str) -> Outcome:
+    async def edit(
+        self, target: Target, change: Callable[[bytes], bytes], who: str
+    ) -> ActOutcome:
         """A changed copy takes its place; the original is kept, and discarded.
 
         Raises RequestError, and what `change` raises; then nothing is stored.
@@ -51,7 +53,9 @@ class Amending:
             )
             return told
 
-    async def resend(self, target: Target, to: str, received: bool, who: str) -> list[Outcome]:
+    async def resend(
+        self, target: Target, to: str, received: bool, who: str
+    ) -> list[ActOutcome]:
         """The same bytes once more, as new Deliveries of the same Signal.
 
         received: the bytes that came in; else those that a Delivery sent: the one named, or
@@ -93,7 +97,11 @@ class Amending:
             return await acting.told(self._world, "resend", who, done)
 
     async def _edit_signal(
-        self, taken: list[Held], found: Found, change: Callable[[bytes], bytes], word: Word
+        self,
+        taken: list[Held],
+        found: TargetsFound,
+        change: Callable[[bytes], bytes],
+        word: Word,
     ) -> tuple[Act, str]:
         world, old = self._world, found.signals[taken[0].signal].signal
         made = Remade(world.recaller, old, _changed(old.content, change))
@@ -112,7 +120,11 @@ class Amending:
         return act, text
 
     async def _edit_delivery(
-        self, taken: list[Held], found: Found, change: Callable[[bytes], bytes], word: Word
+        self,
+        taken: list[Held],
+        found: TargetsFound,
+        change: Callable[[bytes], bytes],
+        word: Word,
     ) -> tuple[Act, str]:
         (row,), world = taken, self._world
         if row.waits:

@@ -8,7 +8,7 @@ from portico.ids import SignalId
 from portico.journal.found import Query
 
 
-class Wanted(Struct, frozen=True, omit_defaults=True):
+class ReplayChoice(Struct, frozen=True, omit_defaults=True):
     """What a person asks to have replayed.
 
     signals: ids as text; without them all that fit the other parts, which are as in
@@ -59,17 +59,17 @@ class Wanted(Struct, frozen=True, omit_defaults=True):
         return ", ".join(parts) or "all Signals"
 
 
-def dump(wanted: Wanted) -> str:
+def dump(wanted: ReplayChoice) -> str:
     """As the journal keeps it."""
     return msgspec.json.encode(wanted).decode()
 
 
-def load(text: str) -> Wanted:
+def load(text: str) -> ReplayChoice:
     """What the journal has kept."""
-    return msgspec.json.decode(text.encode(), type=Wanted)
+    return msgspec.json.decode(text.encode(), type=ReplayChoice)
 
 
-def listed(wanted: Wanted, after: SignalId | None, limit: int) -> list[SignalId]:
+def listed(wanted: ReplayChoice, after: SignalId | None, limit: int) -> list[SignalId]:
     """The next of those that are named by id, in the order of their arrival."""
     named = sorted({ids.parse(text) for text in wanted.signals})
     return [one for one in named if after is None or one > after][:limit]

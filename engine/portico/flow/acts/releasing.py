@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from portico import ids
 from portico.ids import SignalId
 from portico.journal.contract import ActRow, Added, Owed, Requeued
-from portico.journal.held import Held, Hold
+from portico.journal.held import Held, KeptKey
 from portico.model import lane as names
 from portico.model.delivery import Delivery
 from portico.model.states import DeliveryState, SignalState
@@ -136,18 +136,18 @@ def requeued(deliveries: Iterable[Delivery]) -> tuple[Requeued, ...]:
 class Keeper:
     """What is kept for a person, while acts let go of it one by one."""
 
-    def __init__(self, holds: Iterable[Hold]) -> None:
+    def __init__(self, holds: Iterable[KeptKey]) -> None:
         self._holds = {(one.signal, one.kind, one.number): one for one in holds}
 
-    def let_go(self, rows: Sequence[Held]) -> list[Hold]:
+    def let_go(self, rows: Sequence[Held]) -> list[KeptKey]:
         """These rows are gone: order keys and lanes that nothing keeps now, one key each."""
         ours = [hold for key in keys(rows) if (hold := self._holds.pop(key, None))]
         kept = {key for hold in self._holds.values() for key in _keys(hold)}
         loose = dict.fromkeys(key for hold in ours for key in _keys(hold) if key not in kept)
-        return [Hold(*key, SignalId(b""), 0) for key in loose]
+        return [KeptKey(*key, SignalId(b""), 0) for key in loose]
 
 
-def _keys(hold: Hold) -> list[tuple[str, str, str, str]]:
+def _keys(hold: KeptKey) -> list[tuple[str, str, str, str]]:
     return [(hold.kind, hold.name, hold.agent, key) for key in names.keys(hold.lane)]
 
 

@@ -17,8 +17,8 @@ from portico import ids
 from portico.errors import JournalError, JournalRefused, RequestError
 from portico.events.acting import ReplayBegun, ReplayEnded
 from portico.flow.acts import acting, choosing
-from portico.flow.acts.acting import World
-from portico.flow.acts.choosing import Wanted
+from portico.flow.acts.acting import ActingWorld
+from portico.flow.acts.choosing import ReplayChoice
 from portico.flow.acts.remaking import Remade
 from portico.ids import SignalId
 from portico.journal import held, sweep
@@ -42,14 +42,16 @@ class Sources:
     search: Callable[[], Search]
     ready: Callable[[str], Awaitable[str]]
 
-    async def next(self, wanted: Wanted, after: SignalId | None, limit: int) -> list[SignalId]:
+    async def next(
+        self, wanted: ReplayChoice, after: SignalId | None, limit: int
+    ) -> list[SignalId]:
         """The next Signals to take."""
         if wanted.signals:
             return choosing.listed(wanted, after, limit)
         before = ids.parse(wanted.before)
         return await self.search().ask(sweep.page(wanted.query(), after, before, limit))
 
-    async def count(self, wanted: Wanted) -> int:
+    async def count(self, wanted: ReplayChoice) -> int:
         """How many there are."""
         if wanted.signals:
             return len(set(wanted.signals))
@@ -60,7 +62,7 @@ class Sources:
 class Replaying:
     """The jobs of one engine."""
 
-    def __init__(self, world: World, sources: Sources) -> None:
+    def __init__(self, world: ActingWorld, sources: Sources) -> None:
         self._world, self._sources = world, sources
         self._running: dict[bytes, tuple[asyncio.Task[None], asyncio.Event]] = {}
 
@@ -69,7 +71,7 @@ class Replaying:
         for job in await held.jobs(self._world.reader):
             self._go(job)
 
-    async def begin(self, wanted: Wanted, who: str) -> JobRow:
+    async def begin(self, wanted: ReplayChoice, who: str) -> JobRow:
         """Begin a job. Raises RequestError when nothing fits."""
         total = await self._sources.count(wanted)
         if not total:
@@ -94,7 +96,7 @@ class Replaying:
             await self._end(row)
         return row
 
-    async def remade(self, original: Original, wanted: Wanted) -> Remade:
+    async def remade(self, original: Original, wanted: ReplayChoice) -> Remade:
         """The new Signal, or why there is none."""
         signal, versions = original.recovered.signal, dict(original.ran)
         if not wanted.as_recorded:
@@ -163,7 +165,7 @@ class Replaying:
         with suppress(JournalError):
             await self._end(replace(now, state="failed", note=note))
 
-    async def _page(self, job: JobRow, wanted: Wanted, limit: int) -> JobRow:
+    async def _page(self, job: JobRow, wanted: ReplayChoice, limit: int) -> JobRow:
         """How far it is after one page; the same when there is none. Raises JournalError."""
         chosen = await self._sources.next(wanted, job.cursor, limit)
         if not chosen:

@@ -23,10 +23,10 @@ CANCELLED = "call.cancelled"
 _AGAIN = 1.0  # seconds until the journal is asked again
 
 Replied = Callable[[Reply], None]
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
-class Record(Protocol):
+class CallRecord(Protocol):
     """The journal's side (journal.calls). Every verb raises JournalError."""
 
     def find(self, signal: SignalId, agent: str, call: Call) -> Awaitable[Reply | None]:
@@ -64,7 +64,7 @@ class Asked:
     agent: str
     run: Run
     call: Call
-    record: Record
+    record: CallRecord
     opened: datetime | None = None
     place: str = ""
     ended: bool = False
@@ -91,7 +91,7 @@ class Broker:
     error of the step, and what it answers as transient is asked again, not stored.
     """
 
-    def __init__(self, record: Record, doers: Mapping[str, Doer], emit: Emit) -> None:
+    def __init__(self, record: CallRecord, doers: Mapping[str, Doer], emit: Emit) -> None:
         self._record = record
         self._doers = doers
         self._emit = emit
@@ -169,7 +169,7 @@ class Broker:
         return Reply(call.digest, error=code, text=text)
 
 
-async def patiently(work: Callable[[], Awaitable[Found]]) -> Found:
+async def patiently(work: Callable[[], Awaitable[Value]]) -> Value:
     """What it gives, as soon as the journal can be reached. Raises JournalRefused."""
     while True:
         try:

@@ -24,7 +24,7 @@ from portico.journal.calls import OPEN, Called, Made
 from portico.llm.asking import Past, Pieces, Talk, decode_talk
 from portico.llm.contract import ModelFailed, Use
 from portico.llm.granted import Frozen
-from portico.llm.tools.contract import Desk, Journal
+from portico.llm.tools.contract import JournalView, ToolDesk
 from portico.model.call import Call, Reply
 from portico.policy import talking
 
@@ -37,7 +37,7 @@ class _Said(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class ConversationStatus:
     """One conversation. since: monotonic; doing: `model` or `tools`."""
 
     name: str
@@ -61,7 +61,7 @@ class Conversations(Protocol):
         """What is said once the turn before has ended: it begins another."""
         ...
 
-    def status(self, name: str) -> Status:
+    def status(self, name: str) -> ConversationStatus:
         """How far it is. Raises RequestError."""
         ...
 
@@ -81,7 +81,7 @@ class Conversation:
     asked: Asked
     talk: Talk
     frozen: Frozen
-    desk: Desk
+    desk: ToolDesk
     since: float
     inputs: deque[str] = field(default_factory=deque)
     known: dict[bytes, Made] = field(default_factory=dict)
@@ -93,21 +93,21 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ConversingWorld:
     """What conversing needs. frozen: what a step of an agent may use. exchange: makes one with
     a model."""
 
     frozen: Callable[[str, str], Frozen]
     exchange: Doer
     tooling: Tooling
-    journal: Journal
+    journal: JournalView
     clock: Clock
 
 
 class Conversing:
     """Conversations by replay."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ConversingWorld) -> None:
         self._world = world
         self._open: dict[str, Conversation] = {}
 
@@ -137,12 +137,12 @@ class Conversing:
         """Said once the turn before has ended (Conversations)."""
         self._one(name).inputs.append(text)
 
-    def status(self, name: str) -> Status:
+    def status(self, name: str) -> ConversationStatus:
         """How far it is (Conversations)."""
         one = self._one(name)
         asked = one.asked
         about = name, asked.agent, asked.call.step, one.since
-        return Status(*about, one.doing, one.exchanges, one.uses)
+        return ConversationStatus(*about, one.doing, one.exchanges, one.uses)
 
     def cancel(self, name: str) -> None:
         """End it (Conversations)."""

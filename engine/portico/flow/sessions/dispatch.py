@@ -25,7 +25,7 @@ PAGE = 256
 _READ_AGAIN = 1.0
 
 
-class Waiting(Protocol):
+class ReadWaiting(Protocol):
     """The journal's side."""
 
     def __call__(self, after: int, limit: int) -> Awaitable[list[Recovered]]:
@@ -34,13 +34,13 @@ class Waiting(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class DispatchWorld:
     """What dispatch needs. recall: makes the Run of a Signal read back, None when it ended
     (a repeat, or nobody answers it any more); start: runs it. first: the first place in the
     journal that this engine gives; what lies before it is left from earlier.
     """
 
-    waiting: Waiting
+    waiting: ReadWaiting
     recall: Callable[[Recovered, Waiter | None], Run | None]
     start: Callable[[Run], None]
     later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
@@ -56,7 +56,7 @@ class Dispatcher:
     channel has offered or set aside.
     """
 
-    def __init__(self, world: World, matcher: Matcher) -> None:
+    def __init__(self, world: DispatchWorld, matcher: Matcher) -> None:
         self._world = world
         self.matcher = matcher
         self.count = 0

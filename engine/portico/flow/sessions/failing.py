@@ -6,7 +6,7 @@ from portico.model.verdict import Failure, Kind, Refusal, SessionResult
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class FailureTerms:
     """What an agent's document says about failure. Times in seconds.
 
     on_fault: what becomes of a Signal when no step could decide (its worker died or was too
@@ -20,7 +20,7 @@ class Terms:
     on_fault: str = "park"
 
 
-def given_up(terms: Terms, result: SessionResult, failure: Failure) -> SessionResult:
+def given_up(terms: FailureTerms, result: SessionResult, failure: Failure) -> SessionResult:
     """Where no step could decide, the agent's `on_error` does."""
     if failure.code not in ("step.crashed", "step.timeout"):
         return result

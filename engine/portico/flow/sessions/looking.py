@@ -19,7 +19,7 @@ _REVIEW = "review"  # verbs that wait for a person begin so
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SessionPlace:
     """Where one session is. state: `queued` for a worker (place 1 goes next), `running` (in
     this process, for so many seconds), `asking` (what its step waits for), `waiting` for a
     retry or for others of its order key. number: of the try.
@@ -46,22 +46,22 @@ class Looking:
     emit: Emit
     told: Callable[[Asked], str]
 
-    def places(self, signal: SignalId) -> list[Place]:
+    def places(self, signal: SignalId) -> list[SessionPlace]:
         """Every session that has not concluded, by agent."""
         found = {
-            one.agent: Place(one.agent, "waiting", number=one.number)
+            one.agent: SessionPlace(one.agent, "waiting", number=one.number)
             for one in self.running.waiting(signal)
         }
         for asked in self.broker.asked(signal):
             told = self.told(asked) or asked.call.verb
             asks = f"{asked.call.step} ({told})"
-            found[asked.agent] = Place(asked.agent, "asking", asks=asks)
+            found[asked.agent] = SessionPlace(asked.agent, "asking", asks=asks)
         for agent in self.agents():
             look = self.pool.look(agent, signal)
             if look is not None:
                 state = "queued" if look.place else "running"
                 at = look.place, look.pid, look.seconds
-                found[agent] = Place(agent, state, *at, saying=look.saying)
+                found[agent] = SessionPlace(agent, state, *at, saying=look.saying)
         return [found[agent] for agent in sorted(found)]
 
     def cancel(self, signal: SignalId, who: str) -> list[str]:

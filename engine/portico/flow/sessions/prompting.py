@@ -23,7 +23,7 @@ from portico.events.metrics import Metrics
 from portico.flow.sessions.asking import Asked
 from portico.journal.calls import Called
 from portico.llm import asking
-from portico.llm.asking import Wanted
+from portico.llm.asking import Question
 from portico.llm.circuit import Circuit, Pace
 from portico.llm.contract import Completion, ModelFailed, Provider, Request, Use
 from portico.llm.spending import Limit, Spending, amount, whose
@@ -33,7 +33,7 @@ from portico.spec.models import Provider as Settings
 from portico.units import money_text
 
 
-class Site(Protocol):
+class SiteModels(Protocol):
     """What the site says of models."""
 
     @property
@@ -47,11 +47,11 @@ class Site(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class PromptingWorld:
     """What prompting needs. provider: opens one, which may take seconds the first time. key: of
     the tokens."""
 
-    site: Callable[[], Site]
+    site: Callable[[], SiteModels]
     provider: Callable[[str], Awaitable[Provider]]
     key: Callable[[], bytes]
     clock: Clock
@@ -76,7 +76,7 @@ class _Target:
 class Prompting:
     """Does the calls of `llm` steps. spending: as the journal knew it at the start."""
 
-    def __init__(self, world: World, spending: Spending) -> None:
+    def __init__(self, world: PromptingWorld, spending: Spending) -> None:
         self._world = world
         self.spending = spending
         self._circuits: dict[str, Circuit] = {}
@@ -114,7 +114,7 @@ class Prompting:
         tokens = (usage["input"], usage["output"])
         self._world.emit(ModelAnswered(*whom, *who, *tokens, cost, seconds))
 
-    def _chosen(self, agent: str, wanted: Wanted) -> _Target:
+    def _chosen(self, agent: str, wanted: Question) -> _Target:
         """Who is asked. Raises ModelFailed."""
         site = self._world.site()
         own = Chosen(*wanted.model) if wanted.model else None
@@ -129,7 +129,7 @@ class Prompting:
         return _Target(name, chosen.model or settings.model, settings)
 
     async def _exchange(
-        self, asked: Asked, wanted: Wanted, target: _Target, detail: dict[str, Any]
+        self, asked: Asked, wanted: Question, target: _Target, detail: dict[str, Any]
     ) -> Completion:
         """The answer, put back. detail: is told what leaves under which policy, and its cost.
         Raises ModelFailed."""
@@ -205,7 +205,7 @@ class Prompting:
     def _circuit(self, name: str) -> Circuit:
         return self._circuits.setdefault(name, Circuit())
 
-    def _limits(self, asked: Asked, wanted: Wanted, target: _Target) -> list[Limit]:
+    def _limits(self, asked: Asked, wanted: Question, target: _Target) -> list[Limit]:
         """Every budget that this call is booked on. Raises ModelFailed."""
         found = []
         if target.settings.budget is not None:

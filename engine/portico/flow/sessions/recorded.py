@@ -17,7 +17,7 @@ from portico.ids import SignalId
 from portico.model import crews
 from portico.model.verdict import Failure, Kind, SessionResult
 from portico.workers.backlog import Outcome
-from portico.workers.crew import Look
+from portico.workers.crew import ItemLook
 from portico.workers.faults import EditionGone
 
 _IDLE = 60.0  # seconds without work after which a crew goes
@@ -27,7 +27,7 @@ Done = Callable[[Outcome], None]
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class RecordedWorld:
     """What it needs. open: load this crew, raises EditionGone, JournalError; close: end it."""
 
     pool: Submitter
@@ -50,7 +50,7 @@ class _Crew:
 class Recorded:
     """The pool's Submitter, for `AGENT` and for `AGENT@VERSION`."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: RecordedWorld) -> None:
         self._world = world
         self._crews: dict[str, _Crew] = {}
         self._closing: set[asyncio.Future[None]] = set()
@@ -75,7 +75,7 @@ class Recorded:
         pool = self._world.pool
         return any([pool.cancel(one, signal, failure) for one in self._all(agent)])
 
-    def look(self, agent: str, signal: SignalId) -> Look | None:
+    def look(self, agent: str, signal: SignalId) -> ItemLook | None:
         """As the pool's, whatever version of the agent has it."""
         looks = (self._world.pool.look(one, signal) for one in self._all(agent))
         return next((one for one in looks if one is not None), None)

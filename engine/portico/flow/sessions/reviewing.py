@@ -17,7 +17,7 @@ from portico.clock import Clock
 from portico.errors import RequestError
 from portico.events.asking import ReviewAsked, ReviewDone
 from portico.events.emit import Emit
-from portico.flow.sessions.asking import Asked, Record
+from portico.flow.sessions.asking import Asked, CallRecord
 from portico.ids import SignalId
 from portico.journal.calls import Called
 from portico.model.call import Call, Reply
@@ -28,7 +28,7 @@ _LOOK = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingReview:
     """One answer. name: `SIGNAL/AGENT/NUMBER`. since: nanoseconds since 1970."""
 
     name: str
@@ -43,14 +43,14 @@ class Waiting:
 class Reviewing:
     """The queue. record: where decisions are stored."""
 
-    def __init__(self, record: Record, clock: Clock, emit: Emit) -> None:
+    def __init__(self, record: CallRecord, clock: Clock, emit: Emit) -> None:
         self._record = record
         self._clock = clock
         self._emit = emit
-        self._waiting: dict[str, Waiting] = {}
+        self._waiting: dict[str, WaitingReview] = {}
 
     @property
-    def waiting(self) -> Mapping[str, Waiting]:
+    def waiting(self) -> Mapping[str, WaitingReview]:
         """What waits, oldest first, by name."""
         return self._waiting
 
@@ -62,7 +62,9 @@ class Reviewing:
         decided: asyncio.Future[Called] = asyncio.get_running_loop().create_future()
         answer = msgspec.json.decode(call.request)["answer"]
         now = self._clock.time_ns()
-        self._waiting[name] = Waiting(name, signal, asked.agent, call, now, answer, decided)
+        self._waiting[name] = WaitingReview(
+            name, signal, asked.agent, call, now, answer, decided
+        )
         self._emit(ReviewAsked(asked.agent, call.step, text))
         try:
             return await decided
@@ -83,7 +85,7 @@ class Reviewing:
         self._emit(ReviewDone(one.agent, one.call.step, ids.text(one.signal), verdict, who))
         await self._stored(one)
 
-    async def _stored(self, one: Waiting) -> None:
+    async def _stored(self, one: WaitingReview) -> None:
         end = self._clock.monotonic() + _STORED
         while await self._record.find(one.signal, one.agent, one.call) is None:
             if self._clock.monotonic() > end:

@@ -19,7 +19,7 @@ from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow import endings, rows
 from portico.flow.runs import STATE, Run
-from portico.flow.sessions.failing import Terms, given_up
+from portico.flow.sessions.failing import FailureTerms, given_up
 from portico.flow.sessions.line import Line, Try, groups_of
 from portico.flow.sessions.submitting import Submitter
 from portico.ids import SignalId
@@ -38,7 +38,7 @@ _LOOK_AGAIN = 0.1  # seconds until a group whose last items are still out is loo
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class RunningWorld:
     """What running needs of the engine.
 
     emitted: makes a Pending of what an agent emits. queue: takes a committed Delivery. lane:
@@ -64,13 +64,13 @@ class World:
 class Running:
     """Runs Signals through agents."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: RunningWorld) -> None:
         self._world = world
-        self._terms: dict[str, Terms] = {}
+        self._terms: dict[str, FailureTerms] = {}
         self._lines: dict[str, Line] = {}
         self._stopped = False
 
-    def adopt(self, agents: dict[str, Terms]) -> None:
+    def adopt(self, agents: dict[str, FailureTerms]) -> None:
         """Take the agents of a site; those that stay keep what waits."""
         for name, terms in agents.items():
             self._lines.setdefault(name, Line())
@@ -116,7 +116,7 @@ class Running:
             crew = run.crew(agent)
             if run.editions:
                 self._lines.setdefault(crew, Line())
-                self._terms.setdefault(agent, Terms(""))
+                self._terms.setdefault(agent, FailureTerms(""))
             self._submit(Try(agent, crew, run, group, keys))
 
     def _submit(self, attempt: Try) -> None:

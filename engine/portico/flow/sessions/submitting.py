@@ -7,7 +7,7 @@ from portico.agents.item import Item
 from portico.ids import SignalId
 from portico.model.verdict import Failure
 from portico.workers.backlog import Outcome
-from portico.workers.crew import Look
+from portico.workers.crew import ItemLook
 
 
 class Submitter(Protocol):
@@ -25,6 +25,6 @@ class Submitter(Protocol):
         """End an item that waits or runs; False when there is none."""
         ...
 
-    def look(self, agent: str, signal: SignalId) -> Look | None:
+    def look(self, agent: str, signal: SignalId) -> ItemLook | None:
         """Where an item is; None when there is none."""
         ...

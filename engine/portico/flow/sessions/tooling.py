@@ -22,7 +22,7 @@ from portico.language.content import parse_json
 from portico.llm.asking import Past, Pieces, Talk
 from portico.llm.contract import ToolFailed, Use
 from portico.llm.granted import Frozen, Granted
-from portico.llm.tools.contract import Desk
+from portico.llm.tools.contract import ToolDesk
 from portico.llm.tools.table import BUILTINS
 from portico.model.call import Call, Reply
 from portico.policy import talking
@@ -39,19 +39,19 @@ class Conversation(Protocol):
     asked: Asked
     talk: Talk
     frozen: Frozen
-    desk: Desk
+    desk: ToolDesk
     known: dict[bytes, Made]
     rounds: list[Past]
 
 
-class Outcome(msgspec.Struct):
+class ToolOutcome(msgspec.Struct):
     """What the model is told, as the journal keeps it."""
 
     told: Pieces
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ToolingWorld:
     """What tooling needs. plugin: calls a plugin's tool. person: has a person decide."""
 
     plugin: Doer
@@ -78,7 +78,7 @@ class Tooling:
     """Makes the calls of tools. Those that leave are ended, and kept, though their conversation
     is stopped meanwhile."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ToolingWorld) -> None:
         self._world = world
         self._acting: set[asyncio.Task[Pieces]] = set()
 
@@ -92,7 +92,7 @@ class Tooling:
         used = self._used(one, index, use)
         made = one.known.get(used.asked.call.digest)
         if made is not None and made.settled and not self.pure(one, use):
-            return msgspec.json.decode(made.outcome, type=Outcome).told
+            return msgspec.json.decode(made.outcome, type=ToolOutcome).told
         try:
             granted, used.arguments = talking.allowed(one.frozen, use)
             if made is not None and not made.settled and not granted.idempotent:
@@ -204,7 +204,7 @@ class Tooling:
             code = "tool.too_large"
             pieces = (("", f"it gave more than {talking.MOST_TEXT} characters [{code}]"),)
         if made is None or not made.settled:
-            outcome = msgspec.json.encode(Outcome(pieces))
+            outcome = msgspec.json.encode(ToolOutcome(pieces))
             await self._close(used, outcome, code, "", received)
         return pieces
 

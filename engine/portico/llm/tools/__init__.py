@@ -1,1 +1,1 @@
-"""Built-in tools of models: each reads its Desk, and changes nothing but the files there."""
+"""Built-in tools of models: each reads its desk, and changes nothing but the files there."""

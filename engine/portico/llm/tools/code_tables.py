@@ -4,17 +4,17 @@ from typing import Any
 
 from portico.language.tables import Table
 from portico.llm.asking import Pieces
-from portico.llm.tools.contract import Builtin, Desk, failed, known, schema, text
+from portico.llm.tools.contract import Builtin, ToolDesk, failed, known, schema, text
 
 _MOST = 20  # rows of one answer
 
 
-async def _list(desk: Desk, asked: dict[str, Any]) -> Pieces:
+async def _list(desk: ToolDesk, asked: dict[str, Any]) -> Pieces:
     found = {name: [*one.columns, f"{len(one.rows)} rows"] for name, one in desk.tables.items()}
     return known(found)
 
 
-async def _find(desk: Desk, asked: dict[str, Any]) -> Pieces:
+async def _find(desk: ToolDesk, asked: dict[str, Any]) -> Pieces:
     table, words = _table(desk, asked), asked["words"].casefold().split()
     rows = [
         cells
@@ -25,7 +25,7 @@ async def _find(desk: Desk, asked: dict[str, Any]) -> Pieces:
     return known({"rows": shown, "more": max(0, len(rows) - _MOST)})
 
 
-async def _get(desk: Desk, asked: dict[str, Any]) -> Pieces:
+async def _get(desk: ToolDesk, asked: dict[str, Any]) -> Pieces:
     table = _table(desk, asked)
     cells = table.rows.get(asked["key"])
     if cells is None:
@@ -33,7 +33,7 @@ async def _get(desk: Desk, asked: dict[str, Any]) -> Pieces:
     return known(dict(zip(table.columns, cells, strict=True)))
 
 
-def _table(desk: Desk, asked: dict[str, Any]) -> Table:
+def _table(desk: ToolDesk, asked: dict[str, Any]) -> Table:
     found = desk.tables.get(asked["table"])
     if found is None:
         raise failed(f"there is no such table; there are: {', '.join(sorted(desk.tables))}")

@@ -1,4 +1,4 @@
-"""What a built-in tool is: a Tool with its schema, and a function of a Desk and arguments."""
+"""What a built-in tool is: a Tool with its schema, and a function of a desk and arguments."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from portico.llm.contract import ToolFailed
 from portico.spec.models import Phi
 
 
-class Journal(Protocol):
+class JournalView(Protocol):
     """What tools may know of other Signals: nothing that could tell a patient."""
 
     async def signals(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -26,14 +26,14 @@ class Journal(Protocol):
 
 
 @dataclass(slots=True)
-class Desk:
+class ToolDesk:
     """What the tools of one conversation see. phi: what the model may be told. message: the
     step's, where it is HL7. files: the virtual ones, by name."""
 
     phi: Phi
     message: MessageView | None
     tables: Mapping[str, Table]
-    journal: Journal
+    journal: JournalView
     files: dict[str, str] = field(default_factory=dict)
 
 
@@ -46,7 +46,7 @@ class Builtin:
     call: str
     summary: str
     schema: dict[str, Any]
-    run: Callable[[Desk, dict[str, Any]], Awaitable[Pieces]]
+    run: Callable[[ToolDesk, dict[str, Any]], Awaitable[Pieces]]
     pure: bool = True
 
 

@@ -7,14 +7,14 @@ from portico.hl7 import identifying, names
 from portico.hl7.path import Path
 from portico.hl7.reading import DELETED
 from portico.llm.asking import Pieces
-from portico.llm.tools.contract import Builtin, Desk, failed, known, schema, text
+from portico.llm.tools.contract import Builtin, ToolDesk, failed, known, schema, text
 
 _MOST_FIELDS = 200
 _MOST_VALUES = 50
 _MOST_TEXT = 20_000  # characters of all values that are read at once
 
 
-async def _name(desk: Desk, asked: dict[str, Any]) -> Pieces:
+async def _name(desk: ToolDesk, asked: dict[str, Any]) -> Pieces:
     path, version = _path(asked["path"]), _version(desk)
     found = names.named(path, version)
     if found is None:
@@ -22,7 +22,7 @@ async def _name(desk: Desk, asked: dict[str, Any]) -> Pieces:
     return known({"path": str(path), "name": found.text, "type": found.type})
 
 
-async def _explain(desk: Desk, asked: dict[str, Any]) -> Pieces:
+async def _explain(desk: ToolDesk, asked: dict[str, Any]) -> Pieces:
     segment, version = asked["segment"], _version(desk)
     numbered = ((n, names.field(segment, n, version)) for n in range(1, _MOST_FIELDS))
     fields = {f"{segment}-{n}": f"{one.text} ({one.type})" for n, one in numbered if one}
@@ -31,7 +31,7 @@ async def _explain(desk: Desk, asked: dict[str, Any]) -> Pieces:
     return known(fields)
 
 
-async def _read(desk: Desk, asked: dict[str, Any]) -> Pieces:
+async def _read(desk: ToolDesk, asked: dict[str, Any]) -> Pieces:
     path, message = _path(asked["path"]), desk.message
     if message is None:
         raise failed("the content is no HL7 v2 message")
@@ -59,7 +59,7 @@ def _path(said: str) -> Path:
         raise failed(str(error)) from None
 
 
-def _version(desk: Desk) -> str:
+def _version(desk: ToolDesk) -> str:
     return desk.message.header.version if desk.message is not None else ""
 
 

@@ -3,16 +3,16 @@
 from typing import Any
 
 from portico.llm.asking import Pieces
-from portico.llm.tools.contract import Builtin, Desk, failed, known, schema, text
+from portico.llm.tools.contract import Builtin, ToolDesk, failed, known, schema, text
 
 _STATES = ["waiting", "done", "filtered", "refused", "duplicate", "parked", "discarded"]
 
 
-async def _find(desk: Desk, asked: dict[str, Any]) -> Pieces:
+async def _find(desk: ToolDesk, asked: dict[str, Any]) -> Pieces:
     return known(await desk.journal.signals(asked))
 
 
-async def _show(desk: Desk, asked: dict[str, Any]) -> Pieces:
+async def _show(desk: ToolDesk, asked: dict[str, Any]) -> Pieces:
     found = await desk.journal.signal(asked["id"])
     if found is None:
         raise failed("the journal has no such Signal")

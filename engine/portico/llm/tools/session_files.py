@@ -3,28 +3,28 @@
 from typing import Any
 
 from portico.llm.asking import Pieces
-from portico.llm.tools.contract import Builtin, Desk, failed, known, schema, text
+from portico.llm.tools.contract import Builtin, ToolDesk, failed, known, schema, text
 
 MOST = 32  # files
 LARGEST = 64_000  # characters of one
 WHOLE = 256_000  # characters of all
 
 
-async def _list(desk: Desk, asked: dict[str, Any]) -> Pieces:
+async def _list(desk: ToolDesk, asked: dict[str, Any]) -> Pieces:
     listed = (
         (("free", name), ("", f" {len(one)} characters\n")) for name, one in desk.files.items()
     )
     return tuple(piece for pair in listed for piece in pair) or (("", "there is no file"),)
 
 
-async def _read(desk: Desk, asked: dict[str, Any]) -> Pieces:
+async def _read(desk: ToolDesk, asked: dict[str, Any]) -> Pieces:
     found = desk.files.get(asked["name"])
     if found is None:
         raise failed("there is no such file")
     return (("free", found),)
 
 
-async def _write(desk: Desk, asked: dict[str, Any]) -> Pieces:
+async def _write(desk: ToolDesk, asked: dict[str, Any]) -> Pieces:
     files, name, said = desk.files, asked["name"], asked["text"]
     if name not in files and len(files) >= MOST:
         raise failed(f"there are {MOST} files already")
