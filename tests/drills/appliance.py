@@ -13,6 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import httpx2
+
 from drills.places import SiteFolder
 
 _READY = 60.0
@@ -133,6 +135,12 @@ class Appliance:
         """`portico status --json`."""
         told: dict[str, Any] = json.loads(await self.ask("status", "--json"))
         return told
+
+    async def metrics(self) -> str:
+        """What Prometheus would scrape."""
+        url = f"http://{self.environ['PORTICO_METRICS']}/metrics"
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            return (await client.get(url)).raise_for_status().text
 
     async def ask(self, *arguments: str) -> bytes:
         """A command's standard output."""

@@ -218,7 +218,11 @@ class Drill:
         until = time.monotonic() + min(20.0, self.plan.patience)
         while not found or time.monotonic() < until:
             status = await self.appliance.status()
-            found = oracle.books(status, parked) or await oracle.ledger(self.conninfo(), status)
+            found = (
+                oracle.books(status, parked)
+                or await oracle.ledger(self.conninfo(), status)
+                or oracle.gauged(await self.appliance.metrics(), status)
+            )
             if not found:
                 break
             await asyncio.sleep(0.2)

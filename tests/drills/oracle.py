@@ -5,12 +5,20 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
+from prometheus_client.parser import text_string_to_metric_families as families
 
 from drills.message import Sent
 from drills.sink import Received
 from drills.source import Source
 
 _MOST = 5
+
+# (gauge, values of its labels beside the name), scope and state of the books.
+_GAUGES = (
+    (("portico_waiting",), "channels", "waiting"),
+    (("portico_queue_depth",), "destinations", "queued"),
+    (("portico_parked", "delivery"), "destinations", "parked"),
+)
 
 
 def answers(source: Source, waits: bool) -> list[str]:
@@ -146,6 +154,22 @@ async def ledger(conninfo: str, status: dict[str, Any]) -> list[str]:
         if not n == tally.get((scope, name, state)) == told:
             counted = tally.get((scope, name, state))
             faults.append(f"{scope} {name} {state}: {n} rows, {counted} counted, {told} told")
+    return faults
+
+
+def gauged(metrics: str, status: dict[str, Any]) -> list[str]:
+    """The gauges say what the books say. metrics: Prometheus text."""
+    told = {
+        (sample.name, *sorted(sample.labels.values())): round(sample.value)
+        for family in families(metrics)
+        for sample in family.samples
+    }
+    faults: list[str] = []
+    for gauge, scope, state in _GAUGES:
+        for name, book in status[scope].items():
+            shown = told.get((gauge[0], *sorted((*gauge[1:], name))), 0)
+            if shown != book[state]:
+                faults.append(f"{gauge[0]} of {name} is {shown}, its book says {book[state]}")
     return faults
 
 
