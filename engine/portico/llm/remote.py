@@ -8,7 +8,9 @@ here: the engine's own retries and circuit are above. Imported where such a prov
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -53,9 +55,11 @@ _MOST_BYTES = 8 << 20  # of an answer
 class _Wire(httpx2.AsyncBaseTransport):
     """Keeps the bodies of one exchange. leaving: awaited with the one before it leaves."""
 
-    def __init__(self, leaving: Callable[[bytes], Awaitable[None]]) -> None:
+    def __init__(
+        self, trust: ssl.SSLContext, leaving: Callable[[bytes], Awaitable[None]]
+    ) -> None:
         self._leaving = leaving
-        self._inner = httpx2.AsyncHTTPTransport(retries=0)
+        self._inner = httpx2.AsyncHTTPTransport(verify=trust, retries=0)
         self.sent = b""
         self.received = b""
         self.status = 0
@@ -92,6 +96,12 @@ class _Wire(httpx2.AsyncBaseTransport):
         await self._inner.aclose()
 
 
+@cache
+def _trust() -> ssl.SSLContext:
+    """Whose certificates a provider may show."""
+    return httpx2.create_ssl_context()
+
+
 Make = Callable[[httpx2.AsyncClient, str], Model]
 
 
@@ -111,7 +121,8 @@ class Remote:
             # A journal that takes its time does not take it from the provider.
             limit.reschedule(asyncio.get_running_loop().time() + request.timeout)
 
-        wire = _Wire(leaving)
+        # Read once, beside the loop: the certificates of all authorities take 20 ms and more.
+        wire = _Wire(await asyncio.to_thread(_trust), leaving)
         timeout = httpx2.Timeout(request.timeout, connect=min(_CONNECT, request.timeout))
         client = httpx2.AsyncClient(transport=wire, timeout=timeout, follow_redirects=False)
         settings = ModelSettings(

@@ -51,8 +51,8 @@ class SimServer:
         task.add_done_callback(self._tasks.discard)
         try:
             await self._serve(reader, writer)
-        except (OSError, asyncio.IncompleteReadError, ValueError):
-            pass
+        except (OSError, asyncio.IncompleteReadError, ValueError, asyncio.CancelledError):
+            pass  # cancelled: by `stop`
         finally:
             writer.close()
 
