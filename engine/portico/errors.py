@@ -131,9 +131,10 @@ class HttpBroken(WireError):
 
 
 class HandshakeBroken(WireError):
-    """TLS was not agreed on. word: `untrusted`, `not_tls`, ... (tls/faults.py)."""
+    """TLS was not agreed on. word: of tls/faults.py; unread: nobody can have read what left."""
 
     code = "wire.handshake_broken"
+    unread = False
 
     def __init__(self, word: str, text: str) -> None:
         super().__init__(text)

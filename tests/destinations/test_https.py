@@ -10,13 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 
+import httpx2
 import pytest
 
 from destinations.web import Server
 from portico import ids
 from portico.clock import SystemClock
 from portico.destinations.contract import Surroundings
-from portico.destinations.http_answer import wait_of
+from portico.destinations.http_answer import unanswered, wait_of
 from portico.destinations.https import HTTPS, HttpsTarget
 from portico.model.delivery import Answered, Delivery
 from portico.policy import retry
@@ -261,13 +262,55 @@ async def test_a_server_is_known_by_its_certificate(target, papers):
     server = Server(context)
     assert (await send(target(address=server.url, tls=papers.tls()))).code == "200"
     unknown = await send(target(address=server.url))
-    assert unknown.answered is Answered.NO_CONNECTION
+    assert (unknown.answered, unknown.code) == (Answered.NO_CONNECTION, "tls_untrusted")
     other = server.url.replace("localhost", "127.0.0.1")
     wrong = await send(target(address=other, tls=papers.tls()))
-    assert wrong.answered is Answered.NO_CONNECTION
+    assert (wrong.answered, wrong.code) == (Answered.NO_CONNECTION, "tls_wrong_name")
     assert len(server.seen) == 1
     server.shutdown()
     server.server_close()
+
+
+async def test_a_server_that_refuses_our_certificate_has_read_nothing(target, papers):
+    """With TLS 1.3 it says so after we have sent, or only hangs up; with our certificate it is
+    let in.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued = papers.issue("server", hosts=("localhost",))
+    context.load_cert_chain(issued["certificate"], papers.folder / "server.key")
+    context.load_verify_locations(papers.trust)
+    context.verify_mode = ssl.CERT_REQUIRED
+    server = Server(context)
+    for _ in range(3):
+        told = await send(target(address=server.url, tls=papers.tls()))
+        assert (told.answered, told.code) in (
+            (Answered.NO_CONNECTION, "tls_refused"),
+            (Answered.UNCLEAR, "closed"),
+        )
+    assert server.seen == []
+    assert (await send(target(address=server.url, tls=papers.tls("us")))).code == "200"
+    assert len(server.seen) == 1
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("reason", "answered", "code"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", Answered.NO_CONNECTION, "tls_refused"),
+        ("TLSV1_ALERT_UNKNOWN_CA", Answered.NO_CONNECTION, "tls_refused"),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", Answered.NO_CONNECTION, "tls_refused"),
+        ("TLSV1_ALERT_INTERNAL_ERROR", Answered.UNCLEAR, "closed"),
+        ("RECORD_LAYER_FAILURE", Answered.UNCLEAR, "closed"),
+    ],
+)
+def test_only_a_refused_certificate_proves_that_nothing_was_read(reason, answered, code):
+    """Any other end of TLS may come after the request was worked on."""
+    error, outer = ssl.SSLError(1, reason), httpx2.ReadError("")
+    error.reason, outer.__cause__ = reason, error
+    for told in (error, outer):
+        attempt = unanswered(told, "https://his", 5)
+        assert (attempt.answered, attempt.code) == (answered, code)
 
 
 async def test_a_stop_reports_what_is_under_way_as_unclear(server, target):

@@ -19,6 +19,7 @@ from portico.tls.certificates import Certificates
 from portico.wire.mllp import MllpDecoder, encode
 
 MESSAGE = b"MSH|^~\\&|HIS|H|LAB|L|1||ADT^A01|7|P|2.5\rPID|1\r"
+OPENSSL = pytest.mark.skipif(not shutil.which("openssl"), reason="needs the openssl command")
 ANSWER = b"MSH|^~\\&|LAB|L|HIS|H|1||ACK|9|P|2.5\rMSA|AA|7\r"
 
 
@@ -171,9 +172,9 @@ async def test_a_handshake_that_dawdles_ends_with_connect(reactor, attempt, pape
     server.close()
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="needs the openssl command")
-async def test_a_peer_that_refuses_our_certificate_is_told_of(attempt, papers):
-    """T1: with TLS 1.3 the refusal comes after our handshake: unclear, and named."""
+@pytest.fixture
+async def refusing(papers):
+    """The port of an `openssl s_server` that wants a certificate of our CA."""
     shown = papers.issue("server")
     command = [
         "openssl", "s_server", "-accept", "127.0.0.1:0", "-Verify", "1", "-verify_return_error",
@@ -186,10 +187,28 @@ async def test_a_peer_that_refuses_our_certificate_is_told_of(attempt, papers):
         line = b""
         while not line.startswith(b"ACCEPT"):
             line = await asyncio.to_thread(server.stdout.readline)
-        told = await attempt(int(line.rpartition(b":")[2]), papers.tls())
+        yield int(line.rpartition(b":")[2])
         server.kill()
 
-    assert (told.answered, told.code) == (Answered.UNCLEAR, "tls_refused")
+
+@OPENSSL
+async def test_a_peer_that_refuses_our_certificate_is_told_of(attempt, papers, refusing):
+    """T1: with TLS 1.3 the refusal comes when we have sent, and nobody can have read it."""
+    told = await attempt(refusing, papers.tls())
+
+    assert (told.answered, told.code) == (Answered.NO_CONNECTION, "tls_refused")
+
+
+@OPENSSL
+async def test_a_message_that_asks_for_no_answer_waits_until_it_may_be_refused(
+    attempt, papers, refusing
+):
+    """Written is all that will be known of it: it is not written to a peer that refuses us."""
+    told = await attempt(refusing, papers.tls(), ack="none")
+    assert (told.answered, told.code) == (Answered.NO_CONNECTION, "tls_refused")
+
+    told = await attempt(refusing, papers.tls("engine"), ack="none")
+    assert (told.answered, told.code) == (Answered.ANSWERED, "written")
 
 
 async def test_files_that_are_gone_are_no_connection(peer, attempt, papers):

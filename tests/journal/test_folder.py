@@ -32,6 +32,23 @@ def test_a_new_folder_is_private(tmp_path, opened):
     assert folder.run.stat().st_mode & 0o777 == 0o700
 
 
+def test_scratch_is_private_and_empty_at_each_start(tmp_path, opened):
+    """What a crash has left there is gone; a link leads nowhere."""
+    scratch, kept = tmp_path / "var/scratch", tmp_path / "kept"
+    (scratch / "folder").mkdir(parents=True)
+    scratch.chmod(0o755)
+    (scratch / "folder/left").write_text("of a patient")
+    (scratch / "left").write_text("of a patient")
+    kept.mkdir()
+    (kept / "file").touch()
+    (scratch / "link").symlink_to(kept)
+    opened(tmp_path / "var")
+
+    assert list(scratch.iterdir()) == []
+    assert scratch.stat().st_mode & 0o777 == 0o700
+    assert (kept / "file").exists()
+
+
 def test_a_second_engine_is_refused_with_the_first_ones_pid(tmp_path, opened):
     """Two servers on one folder would destroy it; the text says whom to stop."""
     opened(tmp_path)

@@ -511,6 +511,11 @@ async def test_tls_shows_the_certificate_and_knows_the_client(serving, desk, pap
     plain = await raw(listener, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
     assert b"HTTP/1.1" not in plain
     assert len(desk.arrivals) == 1
+    async with httpx2.AsyncClient(verify=Certificates().client(papers.tls()).context) as client:
+        with pytest.raises(httpx2.HTTPError):
+            await client.post(where, content=b"{}", headers=JSON)
+    failed = [event.code for event in desk.named("HandshakeFailed")]
+    assert failed == ["not_tls", "no_certificate"]
 
 
 async def test_a_fault_of_ours_in_a_thread_is_an_answer(serving, desk, client, monkeypatch):

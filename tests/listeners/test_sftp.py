@@ -46,7 +46,9 @@ async def polled(tmp_path, peer):
             tmp_path,
             {"PASSWORD": peer.password},
             fetching=journal,
+            scratch=str(tmp_path / "scratch"),
         )
+        (tmp_path / "scratch").mkdir(exist_ok=True)
         source = SFTP.options.model_validate(given)
         poller = SFTP.build("lab", source, lambda arrival: None, around)
         await poller.start()
@@ -68,6 +70,25 @@ async def test_a_file_is_brought_over_and_moved(polled, peer):
 
     assert one.journal.contents() == [content]
     assert sorted(os.listdir(one.folder)) == [".portico-0badcafe", "done"]
+
+
+async def test_a_large_file_lies_in_the_data_folder_while_it_is_read(polled, peer, tmp_path):
+    """Without a name, and never in a folder that others may use."""
+    journal, places = Journal(), []
+    cut = journal.cut
+
+    def placed(file, size):
+        places.append(os.readlink(f"/proc/self/fd/{file.fileno()}"))
+        return cut(file, size)
+
+    journal.cut = placed
+    one = await polled(journal)
+    (one.folder / "a.bin").write_bytes(os.urandom(2 << 20))
+    await until(lambda: (one.folder / "done/a.bin").exists())
+
+    (place,) = places
+    assert place.startswith(str(tmp_path / "scratch/"))
+    assert os.listdir(tmp_path / "scratch") == []
 
 
 async def test_an_unknown_host_key_is_refused(polled, peer):

@@ -6,10 +6,19 @@ Source: RFC 9110 sections 10.2.3 (Retry-After) and 15; PROTOCOLS A11.
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+import httpx2
+
 from portico.errors import MessageError
 from portico.hl7 import ack, header
 from portico.model.delivery import Answered, Attempt, Delivery
+from portico.tls import faults
 
+_UNSENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+)
 _LONGEST_WAIT = 3600.0  # seconds of Retry-After that we heed
 
 
@@ -42,6 +51,21 @@ def acknowledged(
         text = "the answer names another message"
         return Attempt(Answered.UNCLEAR, "wrong_id", body, micros, text, after)
     return Attempt(Answered.ANSWERED, said.code, body, micros, after=after)
+
+
+def unanswered(error: Exception, where: str, micros: int) -> Attempt:
+    """The attempt that brought no answer. where: scheme and host."""
+    tls = faults.within(error)
+    if isinstance(error, _UNSENT) or (tls is not None and tls.unread):
+        code = "no_connection" if tls is None else f"tls_{tls.word}"
+        text = f"{where}: {type(error).__name__ if tls is None else tls}"
+        return Attempt(Answered.NO_CONNECTION, code, b"", micros, text)
+    code, text = "closed", type(error).__name__
+    if isinstance(error, httpx2.TimeoutException | TimeoutError):
+        code, text = "timeout", "no answer in time"
+    elif isinstance(error, httpx2.RemoteProtocolError):
+        code, text = "garbled", "the answer is no HTTP, or there was none"
+    return Attempt(Answered.UNCLEAR, code, b"", micros, text)
 
 
 def wait_of(text: str, now_ns: int) -> float:

@@ -8,6 +8,7 @@ address: places may have put patient data into it. Source: RFC 9110 sections 10.
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -36,12 +37,6 @@ _MEDIA = {
     "json": "application/json",
     "xml": "application/xml",
 }
-_UNSENT = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
-    httpx2.ProxyError,
-)
 _FIELD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -238,16 +233,9 @@ class HttpsDestination:
         try:
             async with asyncio.timeout(self._spec.connect + self._spec.timeout):
                 status, fields, body = await self._exchanged(request)
-        except _UNSENT as error:
-            text = f"{where}: {type(error).__name__}"
-            return self._unanswered(Answered.NO_CONNECTION, "no_connection", began, text)
-        except (httpx2.TimeoutException, TimeoutError):
-            return self._unanswered(Answered.UNCLEAR, "timeout", began, "no answer in time")
-        except httpx2.RemoteProtocolError:
-            text = "the answer is no HTTP, or there was none"
-            return self._unanswered(Answered.UNCLEAR, "garbled", began, text)
-        except httpx2.HTTPError as error:
-            return self._unanswered(Answered.UNCLEAR, "closed", began, type(error).__name__)
+        except (httpx2.HTTPError, ssl.SSLError, TimeoutError) as error:
+            micros = int((self._seconds() - began) * 1e6)
+            return http_answer.unanswered(error, where, micros)
         micros = int((self._seconds() - began) * 1e6)
         return self._judged(status, fields, body, delivery, micros)
 
@@ -299,9 +287,6 @@ class HttpsDestination:
         return self._client.build_request(
             request.method, url, content=request.content, headers=request.headers
         )
-
-    def _unanswered(self, answered: Answered, code: str, began: float, text: str) -> Attempt:
-        return Attempt(answered, code, b"", int((self._seconds() - began) * 1e6), text)
 
 
 def context_of(delivery: Delivery) -> Context:

@@ -149,7 +149,7 @@ class Line(StreamProtocol):
         if exchange is None:
             return
         now, code, text = self._pool.seconds(), "closed", "closed before the answer"
-        attempt = None
+        attempt, answered = None, Answered.UNCLEAR
         if isinstance(
             reason.value, ConnectionDone
         ):  # an orderly end, which some frames end with
@@ -157,7 +157,8 @@ class Line(StreamProtocol):
                 attempt = attempt or exchange.heard(content, now)
         elif isinstance(reason.value, HandshakeBroken):
             code, text = f"tls_{reason.value.word}", str(reason.value)
-        exchange.done(attempt or exchange.failed(Answered.UNCLEAR, code, text, now))
+            answered = Answered.NO_CONNECTION if reason.value.unread else answered
+        exchange.done(attempt or exchange.failed(answered, code, text, now))
 
     def _heard(self, content: bytes) -> None:
         if self.terms.silent:

@@ -21,6 +21,7 @@ from portico.tls.certificates import Secured
 from portico.tls.dialling import Peer, dial, why
 
 STOPPED = "the engine stopped before the answer"
+_REFUSAL = 0.5  # seconds in which a peer may refuse a certificate that it has already seen
 
 
 class LinePool:
@@ -165,7 +166,15 @@ class LinePool:
         self._dialling.pop(exchange, None)
         self._lines.add(line)
         sockets.probe(line.transport, self._options.probe)
-        self._send(line, exchange)
+        if line.terms.silent and getattr(line.transport, "may_refuse", False):
+            line.exchange = exchange  # a refusal ends it, and nothing was sent
+            self._around.reactor.callLater(_REFUSAL, self._admitted, line, exchange)
+        else:
+            self._send(line, exchange)
+
+    def _admitted(self, line: Line, exchange: Any) -> None:
+        if line.exchange is exchange:
+            self._send(line, exchange)
 
     def _unreachable(self, failure: Failure, exchange: Any) -> None:
         self._dialling.pop(exchange, None)

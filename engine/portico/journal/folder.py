@@ -5,6 +5,7 @@
     DIR/postgres.log  what it says (never a row: see cluster.py)
     DIR/run/          its Unix socket
     DIR/secret        its password, 0600
+    DIR/scratch/      what is too large for memory, without names; emptied at each start
     DIR/editions/     old versions of agents, while they are run (server/editions.py)
 
 The lock goes with the process, so a killed engine leaves nothing to clean up.
@@ -13,12 +14,14 @@ The lock goes with the process, so a killed engine leaves nothing to clean up.
 import fcntl
 import os
 import secrets
+import shutil
 import sys
 from pathlib import Path
 
 from portico.errors import ConfigError, JournalLocked
 
 SOCKET = ".s.PGSQL.5432"
+SCRATCH = "scratch"
 _SUN_PATH = 107  # bytes of a Unix socket's address (unix(7))
 
 
@@ -38,6 +41,7 @@ class Folder:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock_fd = _lock(self.path / "engine.lock")
             self.run.mkdir(mode=0o700, exist_ok=True)
+            _empty(self.path / SCRATCH)
         except OSError as error:
             raise ConfigError(
                 f"the data folder {self.path} cannot be used: {error.strerror}"
@@ -93,6 +97,17 @@ def sync_folder(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _empty(path: Path) -> None:
+    """A folder that is the owner's alone, and holds nothing."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    path.chmod(0o700)
+    for left in path.iterdir():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
 
 
 def _lock(path: Path) -> int:

@@ -17,10 +17,13 @@ Answer = tuple[bool, bytes]
 
 
 class Answers:
-    """Collects, then gives: `(positive, bytes)` of each message, empty bytes for silence."""
+    """Collects, then gives: `(positive, bytes)` of each message, empty bytes for silence.
 
-    def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)
+    scratch: the folder of the file.
+    """
+
+    def __init__(self, scratch: str | None = None) -> None:
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=scratch)
         self._next = 1
         self._early: dict[int, bytes] = {}
 

@@ -161,7 +161,8 @@ class Fetching(Protocol):
 class Surroundings:
     """What a listener may use of the world. reactor: Twisted's; root: the site's folder;
     environ: where secrets are looked up; certificates: TLS contexts; fetching: for sources
-    that fetch; shared: what the listeners of one engine have in common, by their own names."""
+    that fetch; shared: what the listeners of one engine have in common, by their own names;
+    scratch: a folder for what is too large for memory, None for the system's."""
 
     reactor: Any
     clock: Clock
@@ -171,6 +172,7 @@ class Surroundings:
     certificates: Certificates = field(default_factory=Certificates)
     fetching: Fetching | None = None
     shared: dict[str, Any] = field(default_factory=dict)
+    scratch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

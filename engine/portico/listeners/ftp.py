@@ -19,7 +19,7 @@ class FtpSource(PollSource, FtpOptions):
 def _build(channel: str, source: Any, receive: Receive, around: Surroundings) -> Poller:
     context = context_of(source, around.certificates)
     session = FtpSession(source, around.root, around.environ, _PATIENCE, context)
-    return Poller(channel, source, RemoteTray(session, source), around)
+    return Poller(channel, source, RemoteTray(session, source, around.scratch), around)
 
 
 FTP = ListenerType(

@@ -10,7 +10,7 @@ from email.utils import formatdate
 from itertools import count
 
 from portico.clock import Clock
-from portico.errors import HttpBroken, ListenFailed
+from portico.errors import HandshakeBroken, HttpBroken, ListenFailed
 from portico.events.emit import Emit
 from portico.events.intake import (
     ConnectionClosed,
@@ -18,6 +18,7 @@ from portico.events.intake import (
     ConnectionRefused,
     RequestRefused,
 )
+from portico.events.securing import HandshakeFailed
 from portico.gate import Gate, Network
 from portico.listeners.http_answer import problem
 from portico.listeners.http_connection import HttpConnection, HttpReply, Route
@@ -89,7 +90,7 @@ class HttpServer:
                 self.where.host,
                 self.where.port,
                 backlog=_BACKLOG,
-                ssl=None if tls is None else tls.lasting,
+                ssl=None if tls is None else tls.telling(self._unproven),
                 ssl_handshake_timeout=shaking,
             )
         except OSError as error:
@@ -180,6 +181,10 @@ class HttpServer:
     def strayed(self, peer: str, status: int) -> None:
         """A request was refused that belongs to no route."""
         self._emit(RequestRefused(self._name(), peer, str(status)))
+
+    def _unproven(self, fault: HandshakeBroken) -> None:
+        """A handshake failed; asyncio does not say whose."""
+        self._emit(HandshakeFailed(self._name(), "", fault.word, str(fault)))
 
     def _name(self) -> str:
         """The channel that a connection is counted under: the first of this address."""

@@ -40,7 +40,7 @@ class Poller:
     ) -> None:
         self._channel, self._source, self._tray = channel, source, tray
         self._emit, self._now = around.emit, around.clock.time_ns
-        self._seconds = around.clock.monotonic
+        self._seconds, self._scratch = around.clock.monotonic, around.scratch
         assert around.fetching is not None
         self._fetching: Fetching = around.fetching
         self._watch = Watch(source.ready)
@@ -185,7 +185,8 @@ class Poller:
         """Read them at the same time, hand them up in order, finish those that are stored."""
         replies = bool(self._source.replies)
         readings = [
-            FileReading(self._tray, one, self._fetching, self._now, replies) for one in group
+            FileReading(self._tray, one, self._fetching, self._now, replies, self._scratch)
+            for one in group
         ]
         faults = await asyncio.gather(*(one.open() for one in readings), return_exceptions=True)
         for one in readings:

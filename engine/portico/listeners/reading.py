@@ -77,7 +77,7 @@ class Giver(Protocol):
 
 class FileReading:
     """A file from its claim to its last Receipt. fault: why it must be left. replies: it is to
-    be answered by a file.
+    be answered by a file; scratch: where a large answer lies until then.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class FileReading:
         fetching: Fetching,
         now: Callable[[], int],
         replies: bool = False,
+        scratch: str | None = None,
     ) -> None:
         self.found = found
         self.file = printable(found.name)
@@ -99,7 +100,8 @@ class FileReading:
         self._identity = f"{tray.where}\0{found.name}\0{found.changed}\0{found.size}"
         self._handed = self._open = self._refused = 0
         self._stored = True
-        self._answers = Answers() if replies else None
+        self._answers = Answers(scratch) if replies else None
+        self._scratch = scratch
         self._room = asyncio.Event()
 
     async def open(self) -> None:
@@ -146,7 +148,8 @@ class FileReading:
         """Before the file is finished: a crash in between answers again. Nothing to say is no
         file.
         """
-        with answers, cast(BinaryIO, tempfile.SpooledTemporaryFile(_BYTES)) as content:
+        spool = tempfile.SpooledTemporaryFile(_BYTES, dir=self._scratch)
+        with answers, cast(BinaryIO, spool) as content:
             if self.whole and self._stream is not None:
                 made = self._fetching.reply(self._stream, answers)
                 await asyncio.to_thread(content.writelines, made)

@@ -22,10 +22,10 @@ _IN_MEMORY = 1 << 20  # bytes of a file that are kept in memory
 
 
 class RemoteTray:
-    """One folder of one server: a Tray."""
+    """One folder of one server: a Tray. scratch: where large files lie while they are read."""
 
-    def __init__(self, remote: Remote, source: PollSource) -> None:
-        self._remote, self._source = remote, source
+    def __init__(self, remote: Remote, source: PollSource, scratch: str | None = None) -> None:
+        self._remote, self._source, self._scratch = remote, source, scratch
         self._path = source.path.rstrip("/") or "/"
         self._claims, self._made = "", False
         self.where = f"{remote.where}{'' if source.path[0] == '/' else '/'}{self._path}"
@@ -159,7 +159,7 @@ class RemoteTray:
         return True
 
     async def _fetched(self, path: str, found: FileSeen) -> BinaryIO | None:
-        file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))
+        file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=self._scratch))
         await self._remote.fetch(path, file, found.size)
         if file.tell() == found.size:
             file.seek(0)

@@ -18,7 +18,7 @@ class SftpSource(PollSource, SshOptions):
 
 def _build(channel: str, source: Any, receive: Receive, around: Surroundings) -> Poller:
     session = SftpSession(source, around.root, around.environ, _PATIENCE)
-    return Poller(channel, source, RemoteTray(session, source), around)
+    return Poller(channel, source, RemoteTray(session, source, around.scratch), around)
 
 
 SFTP = ListenerType(

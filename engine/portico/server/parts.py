@@ -33,6 +33,7 @@ from portico.flow.sessions.recorded import Recorded, RecordedWorld
 from portico.flow.sessions.running import Running, RunningWorld
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Recovered
+from portico.journal.folder import SCRATCH
 from portico.journal.operating import Wish
 from portico.journal.postgres import Journal
 from portico.language.content import Content
@@ -275,6 +276,7 @@ class House:
             base.certificates,
             shared=self.shared,
             fetching=self._fetching(taken),
+            scratch=str(root / self.site.config.data / SCRATCH),
         )
 
         def build(origin: Origin) -> Listener:

@@ -12,13 +12,13 @@ touched: a new certificate is shown from the next handshake on.
 
 import importlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-from portico.errors import TlsInvalid
+from portico.errors import HandshakeBroken, TlsInvalid
 from portico.events.emit import Emit, Event
 from portico.events.securing import CertificateKept, CertificateReloaded
 from portico.spec.tls import Tls
@@ -73,6 +73,13 @@ class Secured:
             self._lasting = self._built(self.material)
             self._lasting.sni_callback = self._newest
         return self._lasting
+
+    def telling(self, refused: Callable[[HandshakeBroken], None]) -> ssl.SSLContext:
+        """The same for one server that does not say itself which handshakes failed."""
+        context = self._built(self.material)
+        context.sni_callback = self._newest
+        self._contexts.tell(context, refused)
+        return context
 
     def _newest(self, ssl_object: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
         ssl_object.context = self.context

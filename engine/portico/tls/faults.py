@@ -50,6 +50,26 @@ def fault(word: str) -> HandshakeBroken:
     return HandshakeBroken(word, _TEXTS[word])
 
 
+def unread(error: ssl.SSLError) -> bool:
+    """The peer refused our certificate: it has not finished its handshake, so it can have read
+    nothing of what came after ours (RFC 8446, sections 4.4.4 and 6.2).
+    """
+    reason = error.reason or ""
+    return "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason)
+
+
+def within(error: BaseException) -> HandshakeBroken | None:
+    """What TLS said, where that is behind an error of a library."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, ssl.SSLError):
+        found = found.__cause__ or found.__context__
+    if not isinstance(found, ssl.SSLError):
+        return None
+    broken = of(found)
+    broken.unread = unread(found)
+    return broken
+
+
 def of(error: ssl.SSLError) -> HandshakeBroken:
     """What OpenSSL, or our own look at pins and names, says of this handshake."""
     if own := getattr(error, "word", ""):

@@ -60,7 +60,7 @@ class SecureStream(StreamProtocol):
         )
         self._later, self._patience, self._ended = later, patience, ended
         self._timer: Any = None
-        self._begun = self._up = self._over = False
+        self._begun = self._up = self._heard = self._over = False
         self._closing = self._half = self._said_bye = False  # half: our end is to be told
         self._fault: HandshakeBroken | None = None
         self._rest: deque[memoryview] = deque()  # plain text not yet encrypted
@@ -113,6 +113,11 @@ class SecureStream(StreamProtocol):
             self._ended(self._fault)
 
     # What the inner protocol calls of its transport.
+
+    @property
+    def may_refuse(self) -> bool:
+        """With TLS 1.3 our handshake is done before a peer that we dialled has judged us."""
+        return not self._tls.server_side and self._tls.version() == "TLSv1.3"
 
     def outlet(self, drained: Callable[[], None]) -> "SecureStream":
         """Where to write; see sockets.Outlet."""
@@ -193,8 +198,10 @@ class SecureStream(StreamProtocol):
             bye = True  # as an empty read, once our own half has ended
         except ssl.SSLError as error:
             self._fault = faults.of(error)
+            self._fault.unread = not (self._heard or pieces) and faults.unread(error)
         self._flush()
         if pieces:
+            self._heard = True
             self._inner.dataReceived(b"".join(pieces))
         if self._fault is not None:
             self.abortConnection()
