@@ -4,8 +4,13 @@ import json
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
+
+from portico.cli.control import Engine
 
 SITE = """
 channel: numbers
@@ -179,6 +184,25 @@ def test_a_callers_signal_runs_after_a_kill(run, server):
 
     server.until(lambda: run.show(out.strip())["signal"]["state"] == "done")
     assert [one["agent"] for one in run.show(out.strip())["sessions"]] == ["adder"]
+
+
+def test_who_follows_is_answered_when_something_is_new(run, server):
+    """A question with the last mark is held until then, or until its time is over."""
+    out, _ = run.signal("adder", given=b'{"n":1,"wait":55}')
+    door, path = Engine(run.engine.site), f"/v1/signals/{out.strip()}"
+    live = partial(door.call, "GET", f"{path}/live")
+    server.until(lambda: [one["step"] for one in live()["sessions"]] == ["python_1"])
+    mark, began = live()["mark"], time.monotonic()
+    same = live({"mark": mark, "wait": "0.5"})
+    waited = time.monotonic() - began
+
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(live, {"mark": mark, "wait": "10"})
+        door.call("POST", f"{path}/cancel")
+        new = held.result(10)
+
+    assert (same["mark"], waited >= 0.5) == (mark, True)
+    assert new["mark"] != mark
 
 
 def test_a_session_is_followed_and_ended_by_a_person(run, server):

@@ -2,14 +2,16 @@
 
 import uuid
 from collections.abc import Callable
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from portico.api.shapes import Shape
 from portico.api.who import Who
 from portico.ids import SignalId
+
+Wait = Annotated[float, Query(ge=0, le=10)]
 
 
 class Line(Shape):
@@ -43,10 +45,12 @@ class Place(Shape):
 
 
 class Live(Shape):
-    """A Signal at this moment. state: of SignalState."""
+    """A Signal at this moment. state: of SignalState. mark: of what is said here, but for
+    seconds; another one says something else."""
 
     state: str
     sessions: tuple[Place, ...] = ()
+    mark: str = ""
 
 
 class Cancelled(Shape):
@@ -58,8 +62,9 @@ class Cancelled(Shape):
 class Sessions(Protocol):
     """What /v1 asks about them."""
 
-    async def live(self, signal: SignalId) -> Live:
-        """Where they are; discarded when there is no such Signal. Raises JournalError."""
+    async def live(self, signal: SignalId, mark: str = "", wait: float = 0.0) -> Live:
+        """Where they are; discarded when there is no such Signal. As soon as they have another
+        mark or none waits, after so many seconds at the latest. Raises JournalError."""
         ...
 
     def cancel(self, signal: SignalId, who: str) -> list[str]:
@@ -72,9 +77,10 @@ def routes(sessions: Callable[[], Sessions]) -> APIRouter:
     router = APIRouter(prefix="/v1/signals")
 
     @router.get("/{signal}/live")
-    async def live(signal: uuid.UUID) -> Live:
-        """Where a Signal's sessions are, and what they say."""
-        return await sessions().live(SignalId(signal.bytes))
+    async def live(signal: uuid.UUID, mark: str = "", wait: Wait = 0.0) -> Live:
+        """Where a Signal's sessions are, and what they say. With the mark of the last answer it
+        waits for something new, for at most so many seconds."""
+        return await sessions().live(SignalId(signal.bytes), mark, wait)
 
     @router.post("/{signal}/cancel")
     async def cancel(signal: uuid.UUID, who: Who) -> Cancelled:

@@ -1,6 +1,5 @@
 """`show --follow`: what sessions do that have not concluded."""
 
-import time
 from pathlib import Path
 
 from portico.api.live import Live, Place
@@ -8,20 +7,18 @@ from portico.cli import console
 from portico.cli.control import Engine
 from portico.model.states import SignalState
 
-_LOOK = 0.2
+_WAIT = 5  # seconds that one question waits for something new
 
 
 def follow(site: Path, signal: str) -> None:
     """Print what its sessions do until they have concluded."""
-    engine, told = Engine(site), _Told()
-    while (live := _look(engine, signal)).state == SignalState.WAITING:
+    engine, told, live = Engine(site), _Told(), Live(state=SignalState.WAITING)
+    while live.state == SignalState.WAITING:
+        asked = {"mark": live.mark, "wait": str(_WAIT)}
+        found = engine.call("GET", f"/v1/signals/{signal}/live", asked)
+        live = Live.model_validate(found)
         for place in live.sessions:
             told.tell(place)
-        time.sleep(_LOOK)
-
-
-def _look(engine: Engine, signal: str) -> Live:
-    return Live.model_validate(engine.call("GET", f"/v1/signals/{signal}/live"))
 
 
 class _Told:

@@ -1,5 +1,8 @@
 """Sessions that have not concluded, on the parts of a running engine (api.live)."""
 
+import asyncio
+from hashlib import blake2b
+
 from msgspec import structs
 
 from portico.api.live import Line, Live, Place
@@ -8,6 +11,8 @@ from portico.flow.sessions.looking import Looking
 from portico.ids import SignalId
 from portico.model.states import SignalState
 from portico.server.parts import House
+
+_LOOK = 0.1  # seconds between two looks for who waits for something new
 
 
 class Sessions:
@@ -25,11 +30,26 @@ class Sessions:
             house.modelling.conversing.told,
         )
 
-    async def live(self, signal: SignalId) -> Live:
+    async def live(self, signal: SignalId, mark: str = "", wait: float = 0.0) -> Live:
         """Where they are (api.live.Sessions)."""
-        state = await self._house.journal.reader.state_of(signal)
-        places = self._looking.places(signal) if state is SignalState.WAITING else []
-        return Live(state=state, sessions=tuple(self._shown(signal, one) for one in places))
+        clock = self._house.base.clock
+        end = clock.monotonic() + wait
+        while True:
+            found = await self._now(signal)
+            new = found.mark != mark or found.state != SignalState.WAITING
+            if new or clock.monotonic() >= end:
+                return found
+            await asyncio.sleep(_LOOK)
+
+    async def _now(self, signal: SignalId) -> Live:
+        """The journal is asked only where no session of it is in this engine."""
+        places, state = self._looking.places(signal), SignalState.WAITING
+        if not places:
+            state = await self._house.journal.reader.state_of(signal)
+        found = Live(state=state, sessions=tuple(self._shown(signal, one) for one in places))
+        said = found.model_dump_json(exclude={"sessions": {"__all__": {"seconds"}}})
+        mark = blake2b(said.encode(), digest_size=8).hexdigest()
+        return found.model_copy(update={"mark": mark})
 
     def cancel(self, signal: SignalId, who: str) -> list[str]:
         """End them (api.live.Sessions)."""
