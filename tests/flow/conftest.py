@@ -13,10 +13,13 @@ from portico.flow.arrivals.intake import Intake
 from portico.flow.arrivals.recalling import Recaller
 from portico.flow.sessions.dispatch import Dispatcher, DispatchWorld
 from portico.flow.sessions.failing import FailureTerms
+from portico.flow.sessions.resuming import Resuming, ResumingWorld
 from portico.flow.sessions.running import Running, RunningWorld
+from portico.flow.sessions.shelf import Shelf
 from portico.ids import IdMaker
 from portico.journal.contract import Earlier, Recovered
 from portico.language.content import AUTO
+from portico.language.order import Order, beside
 from portico.model.states import SignalState
 from portico.model.verdict import Failure, Kind, Output, Refusal, SessionResult
 from portico.policy.answer import Answering
@@ -177,6 +180,11 @@ class JournalTwin:
         rows = [(s, one) for s, one in sorted(self.waiting_rows.items()) if s > after]
         return [self.recovered(seq, one) for seq, one in rows[:limit]]
 
+    async def waiting_at(self, places):
+        """The same of these places."""
+        found = ((place, self.waiting_rows.get(place)) for place in places)
+        return [self.recovered(place, one) for place, one in found if one is not None]
+
     def recovered(self, seq, signal):
         """One of them."""
         done = [e for e in self.ends if e.signal == signal.id]
@@ -208,6 +216,13 @@ class PoolTwin:
         if agent not in self.agents:
             raise KeyError(agent)
         self.items.append((agent, item, group, done))
+
+    def give_back(self, agent):
+        """As workers.pool, as if no worker had begun anything."""
+        back = [one for one in self.items if one[0] == agent]
+        self.items = [one for one in self.items if one[0] != agent]
+        for *_, done in back:
+            done(NOT_RUN)
 
     def answer(self, result=None, at=0):
         """The oldest item ended so; without a result it was not run."""
@@ -294,6 +309,7 @@ class Engine:
             ),
             MatcherTwin(agents),
         )  # fmt: skip
+        self.shelf = Shelf(self.dispatcher.shelve)
         self.deferring = Deferring(
             deferring.World(
                 self.journal, self.time, self.time.later, MetricsTwin(), self.queued.append,
@@ -311,6 +327,13 @@ class Engine:
                 lambda to, key, signal, number: key, lambda run, output, number: output.file,
                 self.dispatcher.ended,
                 lambda agent, run, call, replied: self.asked.append((agent, call, replied)),
+                self.shelf,
+            )
+        )  # fmt: skip
+        self.resuming = Resuming(
+            ResumingWorld(
+                self.shelf, self.dispatcher, self.running, self.journal.waiting_at,
+                self.pool.give_back,
             )
         )  # fmt: skip
         self.asked = []
@@ -363,7 +386,13 @@ def policy(when="journaled", timeout=30.0, same="answer", changed="process", win
            unmatched="drop", order_by=("sender",), **answering):  # fmt: skip
     """A channel's settings."""
     return Policy(
-        Rules("adt", order_by=order_by, repeat_by=Duplicates().key, standard_repeat=True),
+        Rules(
+            "adt",
+            order_by=order_by,
+            repeat_by=Duplicates().key,
+            standard_repeat=True,
+            beside=beside(Order(order_by)),
+        ),
         Answering(when, **answering),
         timeout,
         Repeats(window, same, changed),

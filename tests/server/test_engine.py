@@ -33,11 +33,13 @@ def draining(done):
         dispatcher=sync,
         running=sync,
         recorded=sync,
+        resuming=sync,
         editions=sync,
         broker=sync,
         pool=SimpleNamespace(stop=quiet("workers", done)),
         plugging=SimpleNamespace(stop=quiet("plugins", done)),
         modelling=SimpleNamespace(stop=quiet("models", done)),
+        once=SimpleNamespace(settle=quiet("calls", done)),
     )
     engine.watchers = SimpleNamespace(stop=quiet("watchers", done))
     engine.messages = SimpleNamespace(stop=quiet("replays", done))
@@ -67,6 +69,7 @@ async def test_a_reload_that_has_begun_ends_before_sources_close():
         "plugins",
         "models",
         "workers",
+        "calls",
         "journal",
     ]
     assert engine._lock.locked()

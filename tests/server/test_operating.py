@@ -128,8 +128,10 @@ def test_a_name_that_is_none_or_two_is_said(server, appliance, url):
     documents = SITE.format(**ports).replace("his", "adt").replace("127.0.0.1:9", "127.0.0.1:9")
     one = appliance(documents, journal=url).start()
     assert "write channel:adt or destination:adt" in one.cli("pause", "adt", code=2)
-    assert "there is no channel or destination 'lab'" in one.cli("pause", "lab", code=1)
-    assert "expected channel:NAME" in one.cli("pause", "agent:forward", code=2)
+    assert "there is no channel, destination or agent 'lab'" in one.cli("pause", "lab", code=1)
+    assert "expected channel:NAME or destination:NAME" in one.cli(
+        "drain", "agent:forward", code=2
+    )
     assert one.end() == 0
 
 
@@ -145,6 +147,53 @@ def test_a_site_may_start_a_noun_paused(server, world):
     one.start()
     assert server.Client(one.ports["adt"]).ask(server.message("1")) == "AA"
     assert one.end() == 0
+
+
+COUNTING = """
+---
+agent: count
+start: paused
+goal: Another agent of the same messages
+on: {channel: adt}
+steps: [{send: counted}]
+---
+{destination: counted, type: folder, path: counted, file: "{MSH-10}.hl7"}
+"""
+
+
+def test_a_paused_agent_waits_and_nobody_else_does(server, world):
+    """`start: paused` holds the first time: its Signals wait and are counted, the other agent
+    runs them; after a kill too. Resumed, it runs them all, and a pause outlives a restart."""
+    world.write((world.site / "channels/all.yaml").read_text() + COUNTING)
+    one, sink = world.start(), server.Sink(world.ports["his"])
+    client = server.Client(one.ports["adt"])
+    for number in range(20):
+        assert client.ask(server.message(str(number))) == "AA"
+    server.until(lambda: len(sink.got) == 20)
+    server.until(lambda: one.status()["agents"]["count"]["waiting"] == 20)
+    told = one.status()
+    assert told["agents"]["count"]["state"] == "paused"
+    assert (told["channels"]["adt"]["waiting"], told["balanced"]) == (20, True)
+    assert one.metrics()['portico_wish{name="count",scope="agent",wish="paused"}'] == 1
+
+    one.end(signal.SIGKILL)
+    one.start()
+    server.until(lambda: one.status()["agents"]["count"]["waiting"] == 20)
+    assert not (one.site / "counted").exists()
+    assert "what waited goes first" in one.cli("resume", "agent:count")
+    server.until(lambda: len(list((one.site / "counted").glob("*.hl7"))) == 20)
+    server.until(lambda: one.status()["channels"]["adt"]["done"] == 20)
+    assert sorted(set(sink.got), key=int) == [str(number) for number in range(20)]
+
+    one.cli("pause", "count")
+    assert one.end() == 0
+    one.start()
+    assert server.Client(one.ports["adt"]).ask(server.message("last")) == "AA"
+    server.until(lambda: one.status()["agents"]["count"]["waiting"] == 1)
+    one.cli("resume", "count")
+    server.until(lambda: (one.site / "counted/last-3.hl7").exists())
+    assert one.end() == 0
+    sink.close()
 
 
 def test_a_stopped_destination_is_cut_off(server, world):

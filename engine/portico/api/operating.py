@@ -20,6 +20,11 @@ def routes(engine: EnginePort) -> APIRouter:
         """What is wanted of a channel, from now on and after a restart."""
         return await _wish(engine, "channel", name, verb, who)
 
+    @router.post("/agents/{name}/{verb}")
+    async def agent(name: str, verb: Literal["pause", "resume"], who: Who) -> shapes.Wished:
+        """What is wanted of an agent, from now on and after a restart."""
+        return await _wish(engine, "agent", name, verb, who)
+
     @router.post("/destinations/{name}/{verb}")
     async def destination(name: str, verb: Verb, who: Who) -> shapes.Wished:
         """What is wanted of a destination, from now on and after a restart."""

@@ -110,8 +110,8 @@ class Wished(Shape):
 
 class Agent(Shape):
     """An agent in force. version: the content hash of its plan; waiting: Signals for which no
-    worker has been free yet. state: `ready`, `quarantined`, or `full`: some wait, and it may
-    have no more workers.
+    worker has been free yet, or that wait until it is resumed. state: `ready`, `paused`,
+    `quarantined`, or `full`: some wait, and it may have no more workers.
     """
 
     version: str = ""

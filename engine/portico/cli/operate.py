@@ -1,13 +1,14 @@
 """`pause`, `resume`, `drain`, `stop`, `alarms`: an operator's acts on a running engine."""
 
 import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from rich.table import Table
 from typer import Argument, Option
 
-from portico.api.shapes import Alarm, Channel, Destination, Status, Wished
+from portico.api.shapes import Alarm, Status, Wished
 from portico.cli import console, exits, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
@@ -15,11 +16,14 @@ from portico.cli.journal import JSON, SITE
 from portico.clock import SystemClock
 from portico.spec.fields import nearest
 
-NOUN = Argument(metavar="NAME", help="channel:NAME, destination:NAME, or NAME where it is one.")
+NOUN = Argument(
+    metavar="NAME", help="channel:NAME, destination:NAME, agent:NAME, or NAME where it is one."
+)
 WAIT = Option("--wait", help="How long to wait until it is empty.")
 
 _LOOK = 0.2
-_SCOPES = ("channel", "destination")
+_SCOPES = ("channel", "destination", "agent")
+_AGENTS = ("pause", "resume")  # what an agent knows of
 
 
 def pause(
@@ -48,7 +52,7 @@ def drain(
 ) -> int:
     """Work off what is there, then pause."""
     limit, engine = when.seconds(wait), Engine(site)
-    scope, known = found(engine.status(), name)
+    scope, known = found(engine.status(), name, "drain")
     wished = engine.wish(scope, known, "drain")
     clock = SystemClock()
     end = clock.monotonic() + limit
@@ -110,30 +114,36 @@ def alarm_table(status: Status) -> Table:
     return made
 
 
-def found(status: Status, text: str) -> tuple[str, str]:
-    """(scope, name) of what an operator typed. Raises Ended when it is none, or two."""
+def found(status: Status, text: str, verb: str) -> tuple[str, str]:
+    """(scope, name) of what an operator typed. Raises Ended when it is none, or several."""
     scope, _, name = text.rpartition(":")
-    nouns: dict[str, dict[str, Channel] | dict[str, Destination]] = {
+    nouns: dict[str, Collection[str]] = {
         "channel": status.channels,
         "destination": status.destinations,
+        "agent": status.agents,
     }
-    if scope and scope not in nouns:
-        raise Ended(exits.USAGE, f"{text!r}: expected channel:NAME or destination:NAME")
-    fits = [each for each in _SCOPES if scope in ("", each) and name in nouns[each]]
+    scopes = _SCOPES if verb in _AGENTS else _SCOPES[:-1]
+    if scope and scope not in scopes:
+        raise Ended(exits.USAGE, f"{text!r}: expected {_either(scopes, ':NAME')}")
+    fits = [each for each in scopes if scope in ("", each) and name in nouns[each]]
     if not fits:
-        known = [one for each in _SCOPES if scope in ("", each) for one in nouns[each]]
-        text = f"there is no {scope or 'channel or destination'} {name!r}"
+        known = [one for each in scopes if scope in ("", each) for one in nouns[each]]
+        text = f"there is no {scope or _either(scopes)} {name!r}"
         raise Ended(exits.FAILED, "; ".join(filter(None, (text, nearest(name, known)))))
     if len(fits) > 1:
-        raise Ended(
-            exits.USAGE, f"{name!r} is both: write channel:{name} or destination:{name}"
-        )
+        raise Ended(exits.USAGE, f"{name!r} is several: write {_either(fits, f':{name}')}")
     return fits[0], name
+
+
+def _either(words: Sequence[str], after: str = "") -> str:
+    """`channel or destination`."""
+    *most, last = (f"{word}{after}" for word in words)
+    return f"{', '.join(most)} or {last}"
 
 
 def _act(site: Path, text: str, verb: str, json: bool) -> int:
     engine = Engine(site)
-    scope, name = found(engine.status(), text)
+    scope, name = found(engine.status(), text, verb)
     _say(engine.wish(scope, name, verb), json)
     return exits.OK
 
@@ -150,6 +160,8 @@ _WORDS = {
     ("channel", "paused"): "paused: its source is closed, what came before is worked off",
     ("channel", "draining"): "drained: its source is closed, and nothing of it waits",
     ("channel", "stopped"): "stopped: its source is closed",
+    ("agent", "running"): "running: what waited goes first",
+    ("agent", "paused"): "paused: what its workers have ends, the rest waits in the journal",
     ("destination", "running"): "running",
     ("destination", "paused"): "paused: its queue waits",
     ("destination", "draining"): "drained: its queue is empty, and waits from now on",

@@ -65,7 +65,8 @@ class Run:
     made of it. sessions, deliveries: the numbers given so far. waiter: who still owes its
     sender an answer. recalled: it was read back from the journal. value: an agent's last.
     flag: what is known of the Signal only since it was journaled. editions: by agent, the
-    version that is to run it, where that is not the one in force.
+    version that is to run it, where that is not the one in force. shelved: agents of `todo`
+    that are paused; unstored: sessions that have concluded and are not committed.
     """
 
     __slots__ = (
@@ -79,8 +80,10 @@ class Run:
         "refusal",
         "seq",
         "sessions",
+        "shelved",
         "signal",
         "todo",
+        "unstored",
         "value",
         "waiter",
     )
@@ -106,6 +109,8 @@ class Run:
         self.flag = ""
         self.value: bytes | None = None
         self.editions = editions
+        self.shelved: set[str] = set()
+        self.unstored = 0
 
     @property
     def awaited(self) -> bool:

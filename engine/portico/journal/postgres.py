@@ -5,7 +5,7 @@ is made again for as long as it takes, and only a lost lease ends the writing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,7 +17,7 @@ from portico.ids import SignalId, floor_at
 from portico.journal import acts, connect, lease, migrate, partitions, statements
 from portico.journal.calls import Calls
 from portico.journal.connect import Connection
-from portico.journal.contract import Earlier
+from portico.journal.contract import Earlier, Recovered
 from portico.journal.editions import Editions
 from portico.journal.lease import Lease
 from portico.journal.link import Link
@@ -83,6 +83,18 @@ class Journal:
         """The writing side; there once `open` has begun to write."""
         assert self._writer is not None
         return self._writer
+
+    async def waiting(self, after: int, limit: int) -> list[Recovered]:
+        """Signals that wait, after this place, in order. Raises JournalError."""
+        return await self.reader.waiting(after, limit, self._window())
+
+    async def waiting_at(self, places: Sequence[int]) -> list[Recovered]:
+        """Those of these places that wait still, in order. Raises JournalError."""
+        return await self.reader.waiting_at(places, self._window())
+
+    def _window(self) -> int:
+        """From when on repeats count, milliseconds since 1970 UTC."""
+        return self._clock.time_ns() // 1_000_000 - int(self.writer.window * 1000)
 
     async def open(self) -> None:
         """Migrate, hold the lease, make the days ahead, start writing.
@@ -223,9 +235,8 @@ class Journal:
             known.begin()
             await self.writer.opened.wait()
             await asyncio.sleep(settled)
-            window = self._clock.time_ns() // 1_000_000 - int(self.writer.window * 1000)
             try:
-                await known.fill(floor_at(max(0, window)), self.reader.keys)
+                await known.fill(floor_at(max(0, self._window())), self.reader.keys)
             except JournalError:
                 await asyncio.sleep(_MOST_RETRY)
             else:

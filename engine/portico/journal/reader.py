@@ -4,7 +4,7 @@ One connection of its own, made when needed and again after it was lost, so that
 waits for a flush and a slow read never delays one. Raises JournalUnavailable.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -39,7 +39,16 @@ class Reader:
 
         window_ms: repeats count from this time on, milliseconds since 1970 UTC.
         """
-        rows = await self.rows("waiting", (after, limit))
+        return await self._waiting("waiting", (after, limit), window_ms)
+
+    async def waiting_at(self, places: Sequence[int], window_ms: int) -> list[Recovered]:
+        """Those of these places that wait still, in order."""
+        return await self._waiting("waiting_at", (list(places),), window_ms)
+
+    async def _waiting(
+        self, name: str, asked: tuple[Any, ...], window_ms: int
+    ) -> list[Recovered]:
+        rows = await self.rows(name, asked)
         keyed = [row[1] for row in rows if row[12] and not row[19]]
         earlier = await self.earlier(keyed, window_ms) if keyed else {}
         return [recovered(row, earlier.get(row[1].bytes, ())) for row in rows]

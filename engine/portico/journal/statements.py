@@ -339,6 +339,7 @@ READ: dict[str, str] = {
     .replace("{failing}", _FAILING)
     for name, text in _READ.items()
 }
+READ["waiting_at"] = READ["waiting"].replace("seq > %s order by seq limit %s", "seq = any(%s)")
 
 # The hot statements meet small, fast-changing tables whose statistics lie: never scan them.
 SESSION = ("set enable_seqscan = off", "set plan_cache_mode = force_generic_plan")

@@ -14,6 +14,7 @@ from portico.errors import ConfigError, JournalError
 from portico.events.emit import Emit
 from portico.events.keeping import EditionsPurged
 from portico.events.running import AgentUnkept
+from portico.flow.sessions.recorded import Later, Recorded, RecordedWorld
 from portico.journal import editions
 from portico.journal.editions import Edition
 from portico.model import crews
@@ -43,6 +44,10 @@ class Editions:
         self._clock, self._emit = clock, emit
         self._folders: dict[str, Path] = {}
         self._opened = 0
+
+    def recorded(self, later: Later) -> Recorded:
+        """The pool, with crews of editions beside those in force."""
+        return Recorded(RecordedWorld(self._pool, self.open, self.close, later))
 
     async def keep(self, site: Site, versions: Mapping[str, str]) -> None:
         """Keep what the agents of a site are made of, unless it is kept. Never in the way: what

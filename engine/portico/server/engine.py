@@ -121,6 +121,7 @@ class Engine:
         house.deferring.stop()
         house.dispatcher.pause()
         house.running.stop()
+        house.resuming.stop()
         house.recorded.stop()
         house.broker.stop()
         await time.step(4.0, self._end_work)
@@ -186,7 +187,7 @@ class Engine:
             return Reloaded(swapped=True, findings=told)
 
     async def wish(self, scope: str, name: str, verb: str, by: str) -> Wish:
-        """Pause, resume, drain or stop a channel or a destination (EnginePort)."""
+        """Pause, resume, drain or stop a noun (EnginePort)."""
         return await self.watchers.operating.wish(scope, name, verb, by)
 
     async def fire(self, channel: str) -> None:

@@ -1,9 +1,9 @@
-"""What operators want of channels and destinations: done at once, stored, kept over restarts.
+"""What operators want of nouns: done at once, stored, kept over restarts.
 
 `pause` lets end what is under way, `stop` cuts it; both close the source, or the connection.
 `drain` of a destination sends what was queued when it was asked, whatever comes meanwhile, and
 pauses then. A drained channel takes nothing new while its agents finish, so its source closes
-at once.
+at once. An agent that is paused ends what its workers have; the rest waits in the journal.
 """
 
 import asyncio
@@ -32,7 +32,11 @@ class Operating:
         """Store it, then do it. Raises NounUnknown, JournalError."""
         house = self._house
         async with self._lock:
-            nouns = house.channels if scope == "channel" else house.outboxes
+            nouns = {
+                "channel": house.channels,
+                "agent": house.site.agents,
+                "destination": house.outboxes,
+            }[scope]
             if name not in nouns:
                 raise NounUnknown(scope, name, nouns)
             return await self._take(scope, name, VERBS[verb], by)
@@ -68,7 +72,9 @@ class Operating:
         house.wishes[scope, name] = wish
         house.base.emit(WishStored(scope, name, wanted, by))
         grace = 0.0 if wanted == "stopped" else _GRACE
-        if scope == "channel":
+        if scope == "agent":
+            house.rest_agents()
+        elif scope == "channel":
             await self._channel(name, wanted, grace)
         elif wanted in ("running", "draining"):
             await outboxes.resume_outbox(house, name)

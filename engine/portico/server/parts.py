@@ -29,8 +29,10 @@ from portico.flow.runs import Run, Waiter
 from portico.flow.sessions.asking import Broker, Doer
 from portico.flow.sessions.dispatch import Dispatcher, DispatchWorld
 from portico.flow.sessions.once import Once
-from portico.flow.sessions.recorded import Recorded, RecordedWorld
+from portico.flow.sessions.recorded import Recorded
+from portico.flow.sessions.resuming import Resuming, ResumingWorld
 from portico.flow.sessions.running import Running, RunningWorld
+from portico.flow.sessions.shelf import Shelf
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Recovered
 from portico.journal.folder import SCRATCH
@@ -96,6 +98,8 @@ class House:
     once: Once = field(init=False)
     broker: Broker = field(init=False)
     running: Running = field(init=False)
+    shelf: Shelf = field(init=False)
+    resuming: Resuming = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     recaller: Recaller = field(init=False)
     deferring: Deferring = field(init=False)
@@ -108,7 +112,7 @@ class House:
         self.ids = IdMaker(base.clock, os.urandom)
         self.dispatcher = Dispatcher(
             DispatchWorld(
-                self._waiting,
+                journal.waiting,
                 self._recall,
                 self._run,
                 base.loop.call_later,
@@ -117,6 +121,7 @@ class House:
             ),
             Matcher({}),
         )
+        self.shelf = Shelf(self.dispatcher.shelve)
         self.deferring = Deferring(
             deferring.World(
                 journal.writer,
@@ -138,14 +143,9 @@ class House:
             self.deferring,
             self._form,
         )
-        self.editions = Editions(
-            journal.editions, self.pool, lambda: self.site, base.clock, base.emit
-        )
-        self.recorded = Recorded(
-            RecordedWorld(
-                self.pool, self.editions.open, self.editions.close, base.loop.call_later
-            )
-        )
+        around = (lambda: self.site), base.clock, base.emit
+        self.editions = Editions(journal.editions, self.pool, *around)
+        self.recorded = self.editions.recorded(base.loop.call_later)
         ways = base.environ, base.clock, base.emit, base.metrics
         self.plugging = Plugging(self.site.root, *ways)
         self.once = Once(self.plugging.do, base.emit)
@@ -170,8 +170,11 @@ class House:
                 terms.file_namer(lambda: self.site.destinations, self._form),
                 self.dispatcher.ended,
                 self.broker.ask,
+                self.shelf,
             )
         )
+        parts = self.shelf, self.dispatcher, self.running
+        self.resuming = Resuming(ResumingWorld(*parts, journal.waiting_at, self.pool.give_back))
 
     def follow(self, site: Site) -> None:
         """Decide by this site from now on: matching, policies, terms."""
@@ -203,14 +206,20 @@ class House:
         for name, outbox in self.outboxes.items():
             if name in site.destinations:
                 outbox.terms = terms.delivery_terms(site.destinations[name])
+        self.rest_agents()
 
     def wanted(self, scope: str, name: str) -> str:
         """What the operator wants of it, else how its document says it starts."""
         wish = self.wishes.get((scope, name))
         if wish is not None:
             return wish.wish
-        nouns = self.site.channels if scope == "channel" else self.site.destinations
+        nouns = getattr(self.site, f"{scope}s")
         return nouns[name].start if name in nouns else "running"
+
+    def rest_agents(self) -> None:
+        """Pause the agents that are to be paused, and resume the others."""
+        agents = self.site.agents
+        self.resuming.follow({n for n in agents if self.wanted("agent", n) != "running"})
 
     def new_channel(self, name: str) -> Channel:
         """A channel of the site, not started."""
@@ -298,10 +307,6 @@ class House:
             channel.hold("answers")
         elif taken.owed <= _LOW and channel.holds:
             channel.release("answers")
-
-    async def _waiting(self, after: int, limit: int) -> list[Recovered]:
-        window = self.base.clock.time_ns() // 1_000_000 - int(self.journal.writer.window * 1000)
-        return await self.journal.reader.waiting(after, limit, window)
 
     def _form(self, origin: str) -> Content:
         """What the Signals of an origin are."""

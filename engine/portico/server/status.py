@@ -146,7 +146,7 @@ def _agents(house: House) -> dict[str, Agent]:
             state=_admits(house, name, crews.get(name, {})),
             workers=int(crews.get(name, {}).get("workers", 0)),
             busy=int(crews.get(name, {}).get("busy", 0)),
-            waiting=int(crews.get(name, {}).get("backlog", 0)),
+            waiting=int(crews.get(name, {}).get("backlog", 0)) + house.shelf.count(name),
         )
         for name, agent in house.site.agents.items()
     }
@@ -154,6 +154,8 @@ def _agents(house: House) -> dict[str, Agent]:
 
 def _admits(house: House, agent: str, crew: Mapping[str, Any]) -> str:
     """Whether what comes is run, or waits."""
+    if (wanted := house.wanted("agent", agent)) != "running":
+        return wanted
     if crew.get("quarantined"):
         return "quarantined"
     most = house.site.agents[agent].pool.most
@@ -257,6 +259,7 @@ def _disk(engine: StatusSource) -> dict[tuple[str, ...], float]:
 
 def _wishes(house: House) -> dict[tuple[str, ...], float]:
     named = [("channel", name) for name in house.channels]
+    named += [("agent", name) for name in house.site.agents]
     named += [("destination", name) for name in house.outboxes]
     return {(*one, house.wanted(*one)): 1.0 for one in named}
 

@@ -65,6 +65,7 @@ class Watchers:
         house = self._house
         stored = await outboxes.patiently(house.journal.desk.wishes)
         house.wishes |= {(one.scope, one.name): one for one in stored}
+        house.rest_agents()
         house.orphans |= {
             name
             for (scope, name, state), n in house.books.items()

@@ -14,7 +14,6 @@ from portico.spec.fields import (
     Count,
     Duration,
     Inner,
-    Later,
     Name,
     Options,
     Size,
@@ -91,7 +90,7 @@ class Agent(Options):
     summary: Text = ""
     owner: Text = ""
     was: Name | None = None
-    start: Annotated[str, Later("starting paused", "running")] = "running"
+    start: Literal["running", "paused"] = "running"
     goal: Text
     on: ConditionField
     steps: Annotated[Any, PlainValidator(_raw), WithJsonSchema({"type": ["array", "object"]})]

@@ -95,10 +95,14 @@ class Crew:
 
     def leave(self, why: End) -> asyncio.Future[None]:
         """Give back what waits, let what is out end; done when the last worker is gone."""
-        for task in self._backlog.clear():
-            task.done(NOT_RUN)
+        self.give_back()
         self.staff.leave(why)
         return self.staff.left
+
+    def give_back(self) -> None:
+        """Give back what no worker has been given."""
+        for task in self._backlog.clear():
+            task.done(NOT_RUN)
 
     def tick(self) -> None:
         """What time brings."""

@@ -135,6 +135,11 @@ class Pool:
         """Where an item is, and what it says; None when the agent has no such item."""
         return self._crews[agent].look(signal) if agent in self._crews else None
 
+    def give_back(self, agent: str) -> None:
+        """Give back what waits for a worker of this agent."""
+        if agent in self._crews:
+            self._crews[agent].give_back()
+
     async def retire(self, agent: str) -> None:
         """Give back what waits, let what runs end, then end the agent's workers."""
         await self._part(agent)

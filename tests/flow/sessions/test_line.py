@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from portico.flow.runs import Run
 from portico.flow.sessions.failing import FailureTerms
 from portico.flow.sessions.running import Running, RunningWorld
+from portico.flow.sessions.shelf import Shelf
 from portico.model import lane as names
 from portico.model.signal import Signal
 from portico.model.verdict import Failure, Kind, SessionResult
@@ -30,6 +31,7 @@ class Agent:
                 lambda signal, emission: None, self.queue.append,
                 lambda to, key, signal, number: key, lambda run, output, number: "",
                 lambda run: None, lambda agent, run, call, replied: None,
+                Shelf(lambda run: None),
             )
         )  # fmt: skip
         self.running.adopt({"a": FailureTerms("v1", most=4.0)})

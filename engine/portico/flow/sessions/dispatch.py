@@ -124,6 +124,24 @@ class Dispatcher:
         """Nobody waits for this Signal any more."""
         self._waiters.pop(signal, None)
 
+    @property
+    def room(self) -> bool:
+        """Whether a page of Runs may come into memory."""
+        return not self._paused and self.count <= WINDOW - PAGE
+
+    def shelve(self, run: Run) -> None:
+        """A Run has left memory until `bring`: paused agents are all that it waits for."""
+        if run.waiter is not None:
+            self._waiters[run.signal.id] = run.waiter
+        self.ended(run)
+
+    def bring(self, recovered: Recovered) -> None:
+        """What stands in the journal is to run now, if anything is left of it to do."""
+        waiter = self._waiters.pop(recovered.signal.id, None)
+        run = self._world.recall(recovered, waiter)
+        if run is not None:
+            self._begin(run)
+
     def ended(self, run: Run) -> None:
         """A Run has left memory."""
         self.count -= 1
@@ -141,7 +159,7 @@ class Dispatcher:
             self._reading = asyncio.ensure_future(self._read())
 
     def _room(self) -> bool:
-        return self._behind and not self._paused and self.count <= WINDOW - PAGE
+        return self._behind and self.room
 
     async def _read(self) -> None:
         try:
@@ -166,7 +184,4 @@ class Dispatcher:
         if recovered.seq in self._aside:
             self._aside.discard(recovered.seq)
             return
-        waiter = self._waiters.pop(recovered.signal.id, None)
-        run = self._world.recall(recovered, waiter)
-        if run is not None:
-            self._begin(run)
+        self.bring(recovered)

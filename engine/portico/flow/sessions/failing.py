@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from portico.flow.runs import STATE, Run
+from portico.model.states import SignalState
 from portico.model.verdict import Failure, Kind, Refusal, SessionResult
 
 
@@ -30,3 +32,16 @@ def given_up(terms: FailureTerms, result: SessionResult, failure: Failure) -> Se
     if act == "refuse":
         return SessionResult(Kind.REFUSE, refusal=Refusal(text=failure.text))
     return SessionResult(Kind.FAULT, failure=failure, hold=act == "stop")
+
+
+def weigh(run: Run, result: SessionResult, last: bool) -> SignalState:
+    """What this session makes of its Signal. A refusal that no sender can be told any more, at
+    once or at the last, is a person's matter."""
+    state = STATE[result.kind]
+    if state is SignalState.REFUSED and not run.awaited:
+        state = SignalState.PARKED
+    run.kinds.add(state)
+    if last and run.state() is SignalState.REFUSED and not run.awaited:
+        state = SignalState.PARKED
+        run.kinds.add(state)
+    return state

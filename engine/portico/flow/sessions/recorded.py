@@ -24,6 +24,7 @@ _IDLE = 60.0  # seconds without work after which a crew goes
 _AGAIN = 1.0  # seconds until a journal that is away is asked again
 
 Done = Callable[[Outcome], None]
+Later = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class RecordedWorld:
     pool: Submitter
     open: Callable[[str], Awaitable[None]]
     close: Callable[[str], Awaitable[None]]
-    later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]
+    later: Later
 
 
 @dataclass(slots=True, eq=False)

@@ -18,9 +18,10 @@ from portico.events.delivering import SessionFaulted, SessionRetried
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow import endings, rows
-from portico.flow.runs import STATE, Run
-from portico.flow.sessions.failing import FailureTerms, given_up
+from portico.flow.runs import Run
+from portico.flow.sessions.failing import FailureTerms, given_up, weigh
 from portico.flow.sessions.line import Line, Try, groups_of
+from portico.flow.sessions.shelf import Shelf
 from portico.flow.sessions.submitting import Submitter
 from portico.ids import SignalId
 from portico.journal.contract import Conclusion, Owed, ParkedRow, Pending, SessionRow, Writer
@@ -43,7 +44,8 @@ class RunningWorld:
 
     emitted: makes a Pending of what an agent emits. queue: takes a committed Delivery. lane:
     the lane of (destination, order key, Signal, Delivery). name: of a Delivery's file. ended: a
-    Run has left memory. ask: has a step's Call answered, for (agent, Run).
+    Run has left memory. ask: has a step's Call answered, for (agent, Run). shelf: of paused
+    agents.
     """
 
     writer: Writer
@@ -59,6 +61,7 @@ class RunningWorld:
     name: rows.Name
     ended: Callable[[Run], None]
     ask: Callable[[str, Run, Call, Callable[[Reply], None]], None]
+    shelf: Shelf
 
 
 class Running:
@@ -75,9 +78,8 @@ class Running:
         for name, terms in agents.items():
             self._lines.setdefault(name, Line())
             self._terms[name] = terms
-        gone = [name for name in self._lines.keys() - agents.keys() if not crews.parts(name)[1]]
-        for name in gone:
-            for attempt in self._lines[name].clear():
+        for name in self._lines.keys() - agents.keys():
+            for attempt in () if crews.parts(name)[1] else self._lines[name].clear():
                 self._leave(attempt)
 
     def hold(self, origin: str, agent: str, key: str) -> None:
@@ -111,13 +113,19 @@ class Running:
 
     def start(self, run: Run) -> None:
         """Run every agent that has not concluded yet."""
-        group, keys = groups_of(run.signal.origin, run.signal.order_key)
         for agent in sorted(run.todo):
-            crew = run.crew(agent)
-            if run.editions:
-                self._lines.setdefault(crew, Line())
-                self._terms.setdefault(agent, FailureTerms(""))
-            self._submit(Try(agent, crew, run, group, keys))
+            self.run(agent, run)
+
+    def run(self, agent: str, run: Run) -> None:
+        """Run one of them, unless it is paused."""
+        if self._world.shelf.takes(agent, run):
+            return
+        group, keys = groups_of(run.signal.origin, run.signal.order_key)
+        crew = run.crew(agent)
+        if run.editions:
+            self._lines.setdefault(crew, Line())
+            self._terms.setdefault(agent, FailureTerms(""))
+        self._submit(Try(agent, crew, run, group, keys))
 
     def _submit(self, attempt: Try) -> None:
         """Have it run, in its turn."""
@@ -137,8 +145,13 @@ class Running:
         signal, line = attempt.run.signal, self._lines[attempt.crew]
         if attempt.cancelled is not None:
             line.rested(attempt)
-            result = SessionResult(Kind.FAULT, failure=attempt.cancelled)
-            self._judge(attempt, result, "")
+            self._judge(attempt, SessionResult(Kind.FAULT, failure=attempt.cancelled), "")
+            return
+        if self._world.shelf.stops(attempt.agent, attempt.run):
+            line.rested(attempt)
+            if attempt.keys:
+                self._pass(attempt)
+                self._cross(attempt)
             return
         item = Item(
             signal.id,
@@ -195,6 +208,7 @@ class Running:
         if not run.todo:
             stored = partial(self._stored, run, (), (), True)
             self._world.writer.conclude(endings.unanswered(run, self._world.clock, stored))
+        self._world.shelf.settle(run)
         if attempt.keys:
             self._pass(attempt)
 
@@ -258,12 +272,13 @@ class Running:
     def _conclude(self, attempt: Try, result: SessionResult, version: str) -> None:
         run, terms = attempt.run, self._terms[attempt.agent]
         run.sessions += 1
+        run.unstored += 1
         run.todo.discard(attempt.agent)
         now = self._world.clock.time_ns()
         if result.refusal is not None:
             run.refuse(result.refusal)
         last, parked = not run.todo, None
-        if self._weigh(run, result, last) is SignalState.PARKED:
+        if weigh(run, result, last) is SignalState.PARKED:
             parked = self._parked(attempt, result, now)
         outputs, over = result.outputs, last
         if run.waiter is not None:
@@ -299,18 +314,6 @@ class Running:
             )
         )
 
-    def _weigh(self, run: Run, result: SessionResult, last: bool) -> SignalState:
-        """What this session makes of its Signal. A refusal that no sender can be told any
-        more, at once or at the last, is a person's matter."""
-        state = STATE[result.kind]
-        if state is SignalState.REFUSED and not run.awaited:
-            state = SignalState.PARKED
-        run.kinds.add(state)
-        if last and run.state() is SignalState.REFUSED and not run.awaited:
-            state = SignalState.PARKED
-            run.kinds.add(state)
-        return state
-
     def _parked(self, attempt: Try, result: SessionResult, now: int) -> ParkedRow:
         run = attempt.run
         refusal = result.refusal or run.refusal or Refusal(text="refused, too late to say")
@@ -334,9 +337,12 @@ class Running:
     ) -> None:
         """The conclusion is committed: its Deliveries may leave."""
         signal = run.signal
+        run.unstored -= 1
         if last:
             self._world.ended(run)
             if run.waiter is not None:
                 run.waiter.ended(run.ending())
         for delivery in rows.deliveries(signal, owed, outputs, seq):
             self._world.queue(delivery)
+        if run.shelved:
+            self._world.shelf.settle(run)

@@ -1,0 +1,96 @@
+"""Pausing agents and resuming them: what waited goes first, in the journal's order.
+
+What comes while an agent is being resumed goes to the shelf too, until nothing is left there.
+So no Signal overtakes another, and no more are in memory than dispatch allows.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from portico.errors import JournalError
+from portico.flow.sessions.dispatch import PAGE, Dispatcher
+from portico.flow.sessions.running import Running
+from portico.flow.sessions.shelf import Shelf
+from portico.journal.contract import Recovered
+
+_TURN = 0.05  # seconds until it looks again whether there is room
+_AGAIN = 1.0  # seconds until a journal that is away is read again
+
+
+@dataclass(frozen=True, slots=True)
+class ResumingWorld:
+    """What it needs. read: Signals that wait, by their places; raises JournalError. give_back:
+    has the pool return what no worker of an agent has begun."""
+
+    shelf: Shelf
+    dispatcher: Dispatcher
+    running: Running
+    read: Callable[[Sequence[int]], Awaitable[list[Recovered]]]
+    give_back: Callable[[str], None]
+
+
+class Resuming:
+    """The agents that are paused, and those on their way back."""
+
+    def __init__(self, world: ResumingWorld) -> None:
+        self._world = world
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def follow(self, paused: Collection[str]) -> None:
+        """These agents are to be paused from now on, and no others."""
+        for agent in paused:
+            self._pause(agent)
+        for agent in self._world.shelf.paused - set(paused):
+            task = self._tasks.get(agent)
+            if task is None or task.cancelling():
+                self._tasks[agent] = asyncio.ensure_future(self._resume(agent, task))
+
+    def _pause(self, agent: str) -> None:
+        """Nothing more goes to its workers; what they have ends."""
+        if agent in self._tasks:
+            self._tasks[agent].cancel()
+        self._world.shelf.pause(agent)
+        self._world.give_back(agent)
+
+    def stop(self) -> None:
+        """Bring no more: it stays in the journal."""
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def _resume(self, agent: str, before: asyncio.Task[None] | None) -> None:
+        """Run what waited, then what comes. before: an earlier one, which was cut short."""
+        shelf = self._world.shelf
+        if before is not None:
+            await asyncio.wait([before])
+        while places := shelf.take_down(agent):
+            at = 0
+            try:
+                while at < len(places):
+                    at += await self._bring(agent, places[at : at + PAGE])
+            finally:
+                shelf.put_up(agent, places[at:])
+        shelf.resume(agent)
+        del self._tasks[agent]
+
+    async def _bring(self, agent: str, page: Sequence[int]) -> int:
+        """How many of these it has started, from the first on."""
+        shelf = self._world.shelf
+        if not self._world.dispatcher.room:
+            await asyncio.sleep(_TURN)
+            return 0
+        held = {place for place in page if shelf.holds(place)}
+        try:
+            found = {one.seq: one for one in await self._world.read(page)}
+        except JournalError:
+            await asyncio.sleep(_AGAIN)
+            return 0
+        for started, place in enumerate(page):
+            if place in held and not shelf.holds(place):
+                return started  # others have concluded since: it is read again
+            run = shelf.let(agent, place)
+            if run is not None:
+                self._world.running.run(agent, run)
+            elif place in found:
+                self._world.dispatcher.bring(found[place])
+        return len(page)

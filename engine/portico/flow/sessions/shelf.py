@@ -1,0 +1,100 @@
+"""The shelf: Signals of paused agents, which wait in the journal and not in memory.
+
+Of each the shelf keeps its place in the journal, eight bytes. A Run leaves memory once paused
+agents are all that it has left to do and what the others concluded is committed.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence, Set
+
+from portico.flow.runs import Run
+
+_NOTHING, _FIRST = -1, 0  # before any place
+
+
+class Shelf:
+    """leave: takes a Run out of memory."""
+
+    def __init__(self, leave: Callable[[Run], None]) -> None:
+        self._leave = leave
+        self._upto: dict[str, int] = {}  # by paused agent: the last place that it may run
+        self._places: dict[str, array[int]] = {}
+        self._runs: dict[int, Run] = {}  # in memory for the sake of other agents
+        self._several: dict[int, set[str]] = {}  # not in memory, and here for more than one
+
+    @property
+    def paused(self) -> Set[str]:
+        """The agents that are paused, or brought back to where they left off."""
+        return self._upto.keys()
+
+    def count(self, agent: str) -> int:
+        """How many Signals wait here for this agent."""
+        return len(self._places.get(agent, ()))
+
+    def pause(self, agent: str) -> None:
+        """What is not out yet is to wait from now on."""
+        self._upto[agent] = _NOTHING
+        self._places.setdefault(agent, array("q"))
+
+    def takes(self, agent: str, run: Run) -> bool:
+        """Whether what comes for this agent is to wait; here, then."""
+        if not self._upto or run.seq <= self._upto.get(agent, run.seq):
+            return False
+        self._put(agent, run)
+        return True
+
+    def stops(self, agent: str, run: Run) -> bool:
+        """Whether this agent begins nothing; the Run waits here, then. One that is resumed goes
+        on with what had come to it before, which is older than what waits here."""
+        if self._upto.get(agent) != _NOTHING:
+            return False
+        self._put(agent, run)
+        return True
+
+    def _put(self, agent: str, run: Run) -> None:
+        run.shelved.add(agent)
+        self._runs[run.seq] = run
+        if agent not in self._several.get(run.seq, ()):
+            self._places[agent].append(run.seq)
+        self.settle(run)
+
+    def settle(self, run: Run) -> None:
+        """Let a Run leave memory, if only paused agents keep it."""
+        if run.shelved and run.todo <= run.shelved and not run.unstored:
+            del self._runs[run.seq]
+            if len(run.shelved) > 1:
+                self._several[run.seq] = set(run.shelved)
+            self._leave(run)
+
+    def take_down(self, agent: str) -> Sequence[int]:
+        """All places of an agent, in order, to bring them back one by one."""
+        self._upto[agent] = _FIRST
+        places, self._places[agent] = self._places[agent], array("q")
+        return sorted(places)
+
+    def put_up(self, agent: str, places: Iterable[int]) -> None:
+        """Places that were taken down in vain."""
+        self._places[agent].extend(places)
+
+    def holds(self, place: int) -> bool:
+        """Whether the Run of this place is in memory."""
+        return place in self._runs
+
+    def let(self, agent: str, place: int) -> Run | None:
+        """The agent may run up to this place; its Run, if that is in memory."""
+        self._upto[agent] = place
+        if others := self._several.get(place):
+            others.discard(agent)
+            if not others:
+                del self._several[place]
+        run = self._runs.get(place)
+        if run is None or agent not in run.shelved:
+            return None
+        run.shelved.discard(agent)
+        if not run.shelved:
+            del self._runs[place]
+        return run
+
+    def resume(self, agent: str) -> None:
+        """Nothing waits for it here: it runs what comes."""
+        del self._upto[agent], self._places[agent]
