@@ -67,12 +67,12 @@ def unframed(stream):
 class Repository:
     """`openssl s_server` that demands a client's certificate and writes down what it gets."""
 
-    def __init__(self, folder, papers, port=None):
+    def __init__(self, folder, papers, port=None, hosts=()):
         if not shutil.which("openssl"):
             pytest.skip("needs the openssl command")
         self.port = port or free_port()
         self.file = folder / "repository.out"
-        issued = papers.issue("repository")
+        issued = papers.issue("repository", hosts)
         key = issued["key"].removeprefix("${file:").removesuffix("}")
         self._command = [
             "openssl", "s_server", "-accept", f"127.0.0.1:{self.port}", "-quiet",
@@ -98,6 +98,39 @@ class Repository:
         self._process.kill()
         self._process.stdin.close()
         self._process.wait(10)
+
+
+class Distance:
+    """A relay to a port: what comes back takes that many seconds."""
+
+    def __init__(self, port, seconds):
+        self._to, self._seconds = port, seconds
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._listening.accept()
+                far = socket.create_connection(("127.0.0.1", self._to))
+            except OSError:
+                return
+            for pair in ((near, far, 0.0), (far, near, self._seconds)):
+                threading.Thread(target=self._carry, args=pair, daemon=True).start()
+
+    def _carry(self, source, target, seconds):
+        try:
+            while data := source.recv(65536):
+                time.sleep(seconds)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+    def close(self):
+        """Take no more."""
+        self._listening.close()
 
 
 class Datagrams:

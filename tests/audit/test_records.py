@@ -30,6 +30,9 @@ TOLD = {
         HandshakeFailed("adt", "10.0.0.1:5", "untrusted", "a text"),
         ("110113", "110126"), "E", "4",
     ),
+    "handshake at the API": (
+        HandshakeFailed("", "", "no_certificate", "a text"), ("110113", "110126"), "E", "4",
+    ),
     "peer of a destination": (
         PeerRefused("his", "10.0.0.1:5", "tls_expired", "a text"),
         ("110113", "110126"), "E", "4",

@@ -1,7 +1,9 @@
 """A trail and real repositories: `openssl s_server` by TLS, a socket by UDP."""
 
+import threading
 import time
 
+from audit.repository import Distance
 from portico.audit import trail as trails
 from portico.events.auditing import LoginAccepted, LoginRefused
 from portico.events.site import EngineReady, EngineStopped
@@ -12,8 +14,9 @@ REFUSED = LoginRefused("web", "127.0.0.1:5", "lab", "basic")
 
 
 def test_t6_messages_arrive_over_mutual_tls_in_order(house, papers, repository, until):
-    """T6: framed by RFC 5425, each valid by the schema; nothing is left in the spool."""
-    there = repository()
+    """T6: framed by RFC 5425, each valid by the schema; nothing is left in the spool. The name
+    that is dialled is enough."""
+    there = repository(hosts=("127.0.0.1",))
     trail = house.trail(f"tls://127.0.0.1:{there.port}", papers.tls("us"))
     for event in (START, REFUSED, STOP):
         trail.event(event)
@@ -90,24 +93,23 @@ def test_the_last_message_leaves_at_the_end(house, papers, repository):
 def test_a_repository_that_refuses_our_certificate_has_none_of_it(
     house, papers, repository, until
 ):
-    """With TLS 1.3 its refusal comes after our side of the handshake: the message stays."""
+    """With TLS 1.3 its refusal comes after our side of the handshake, and has a long way here:
+    the message stays."""
     there = repository()
-    trail = house.trail(f"tls://127.0.0.1:{there.port}", papers.tls())
+    far = Distance(there.port, 0.2)
+    trail = house.trail(f"tls://127.0.0.1:{far.port}", papers.tls())
     trail.event(START)
 
     until(lambda: house.told("AuditAway") == ["tls_refused"])
     assert len(house.waiting()) == 1
     assert there.heard() == []
+    far.close()
 
 
-def test_a_repository_whose_certificate_is_not_ours_gets_nothing(
-    house, papers, repository, until
-):
-    """Its name must be the one that was dialled."""
-    there = repository()
-    trail = house.trail(
-        f"tls://127.0.0.1:{there.port}", papers.tls("us", names=["audit.example"])
-    )
+def test_a_repository_of_another_name_gets_nothing(house, papers, repository, until):
+    """The name that was dialled must stand in its certificate."""
+    there = repository(hosts=("audit.example",))
+    trail = house.trail(f"tls://127.0.0.1:{there.port}", papers.tls("us"))
     trail.event(START)
 
     until(lambda: house.told("AuditAway") == ["tls_wrong_name"])
@@ -129,6 +131,19 @@ def test_a_full_spool_loses_what_comes_and_says_so(house, until):
 
 def _refuse(messages):
     raise trails.Refused("no_connection")
+
+
+def test_a_disk_that_hangs_holds_nobody_up(house, until, monkeypatch):
+    """What waits for it is bounded, and the rest is said to be lost."""
+    monkeypatch.setattr(trails, "_MOST", 3)
+    trail, going = house.trail("udp://127.0.0.1:1"), threading.Event()
+    monkeypatch.setattr(trail._spool, "put", lambda *_: going.wait(10))
+    for _ in range(10):
+        trail.event(REFUSED)
+    going.set()
+
+    assert set(until(lambda: house.told("AuditLost"))) == {"slow"}
+    assert 6 <= len(house.told("AuditLost")) <= 7
 
 
 def test_people_are_told_of_a_repository_that_stays_away(house, until, monkeypatch):

@@ -84,7 +84,7 @@ async def test_a_server_that_keeps_its_context_shows_the_newest_certificate(
             writer.write(line)
         writer.close()
 
-    serving = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=secured.lasting)
+    serving = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=secured.lasting(print))
     port = serving.sockets[0].getsockname()[1]
     believer = certificates.client(papers.tls())
     old, reader, writer = await shown(port, believer.context)
@@ -99,11 +99,12 @@ async def test_a_server_that_keeps_its_context_shows_the_newest_certificate(
 
 
 async def test_a_server_that_keeps_its_context_follows_what_it_trusts(papers, certificates):
-    """T5: a CA that is taken away lets nobody in any more, without a restart."""
+    """T5: a CA that is taken away lets nobody in any more, without a restart; why is told."""
+    refused = []
     secured = certificates.server(papers.tls("server", clients="required"))
     lab = certificates.client(papers.tls("lab", trust=str(papers.folder / "server.pem")))
     serving = await asyncio.start_server(
-        lambda r, w: w.write(b"in\n"), "127.0.0.1", 0, ssl=secured.lasting
+        lambda r, w: w.write(b"in\n"), "127.0.0.1", 0, ssl=secured.lasting(refused.append)
     )
     port = serving.sockets[0].getsockname()[1]
 
@@ -122,4 +123,5 @@ async def test_a_server_that_keeps_its_context_follows_what_it_trusts(papers, ce
     papers.trust.write_bytes((papers.folder / "server.pem").read_bytes())
     certificates.refresh()
     assert await enter() == b""
+    assert [fault.word for fault in refused] == ["untrusted"]
     serving.close()

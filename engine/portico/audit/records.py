@@ -27,7 +27,7 @@ from portico.events.securing import HandshakeFailed
 from portico.events.sending import PeerRefused
 from portico.events.site import EngineReady, EngineStopped
 
-US = "portico"
+_US, _API = "portico", "api"
 
 _ACTIVITY = Code("110100", "Application Activity")
 _START, _STOP = Code("110120", "Application Start"), Code("110121", "Application Stop")
@@ -58,7 +58,7 @@ def _own(what: str) -> Code:
 
 
 def _us(requests: bool = False) -> Participant:
-    return Participant(US, requests, _APPLICATION)
+    return Participant(_US, requests, _APPLICATION)
 
 
 def _host(peer: str) -> str:
@@ -81,7 +81,7 @@ def _login(event: Any) -> Record:
         _LOGIN,
         _FAILED if refused else 0,
         why,
-        (Thing(event.channel or "api", _own("channel"), _RESOURCE, (("way", event.code),)),),
+        (Thing(event.channel or _API, _own("channel"), _RESOURCE, (("way", event.code),)),),
     )
 
 
@@ -89,7 +89,7 @@ def _node(event: Any) -> Record | None:
     """A handshake that failed; what else keeps two machines apart is no authentication."""
     if not isinstance(event, HandshakeFailed) and not event.code.startswith("tls_"):
         return None
-    name = getattr(event, "channel", "") or getattr(event, "destination", "")
+    name = getattr(event, "channel", "") or getattr(event, "destination", "") or _API
     peer = getattr(event, "peer", "")
     code = event.code.removeprefix("tls_")
     return Record(
@@ -117,7 +117,7 @@ def _acted(event: MessagesActed) -> Record:
     kind, things = _own(event.what), _signals(event.signals)
     person = Participant(event.who, True, _ORIGIN)
     if event.what in _EXPORTS:
-        target = Participant(US, False, _TARGET)
+        target = Participant(_US, False, _TARGET)
         return Record(_EXPORT, "R", (person, target), kind, things=things)
     action = "D" if event.what == "discard" else "U"
     return Record(_RECORD, action, (person, _us()), kind, things=things)
@@ -128,7 +128,7 @@ def _replayed(event: ReplayBegun) -> Record:
     return Record(
         _EXPORT,
         "R",
-        (Participant(event.who, True, _ORIGIN), Participant(US, False, _TARGET)),
+        (Participant(event.who, True, _ORIGIN), Participant(_US, False, _TARGET)),
         _own("replay"),
         things=(Thing(event.job, _own("job"), _JOB, counts),),
     )

@@ -13,6 +13,7 @@ import struct
 import termios
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from portico.audit import syslog
@@ -95,9 +96,12 @@ class Stream:
             raise Refused(_word(error)) from None
 
     def close(self) -> None:
-        """Say goodbye, as far as that goes."""
+        """Say goodbye, and wait for none."""
         found, self._socket = self._socket, None
         if found is not None:
+            with suppress(OSError):
+                found.settimeout(0)
+                found.unwrap()
             found.close()
 
     def _open(self) -> ssl.SSLSocket:

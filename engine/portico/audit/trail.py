@@ -29,6 +29,7 @@ _BATCH = 100  # messages of one write
 _AWAY = 60.0  # seconds until the alarm
 _SAME = 600.0  # seconds in which the same user at the same place logs in once
 _USERS = 10_000
+_MOST = 10_000  # messages that wait for the disk
 _EASED = 0.8  # of the spool: less than that is room again
 _STORED = 2.0  # seconds for the last messages at the end
 
@@ -98,8 +99,12 @@ class Trail:
         if isinstance(event, LoginAccepted) and not self._habit.fresh(event):
             return
         record = records.of(event)
-        if record is not None:
+        if record is None:
+            return
+        if self._queue.qsize() < _MOST:
             self._queue.put((self._clock.time_ns(), record))
+        else:
+            self._lose("slow")
 
     def trouble(self) -> str:
         """What people should know; empty when all is well."""
@@ -109,6 +114,10 @@ class Trail:
         if since is not None and self._clock.monotonic() - since >= _AWAY:
             return f"the repository {self.to} cannot be reached; what it is owed waits"
         return ""
+
+    def waiting(self) -> int:
+        """Bytes that the repository is owed."""
+        return self._spool.size
 
     def close(self, seconds: float) -> None:
         """Keep what waits, and send as much of it as goes in that time; blocks."""

@@ -91,8 +91,8 @@ class AuditBack(Event):
 
 @dataclass(frozen=True, slots=True)
 class AuditLost(Event):
-    """An audit message was lost. code: `full`, the spool's bound, or why its folder cannot be
-    written.
+    """An audit message was lost. code: `full`, the spool's bound; `slow`, the disk; or why its
+    folder cannot be written.
     """
 
     level: ClassVar[str] = "error"

@@ -138,6 +138,7 @@ GAUGES = (
         ("scope", "name", "wish"),
     ),
     Family("portico_disk_free_bytes", "Room where the data folder lies"),
+    Family("portico_audit_spool_bytes", "Audit messages that the repository is owed"),
     Family("portico_journal_up", "1 while the journal can be written"),
     Family(
         "portico_certificate_expiry_timestamp_seconds",

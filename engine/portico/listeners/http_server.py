@@ -90,7 +90,7 @@ class HttpServer:
                 self.where.host,
                 self.where.port,
                 backlog=_BACKLOG,
-                ssl=None if tls is None else tls.telling(self._unproven),
+                ssl=None if tls is None else tls.lasting(self._unproven),
                 ssl_handshake_timeout=shaking,
             )
         except OSError as error:

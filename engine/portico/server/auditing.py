@@ -47,6 +47,10 @@ class Auditing:
         """What is wrong with it; empty when nothing is."""
         return self._trail.trouble() if self._trail is not None else ""
 
+    def waiting(self) -> float:
+        """Bytes that the repository is owed."""
+        return self._trail.waiting() if self._trail is not None else 0
+
     async def follow(self, options: Audit) -> None:
         """Tell there from now on. One whose certificates went since `check` is not followed."""
         if options == self._options:

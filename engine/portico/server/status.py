@@ -199,6 +199,7 @@ def register(engine: StatusSource, metrics: Metrics) -> None:
     metrics.gauges("alarm_open", engine.watchers.alarms.gauge)
     metrics.gauges("disk_free_bytes", lambda: _disk(engine))
     metrics.gauges("wish", lambda: _wishes(house))
+    metrics.gauge("audit_spool_bytes", {}, house.base.auditing.waiting)
     metrics.gauge("journal_up", {}, lambda: float(engine.storage.up))
     metrics.gauges(
         "certificate_expiry_timestamp_seconds",

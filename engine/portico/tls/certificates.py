@@ -2,8 +2,8 @@
 
     secured = around.certificates.server(source.tls)      # or .client(...)
     secured.context    # ssl.SSLContext for the next handshake: ask again for each
-    secured.lasting    # one context for a server that keeps it (uvicorn, asyncio, asyncssh);
-                       # its handshakes use the newest certificate and trust all the same
+    secured.lasting(refused)    # one for a server that keeps it (uvicorn, asyncio); its
+                       # handshakes use the newest certificate and trust all the same
 
 Both check everything that the site asks for, pins and names too, before a handshake is done;
 a client passes the host that it dials as `server_hostname`. Connections that stand are never
@@ -43,7 +43,6 @@ class Secured:
         self.options = options
         self._server = server
         self._where = root, environ
-        self._lasting: ssl.SSLContext | None = None
         self._complaint = ""
         self._take(self._contexts.read(options, root, environ))
 
@@ -66,16 +65,10 @@ class Secured:
         """How people call it: its name in the configuration, else its certificate's file."""
         return str(self.options.name or self.options.certificate or "")
 
-    @property
-    def lasting(self) -> ssl.SSLContext:
-        """A context whose handshakes each use the newest one. For servers."""
-        if self._lasting is None:
-            self._lasting = self._built(self.material)
-            self._lasting.sni_callback = self._newest
-        return self._lasting
-
-    def telling(self, refused: Callable[[HandshakeBroken], None]) -> ssl.SSLContext:
-        """The same for one server that does not say itself which handshakes failed."""
+    def lasting(self, refused: Callable[[HandshakeBroken], None]) -> ssl.SSLContext:
+        """A context whose handshakes each use the newest one, for a server that keeps it and
+        does not say itself which of them failed: `refused` hears why.
+        """
         context = self._built(self.material)
         context.sni_callback = self._newest
         self._contexts.tell(context, refused)
