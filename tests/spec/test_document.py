@@ -117,6 +117,9 @@ def test_what_a_repeated_key_holds_is_dropped_whole():
     assert one.lines == {(): 1, ("a",): 1, ("a", "b"): 1, ("e",): 3}
 
 
+COLUMN = "the keys of one mapping begin in the same column, and so do the - of one list"
+
+
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
@@ -125,6 +128,8 @@ def test_what_a_repeated_key_holds_is_dropped_whole():
         ("auth: {password: ${env:X}}", 'inside {} a reference is quoted: "${env:NAME}"'),
         ("file: {PID-3.1}.pdf", 'a text that begins with { is quoted: "{PID-3.1}.pdf"'),
         ("file: %Y.hl7", "quote the text"),
+        ("on: {channel: adt, type: *}", "quote the text"),
+        ("  listen: 2575", f"{COLUMN}; or quote a text that ends with :"),
         ("\tx: 1", "indent with spaces, not with tabs"),
         ("goal: one: two", 'quote a text that holds ": " or begins with a sign'),
     ],
@@ -225,6 +230,26 @@ def test_a_noun_that_is_not_first_is_found_with_a_warning():
 
     assert one.noun == "agent"
     assert (finding.code, finding.severity, finding.line) == ("config.noun_first", "warning", 2)
+
+
+def test_a_line_in_a_column_of_its_own_is_said_in_plain_words():
+    """Not in the tokens of a parser."""
+    _, (finding,) = parse("channel: x\nsource:\n  type: mllp\n limit: 1\n", "x.yaml")
+
+    assert (finding.line, finding.hint) == (4, COLUMN)
+    assert finding.text == "this line begins in another column than those it goes with"
+
+
+def test_a_forgotten_line_between_documents_is_one_finding_for_each():
+    """Each part is read as what it is, so that no key is said to be unknown."""
+    documents, findings = parse("channel: x\nowner: o\nagent: y\ndestination: z\n", "x.yaml")
+
+    assert [(each.noun, each.name, each.line) for each in documents] == [
+        ("channel", "x", 1), ("agent", "y", 3), ("destination", "z", 4),
+    ]  # fmt: skip
+    assert [(one.code, one.line) for one in findings] == [
+        ("config.noun_apart", 3), ("config.noun_apart", 4),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

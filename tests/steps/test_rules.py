@@ -89,7 +89,9 @@ def test_all_complaints_come_at_once_with_their_spots():
         ("on_error",),
     ]  # fmt: skip
     texts = dict(complaints)
-    assert texts["steps", 0] == "a step has one verb, found 'send' and 'filter'"
+    assert texts["steps", 0] == (
+        "a step has one verb, found 'send' and 'filter'; begin each step with -"
+    )
     assert "PID-5" in texts["steps", 6, "when"]
 
 

@@ -32,6 +32,7 @@ CODES: dict[str, str] = {
     "config.network": "not a network such as 10.1.0.0/16",
     "config.new": "not a kind of message that `map` can start with",
     "config.noun": "a document that is no channel, agent or destination",
+    "config.noun_apart": "a second noun in one document: a line --- is missing",
     "config.noun_first": "the noun of a document should be its first key",
     "config.on_error": "not something that `on_error` can say",
     "config.one_document": "the configuration is a single document",

@@ -25,6 +25,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from portico.spec import syntax
 from portico.spec.fields import nearest
 from portico.spec.finding import Finding, Severity, key_text
 
@@ -35,9 +36,6 @@ MOST_BYTES = 1 << 20
 MOST_DEPTH = 48
 
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
-_BARE_PATH = re.compile(r"\{[^\"']*[A-Z][A-Z0-9]{2}(-\d+(\.\d+)*)?\[")
-_TEMPLATE = re.compile(r":\s+\{[A-Za-z/]")
-_STRANGE_START = re.compile(r"[:\[{,-]\s*[*&!%@`]")
 # What ruamel's pure parser is known to raise on hostile text, besides its own errors.
 _PARSER_ERRORS = (
     YAMLError,
@@ -132,14 +130,17 @@ def parse(text: str, name: str, *, nouns: bool = True) -> tuple[list[Document], 
         try:
             tree.build(YAML(typ="safe", pure=True).parse(chunk))
         except _PARSER_ERRORS as error:
-            tree.findings.append(_syntax(error, name, first, chunk))
+            tree.findings.append(syntax.finding(error, name, first, chunk))
         findings += tree.findings
         for value, lines in tree.roots:
-            noun = _noun(value) if nouns else ""
-            document = Document(name, lines[()], noun, value, lines)
-            findings += _about_noun(document) if nouns else ()
-            if noun or not nouns:
-                documents.append(document)
+            if not nouns:
+                documents.append(Document(name, lines[()], "", value, lines))
+                continue
+            for at, part in enumerate(_parts(value)):
+                noun = _noun(part)
+                document = Document(name, lines[noun,] if at else lines[()], noun, part, lines)
+                findings += _about_noun(document, apart=not at)
+                documents += [document] if noun else []
     return documents, findings
 
 
@@ -282,15 +283,34 @@ def _about(name: str, line: int, code: str, text: str, hint: str = "") -> Findin
     return Finding(name, line, "", text, hint, code)
 
 
+def _parts(value: Any) -> list[Any]:
+    """The value; one with several nouns as if a line --- stood above each but the first."""
+    if not isinstance(value, dict) or "case" in value:
+        return [value]
+    parts: list[dict[str, Any]] = [{}]
+    for key, inner in value.items():
+        if key in NOUNS and _noun(parts[-1]):
+            parts.append({})
+        parts[-1][key] = inner
+    return parts
+
+
 def _noun(value: Any) -> str:
     """The first key when it is a noun, else the first noun among the keys."""
     keys = list(value) if isinstance(value, dict) else []
     return next((key for key in keys if key in NOUNS), "")
 
 
-def _about_noun(document: Document) -> Iterator[Finding]:
+def _about_noun(document: Document, apart: bool) -> Iterator[Finding]:
+    """apart: it is a document of its own in the file, too."""
     keys = list(document.value) if isinstance(document.value, dict) else []
-    if not document.noun:
+    if not apart:
+        text, hint = (
+            f"{document.noun!r} begins a document of its own",
+            "write a line --- above it",
+        )
+        yield document.finding((document.noun,), "config.noun_apart", text, hint)
+    elif not document.noun:
         text = "a document is named by its first key: channel, agent or destination"
         near = nearest(keys[0], NOUNS) if keys else ""
         yield document.finding((), "config.noun", text, near if "mean" in near else "")
@@ -298,27 +318,3 @@ def _about_noun(document: Document) -> Iterator[Finding]:
         text = f"{document.noun!r} should be the first key"
         place = (document.noun,)
         yield document.finding(place, "config.noun_first", text, severity=Severity.WARNING)
-
-
-def _syntax(error: Exception, name: str, first: int, chunk: str) -> Finding:
-    """The parser's complaint in one line, with what it mostly means in a site's files."""
-    mark = getattr(error, "problem_mark", None)
-    row = mark.line if mark is not None else 0
-    problem = getattr(error, "problem", None) or "not readable as YAML"
-    lines = chunk.splitlines()
-    line = lines[row] if row < len(lines) else ""
-    return Finding(name, first + row + 1, "", str(problem), _syntax_hint(line), "yaml.syntax")
-
-
-def _syntax_hint(line: str) -> str:
-    if _BARE_PATH.search(line):
-        return 'inside {} a path with [ is quoted: {"OBX[*]-5": ...}'
-    if "\t" in line:
-        return "indent with spaces, not with tabs"
-    if "${" in line:
-        return 'inside {} a reference is quoted: "${env:NAME}"'
-    if _TEMPLATE.search(line):
-        return 'a text that begins with { is quoted: "{PID-3.1}.pdf"'
-    if _STRANGE_START.search(line):
-        return "quote the text"
-    return 'quote a text that holds ": " or begins with a sign' if ": " in line else ""

@@ -194,7 +194,8 @@ class StepReader:
         verbs = [key for key in raw if key not in COMMON]
         if len(verbs) != 1:
             found = f"found {' and '.join(map(repr, verbs))}" if verbs else "found none"
-            self._complain(spot, f"a step has one verb, {found}")
+            hint = "; begin each step with -" if len(verbs) > 1 else ""
+            self._complain(spot, f"a step has one verb, {found}{hint}")
             return None
         (verb,) = verbs
         name = self._name(raw, verb, spot)
