@@ -158,7 +158,7 @@ async def test_an_unknown_signal_is_one_line(appliance, portico):
             "nobody answers; --yes asks nothing",
         ),
         ("acts", exits.OK, "nobody did anything to messages"),
-        ("jobs", exits.OK, "no replay of many"),
+        ("jobs", exits.OK, "no replay has been asked for"),
         ("holds", exits.OK, "nothing is under a legal hold"),
         ("parked", exits.OK, "nothing is parked"),
     ],

@@ -233,6 +233,8 @@ def test_a_lane_goes_on_while_a_person_looks_where_the_step_says_so(site, url):
 
     [waiting] = json.loads(one.run("review", "list", "--json", "--phi").stdout)["reviews"]
     assert waiting["answer"] == {"code": "X2"}
+    shown = one.run("review", "show", waiting["id"], "--phi").stdout
+    assert '  "code": "X2"' in shown.splitlines()
     assert one.run("review", "reject", waiting["id"]).returncode == 0
     one.twins.until(lambda: one.said("session_faulted"))
     assert found(one) == [{"code": "X1"}]

@@ -1,6 +1,7 @@
 """`backup` and `restore`: the embedded journal with the site's files, and back again."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -40,7 +41,7 @@ def backup(
         raise Ended(exits.FAILED, f"there is no journal in {data}")
     made = asyncio.run(_take(target, data, site, _programs(site, config)))
     audited.tell(site, BackupTaken(audited.me(), str(target.absolute())))
-    console.line(f"{target}: journal, data and site, backed up at {made.taken}")
+    console.line(f"{target}: journal, data and site, backed up at {_at(made)}")
     console.note(
         "it holds patient data, the journal's password and whatever secrets lie in config/: "
         "keep it so"
@@ -63,17 +64,24 @@ def restore(
         backups.put_back_site(source, files)
     found = asyncio.run(_wake(data, programs, send))
     console.line(
-        f"{data}: the journal of {made.taken} with {found.signals} Signals at work, "
-        f"{found.queued} Deliveries queued, {found.parked} parked"
+        f"{data}: the journal of {_at(made)} with {console.counted(found.signals, 'Signal')} "
+        f"at work, {found.queued} Deliveries queued, {found.parked} parked"
     )
     if not send:
+        paused = console.counted(found.paused, "destination")
         console.note(
-            f"{found.paused} destinations are paused: what was sent after the backup would be "
-            "sent again; `portico resume NAME` lets one send"
+            f"{paused} paused: what was sent after the backup would be sent again; "
+            "`portico resume NAME` lets one send"
         )
     run = files if files is not None else site
-    console.note(f"PORTICO_DATA={quote(str(data))} portico run --site {quote(str(run))}")
+    console.note(
+        f"run it: PORTICO_DATA={quote(str(data))} portico run --site {quote(str(run))}"
+    )
     return exits.OK
+
+
+def _at(made: backups.Backup) -> str:
+    return when.local(datetime.fromisoformat(made.taken))
 
 
 async def _take(target: Path, data: Path, site: Path, programs: Binaries) -> backups.Backup:

@@ -27,6 +27,9 @@ def listed(json: Annotated[bool, JSON] = False, site: Annotated[Path, SITE] = Pa
     if json:
         console.say_json([_plain(one) for one in found.values()])
         return exits.OK
+    if not found:
+        console.note("this site has no plugins")
+        return exits.OK
     made = console.table("PLUGIN", "VERSION", "LANGUAGE", "TOOL", "")
     for name, one in found.items():
         for tool in one.tools.values():

@@ -96,7 +96,7 @@ def jobs(
         console.say_json(found)
         return exits.OK
     if not found:
-        console.note("there was no replay of many")
+        console.note("no replay has been asked for")
         return exits.OK
     numbers = ("MADE", "SKIPPED", "TOTAL")
     made = console.table("ID", "BEGUN", "WHO", "WHAT", *numbers, "STATE", numbers=numbers)

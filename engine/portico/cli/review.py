@@ -25,12 +25,14 @@ def list_(
     if json:
         console.say_json(found)
         return exits.OK
-    for one in found.reviews:
-        console.line(f"{one.id}  {one.agent}/{one.step}  since {when.local(one.since)}")
-        if phi:
-            console.line(f"    {console.printable(_text(one.answer))}")
     if not found.reviews:
         console.note("no answer waits for a person")
+        return exits.OK
+    made = console.table("ID", "SINCE", "AGENT", "STEP", *(("ANSWER",) if phi else ()))
+    for one in found.reviews:
+        answer = (plain.dumps(one.answer, ensure_ascii=False),) if phi else ()
+        console.row(made, one.id, when.local(one.since), one.agent, one.step, *answer)
+    console.out().print(made)
     return exits.OK
 
 
@@ -45,7 +47,8 @@ def show(
         raise Ended(exits.FAILED, f"no answer {id} waits for a person")
     console.line(f"{one.id}  {one.agent}/{one.step}  since {when.local(one.since)}")
     if phi:
-        console.line(plain.dumps(one.answer, indent=2, ensure_ascii=False))
+        for text in plain.dumps(one.answer, indent=2, ensure_ascii=False).splitlines():
+            console.line(text)
     else:
         console.note("the answer may tell a patient; --phi shows it, `show ID` the message")
     return exits.OK
@@ -86,10 +89,6 @@ def _decide(site: Path, name: str, verdict: str, answer: Any = None) -> int:
     Engine(site).call("POST", "/v1/reviews", {}, body)
     console.line(f"{name}: {verdict}; it is journaled")
     return exits.OK
-
-
-def _text(answer: Any) -> str:
-    return plain.dumps(answer, ensure_ascii=False)
 
 
 COMMANDS: dict[str, Any] = {
