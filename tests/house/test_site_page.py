@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from portico.check.site import examine
 from portico.destinations import table as destinations
 from portico.listeners import table as listeners
 from portico.spec.agent import Agent
@@ -89,3 +90,12 @@ def test_what_is_planned_is_marked(name):
     lines = [line for line in PAGE.splitlines() if f"`{name}`" in line]
 
     assert any("*later*" in line for line in lines)
+
+
+def test_the_interface_at_the_top_passes_check(tmp_path):
+    """Whoever copies the first lines of the page meets no finding."""
+    shown = re.search(r"```yaml\n(.*?)```", PAGE, re.S)
+    (tmp_path / "channels").mkdir()
+    (tmp_path / "channels/all.yaml").write_text(shown[1])
+
+    assert [str(finding) for finding in examine(tmp_path, {})[1]] == []

@@ -3,6 +3,7 @@
 import getpass
 import re
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 import httpx2
@@ -132,7 +133,7 @@ class Engine:
         except (OSError, httpx2.ConnectError) as error:
             raise NoEngine(
                 f"no engine runs on the data folder {self._data}; start one with "
-                f"`portico run --site {self._site}`"
+                f"`portico run --site {quote(str(self._site))}`"
             ) from error
         except httpx2.HTTPError as error:
             text = f"the engine does not answer: {type(error).__name__}"

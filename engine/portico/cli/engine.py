@@ -105,7 +105,8 @@ def _book(
 ) -> None:
     oldest = f"  oldest {waits} {when.age(book.oldest, at)}" if book.oldest else ""
     who = f"by {book.by} for {when.age(book.since, at)}" if book.since else ""
-    parts = (book.state, who, book.where, book.detail)
+    where = "" if book.detail.startswith(book.where) else book.where
+    parts = (book.state, who, where, book.detail)
     state = " ".join(part for part in parts if part)
     wrong = "" if book.balanced else "  DOES NOT ADD UP"
     counts = (getattr(book, column) for column in columns)

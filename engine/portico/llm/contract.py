@@ -6,7 +6,7 @@ calls. A conversation is made of such exchanges (flow/sessions/conversing.py).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -137,12 +137,8 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class ProviderType:
-    """One `type` of `providers`. needs: keys without which it cannot work. takes: further keys
-    that mean something to it. local: nothing leaves this process."""
+    """One `type` of `providers`."""
 
     name: str
     summary: str
     build: Callable[[Settings, Surroundings], Provider]
-    needs: tuple[str, ...] = ()
-    takes: tuple[str, ...] = field(default=())
-    local: bool = False

@@ -273,7 +273,5 @@ def _any(client: httpx2.AsyncClient) -> Any:
     return client
 
 
-OPENAI = ProviderType(
-    "openai", "A server that speaks OpenAI's Chat Completions", _openai, ("model",)
-)
-ANTHROPIC = ProviderType("anthropic", "Anthropic's Messages", _anthropic, ("model", "key"))
+OPENAI = ProviderType("openai", "A server that speaks OpenAI's Chat Completions", _openai)
+ANTHROPIC = ProviderType("anthropic", "Anthropic's Messages", _anthropic)

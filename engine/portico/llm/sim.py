@@ -72,6 +72,4 @@ def _build(settings: Settings, around: Surroundings) -> Provider:
     return Sim(script.load(path), around)
 
 
-SIM = ProviderType(
-    "sim", "No model: answers by a script", _build, takes=("address",), local=True
-)
+SIM = ProviderType("sim", "No model: answers by a script", _build)

@@ -56,7 +56,6 @@ _EXIT_SECONDS = 1.0
 _OVERHEAD = 64 << 10  # of a line, beside the answer that it holds
 
 Progress = Callable[[float, float | None], None]
-Streams = tuple[Any, Any]
 
 
 class Process:

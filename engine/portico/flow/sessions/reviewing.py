@@ -22,7 +22,6 @@ from portico.ids import SignalId
 from portico.journal.calls import Called
 from portico.model.call import Call, Reply
 
-VERDICTS = ("approved", "edited", "rejected")
 _STORED = 10.0  # seconds that a decision may take to be stored
 _LOOK = 0.02
 
