@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -200,6 +201,45 @@ def test_a_held_lane_goes_on_in_order_once_its_head_is_released(life):
         "second",
         "third",
     ]
+
+
+def test_a_release_of_very_many_goes_in_slices_and_in_order(life):
+    """The peer refuses 2,000 and goes away; what is released waits, no more than memory is to
+    hold, and the rest stays parked. Once the peer is back all of it arrives, in each lane's
+    order, and the command ends."""
+    run = life()
+    names = [str(n) for n in range(2_000)]
+    run.peer.codes = SimpleNamespace(get=lambda name, other: "AR")
+    frames = [run.server.message(name, str(int(name) % 50)) for name in names]
+    whole = b"".join(map(run.server.encode, frames))
+    threading.Thread(target=run.client.send, args=(whole, True), daemon=True).start()
+    assert all(b"MSA|AA" in run.client.answer() for _ in frames)
+    run.server.until(
+        lambda: run.book("destinations", "his") == {"owed": 2_000, "parked": 2_000}, 90
+    )
+    run.peer.close()
+
+    command = [sys.executable, "-m", "portico", "release", "--destination", "his", "--yes"]
+    releasing = subprocess.Popen(
+        [*command, "--site", run.engine.site], env=run.engine.environ, stdout=subprocess.PIPE
+    )
+    run.server.until(lambda: run.engine.status()["destinations"]["his"]["queued"] >= 1_024, 60)
+    said = run.portico(
+        "release", *(one["id"] for one in run.portico("parked")["parked"]), code=1
+    )
+    assert all(one["later"] and "try again later" in one["text"] for one in said)
+    book = run.book("destinations", "his")
+    assert 1_024 <= 2_000 - book["parked"] < 1_024 + 200 + 1
+    assert releasing.poll() is None
+
+    run.peer = Moody(run.peer.port)
+    out, _ = releasing.communicate(timeout=120)
+    assert (releasing.returncode, out.count(b"done")) == (0, 2_000)
+    run.server.until(
+        lambda: run.book("destinations", "his") == {"owed": 2_000, "delivered": 2_000}, 60
+    )
+    for patient in range(50):
+        assert [n for n in run.peer.got if int(n) % 50 == patient] == names[patient::50]
 
 
 def test_a_held_lane_goes_on_once_its_head_is_discarded(life):

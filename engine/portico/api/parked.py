@@ -98,12 +98,14 @@ class ParkedPage(Shape):
 
 
 class Acted(Shape):
-    """What became of one target. made: the Signal or Delivery that came of it."""
+    """What became of one target. made: the Signal or Delivery that came of it. later: nothing
+    yet, since so much that was released before it has not left; ask again."""
 
     target: str
     done: bool
     text: str = ""
     made: str = ""
+    later: bool = False
 
 
 def _target(text: str) -> str:
@@ -241,7 +243,4 @@ def routes(handling: Callable[[], Handling]) -> APIRouter:
 
 
 def _told(outcomes: Sequence[ActOutcome]) -> tuple[Acted, ...]:
-    return tuple(
-        Acted(target=one.target, done=one.done, text=one.text, made=one.made)
-        for one in outcomes
-    )
+    return tuple(Acted.model_validate(one, from_attributes=True) for one in outcomes)

@@ -5,6 +5,7 @@ engine, which wakes the lanes and keeps the books.
 """
 
 import base64
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +40,7 @@ IDS = Argument(
 ID = Argument(metavar="ID", help="As `parked` and `show` print it: SIGNAL/s1, SIGNAL/d2.")
 
 _AT_ONCE = 200
+_AGAIN = 0.5  # seconds until what has to wait is asked for again
 _SLOW = 120.0  # seconds for one request that acts on many
 
 
@@ -237,8 +239,12 @@ def _each(
         while after is not None:
             page = _asked(engine, {**given, "after": after}, _AT_ONCE)
             targets = list(dict.fromkeys(_whole(one) for one in page.parked))
-            yield from send(targets) if targets else ()
-            bar.advance(task, len(page.parked))
+            while targets:
+                told = send(targets)
+                yield from (one for one in told if not one.later)
+                targets = [one.target for one in told if one.later]
+                bar.advance(task, len(told) - len(targets))
+                time.sleep(_AGAIN if targets else 0)
             after = page.next
 
 

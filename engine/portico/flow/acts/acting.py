@@ -34,13 +34,18 @@ from portico.model.delivery import Delivery
 _NAMED = 50  # Signals that an event names
 
 
+_LATER = "what was released before it has not left yet; it stays parked: try again later"
+
+
 class ActOutcome(Struct, frozen=True):
-    """What became of one target. made: the Signal or Delivery that came of it."""
+    """What became of one target. made: the Signal or Delivery that came of it. later: not now,
+    for what was released before it is to leave first."""
 
     target: str
     done: bool
     text: str = ""
     made: str = ""
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,8 @@ class Acting:
         if not found.whole(taken):
             return _refused(target, "its bytes are not in the journal any more")
         back, waits = found.deliveries_of(taken), releasing.waits(taken)
+        if _crowded(world, back, bool(waits)):
+            return _refused(target, _LATER, later=True)
         boxes = [(one, expect(world, one)) for one in back]
         for seq, _, _ in waits:
             world.dispatcher.expect(seq)
@@ -245,10 +252,16 @@ def stored(writer: Writer, act: Act) -> "asyncio.Future[None]":
     return done
 
 
-def _refused(target: Target, why: str) -> "asyncio.Future[ActOutcome]":
+def _refused(target: Target, why: str, later: bool = False) -> "asyncio.Future[ActOutcome]":
     future: asyncio.Future[ActOutcome] = asyncio.get_running_loop().create_future()
-    future.set_result(ActOutcome(target.text, False, why))
+    future.set_result(ActOutcome(target.text, False, why, later=later))
     return future
+
+
+def _crowded(world: ActingWorld, back: Sequence[Delivery], waits: bool) -> bool:
+    """What is released comes into memory, however much more waits: only so much at a time."""
+    boxes = (world.outbox(one.destination) for one in back)
+    return (waits and world.dispatcher.crowded) or any(box and box.crowded for box in boxes)
 
 
 def nothing(seq: int) -> None:

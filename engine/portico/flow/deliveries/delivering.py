@@ -158,6 +158,11 @@ class Outbox:
         if self._lanes.behind:
             self._refill.on()
 
+    @property
+    def crowded(self) -> bool:
+        """Whoever releases more is to wait until some of what was released has left."""
+        return self._lanes.crowded
+
     def expect(self, delivery: Delivery) -> None:
         """A person is about to release this one: `put_back` brings it, nothing else does."""
         self._lanes.expect(delivery.seq)

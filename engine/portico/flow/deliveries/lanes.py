@@ -20,6 +20,7 @@ from portico.model.delivery import Delivery
 
 WINDOW = 4096
 PAGE = 512
+MOST_RETURNED = 1024  # that people gave back, beside the window
 
 
 class Lane:
@@ -159,6 +160,11 @@ class Lanes:
             if lane.items[0] is delivery:
                 lane.since = None
                 self.wake(lane)
+
+    @property
+    def crowded(self) -> bool:
+        """So much that people gave back waits here that more would fill memory."""
+        return len(self.returned) >= MOST_RETURNED
 
     def held(self, text: str) -> list[Lane]:
         """The lanes of these order keys that wait for a person."""

@@ -129,6 +129,12 @@ class Dispatcher:
         """Whether a page of Runs may come into memory."""
         return not self._paused and self.count <= WINDOW - PAGE
 
+    @property
+    def crowded(self) -> bool:
+        """People released so many Signals that more would fill memory: dispatch itself stops
+        at half of that."""
+        return self.count >= 2 * WINDOW
+
     def shelve(self, run: Run) -> None:
         """A Run has left memory until `bring`: paused agents are all that it waits for."""
         if run.waiter is not None:
