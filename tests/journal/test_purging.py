@@ -34,13 +34,13 @@ async def journal(journal_url, monkeypatch):
     await connection.close()
 
 
-async def put(connection, number, origin="adt", patient="7", day=OLD):
+async def put(connection, number, origin="adt", patient="7", day=OLD, parent=None):
     """A Signal with its bytes, what it sent, and a question to a model."""
     key = signal_of(number, day).hex()
     await connection.execute(
         "insert into signal values (%s, %s, %s, now(), 'ADT^A01', '1', '', %s, '', 0, '', 1, "
-        "'', '', null, '')",
-        (key, number, origin, patient),
+        "'', '', %s, '')",
+        (key, number, origin, patient, parent and parent.hex()),
     )
     await connection.execute("insert into body values (%s, 0, 'x'), (%s, 1, 'y')", (key, key))
     await connection.execute(
@@ -113,6 +113,42 @@ async def test_what_is_unfinished_or_held_keeps_its_own_bytes(journal, table):
 
     await connection.execute(f"delete from {table}")
     assert await whole(purge, "adt") == (1, 0)
+
+
+async def test_what_agents_emitted_goes_with_the_channel_that_it_came_from(journal):
+    """Through agents behind each other, under its old name, on a later day too; not what came
+    of another channel, what is unfinished, nor what nobody knows the origin of."""
+    purge, connection = journal
+    await put(connection, 1)
+    await put(connection, 2, "lab")
+    await put(connection, 3, "signal:a", parent=signal_of(1))
+    await put(connection, 4, "signal:a", parent=signal_of(3))
+    await put(connection, 5, "old", parent=signal_of(2))
+    await put(connection, 6, "signal:a", parent=signal_of(5))
+    await put(connection, 7, "signal:a", parent=signal_of(2))
+    await put(connection, 8, "signal:b", parent=signal_of(4))
+    await put(connection, 9, "signal:b", parent=signal_of(99))
+    await put(connection, 10, "signal:b", parent=signal_of(1))
+    next_day = OLD + timedelta(days=1)
+    await put(connection, 11, "signal:b", parent=signal_of(1), day=next_day)
+    await connection.execute(
+        "insert into waiting (seq, signal, origin) values (10, %s, 'signal:b')",
+        (signal_of(10).hex(),),
+    )
+    assert await purge.emitted(OLD) == ["signal:a", "signal:b"]
+    found = {}
+    for origin, day in (("signal:a", OLD), ("signal:b", OLD), ("signal:b", next_day)):
+        last, gone, kept = None, 0, 0
+        while (page := await purge.bodies_after(["adt", "old"], origin, day, last)).last:
+            gone, kept, last = gone + page.bodies, kept + page.kept, page.last
+        found[origin, day] = gone, kept
+    assert found == {
+        ("signal:a", OLD): (3, 0),
+        ("signal:b", OLD): (1, 1),
+        ("signal:b", next_day): (1, 0),
+    }
+    left = [signal_of(n) for n in (1, 2, 5, 7, 9, 10)]
+    assert await bytes_left(connection) == left
 
 
 async def test_a_hold_of_a_patient_keeps_the_bytes_of_all_that_name_him(journal):

@@ -116,8 +116,8 @@ SHORT = LOG.replace("---\n", "retention: {{bodies: 7d}}\n---\n", 1)
 def test_a_channels_shorter_wish_and_the_audit_trail_go_by_themselves(
     server, appliance, journal_url, url
 ):
-    """The plan names the channel; its bytes go while the day stays, and the plan is done with
-    them; what people did goes after its own time."""
+    """The plan names the channel; its bytes and those that agents emitted go while the day
+    stays, and the plan is done with them; what people did goes after its own time."""
     engine = appliance(SHORT.format(port=server.free_port()), journal=url)
     (engine.site / "config").mkdir(exist_ok=True)
     with (engine.site / "config/portico.yaml").open("a") as config:
@@ -134,7 +134,14 @@ def test_a_channels_shorter_wish_and_the_audit_trail_go_by_themselves(
             " '', 1, '', '', null, '')",
             (first,),
         )
-        connection.execute("insert into body values (%s, 0, 'bytes')", (first,))
+        emitted = first.replace("000000000001", "000000000002")
+        connection.execute(
+            "insert into signal values (%s, 2, 'signal:copy', now(), '', '', '', '', '', 0,"
+            " '', 1, '', '', %s, '')",
+            (emitted, first),
+        )
+        for key in (first, emitted):
+            connection.execute("insert into body values (%s, 0, 'bytes')", (key,))
         connection.execute(
             "insert into act values (1, %s, 'anna', 'release', %s, 'signal', 1, 0, '')",
             (now - timedelta(days=11), first),
@@ -146,9 +153,10 @@ def test_a_channels_shorter_wish_and_the_audit_trail_go_by_themselves(
 
         assert planned() == [(day.isoformat(), "bodies", "adt")]
         assert "nothing is due" in portico(engine, "retention", "--drop")
-        server.until(lambda: engine.said("bodies_purged") == engine.said("audit_purged") == 1)
+        server.until(lambda: engine.said("bodies_purged") == 2)
+        server.until(lambda: engine.said("audit_purged") == 1)
         assert planned() == []
-        for table, rows in (("body", 0), ("act", 0), ("signal", 1)):
+        for table, rows in (("body", 0), ("act", 0), ("signal", 2)):
             found = connection.execute(f"select count(*) from {table}").fetchone()
             assert (table, found) == (table, (rows,))
 

@@ -2,10 +2,11 @@
 and what people did long ago.
 
 A day's partition of bodies stays for the channel that keeps its bytes the longest; those of
-another are deleted from it page by page. Nothing goes that is unfinished or held by law.
+another, and of what agents emitted from them, are deleted from it page by page. Nothing goes
+that is unfinished or held by law.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -18,6 +19,7 @@ PAGE = 500  # Signals of one statement: some milliseconds, 2 MB of WAL at most
 _ACTS = 2_000
 _DEADLINE = 30.0
 _VACUUM = 3600.0
+_STEPS = 32  # agents behind each other that are followed back to a source
 _LOCKS = "2s"  # whoever works on a row goes first; the page is tried again later
 
 _NAMES = """
@@ -31,8 +33,9 @@ _BODIES = """
         where origin = %(origin)s and id > %(after)s and id < %(end)s
         order by id limit %(limit)s
     ),
+    {ours}
     free as (
-        select id from page s where not (
+        select id from {chosen} s where not (
             exists (select from waiting w where w.seq = s.seq and w.signal = s.id)
             or exists (select from parked p where p.signal = s.id)
             or exists (select from delivery d
@@ -50,9 +53,29 @@ _BODIES = """
         delete from call c using free f
         where c.signal = f.id and c.signal > %(after)s and c.signal < %(end)s
     )
-    select count(*), (select count(*) from free), (select count(distinct signal) from bytes),
+    select (select count(*) from {chosen}), (select count(*) from free),
+        (select count(distinct signal) from bytes),
         (select id from page order by id desc limit 1)
-    from page
+    """
+_RECEIVED = _BODIES.format(ours="", chosen="page")
+# What agents emitted says what it came from; of that the first that a source received counts.
+_EMITTED = _BODIES.format(
+    ours="""
+    lines as (
+        with recursive line (leaf, at, steps) as (
+            select p.id, s.parent, 1 from page p join signal s on s.id = p.id
+            union all
+            select l.leaf, s.parent, l.steps + 1 from line l join signal s on s.id = l.at
+            where s.origin like 'signal:%%' and l.steps < %(steps)s
+        )
+        select leaf from line l join signal s on s.id = l.at where s.origin = any(%(names)s)
+    ),
+    ours as (select p.* from page p join lines l on l.leaf = p.id),""",
+    chosen="ours",
+)
+_ORIGINS = """
+    select distinct origin from signal
+    where origin >= 'signal:' and origin < 'signal;' and id >= %(first)s and id < %(end)s
     """
 # Oldest first. What tells how a Signal that is not finished came to be so stays with it, and
 # so does what keeps a replay that has not ended from taking a Signal twice.
@@ -121,14 +144,38 @@ class Purge:
 
     async def bodies(self, origin: str, day: date, after: SignalId | None) -> PurgedPage:
         """Let the bytes of a page of that day go, behind this Signal; None: from the first."""
+        return await self._page(_RECEIVED, origin, day, after)
+
+    async def emitted(self, day: date) -> list[str]:
+        """The origins of what agents emitted on that day."""
+        first, end = partitions.bounds(day)
+        rows = await self._link.run(_ORIGINS, {"first": first, "end": end})
+        return sorted(row[0] for row in rows)
+
+    async def bodies_after(
+        self, names: list[str], origin: str, day: date, after: SignalId | None
+    ) -> PurgedPage:
+        """The same of what agents emitted, where it came from a channel of these names."""
+        return await self._page(_EMITTED, origin, day, after, names)
+
+    async def _page(
+        self,
+        statement: str,
+        origin: str,
+        day: date,
+        after: SignalId | None,
+        names: Sequence[str] = (),
+    ) -> PurgedPage:
         first, end = partitions.bounds(day)
         asked = {
             "origin": origin,
             "after": UUID(bytes=after) if after else first,
             "end": end,
             "limit": PAGE,
+            "names": list(names),
+            "steps": _STEPS,
         }
-        seen, free, bodies, last = (await self._link.run(_BODIES, asked))[0]
+        seen, free, bodies, last = (await self._link.run(statement, asked))[0]
         return PurgedPage(bodies, seen - free, SignalId(last.bytes) if last else None)
 
     async def finish(self, origin: str, day: date) -> None:

@@ -2,15 +2,17 @@
 keep theirs for less long than a day's partition stays, and what people did long ago."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import date, timedelta
+from functools import partial
 
 from portico.check.site import Site
 from portico.clock import Clock, moment
 from portico.errors import JournalError
 from portico.events.emit import Emit
 from portico.events.keeping import AuditPurged, BodiesPurged, RetentionFailed
-from portico.journal.purging import Purge
+from portico.ids import SignalId
+from portico.journal.purging import Purge, PurgedPage
 from portico.journal.retention import Due, due
 from portico.server import faults
 from portico.server.kept import shorter, terms_of
@@ -18,6 +20,8 @@ from portico.server.kept import shorter, terms_of
 _SHARE = 0.1  # of the time: when the database is slow, the pauses grow with its answers
 _LEAST = 0.02  # seconds between two pages
 _FOREVER = timedelta(days=40_000)
+
+NextPage = Callable[[SignalId | None], Awaitable[PurgedPage]]
 
 
 class Purging:
@@ -52,7 +56,7 @@ class Purging:
         JournalError."""
         done, found = await self._journal.done(), []
         for channel, day, at in self._due(await self._journal.days(), through):
-            names = await self._journal.names(channel)
+            names = [*await self._journal.names(channel), _emitted(channel)]
             if any((name, day) not in done for name in names):
                 found.append(Due(day, "bodies", at, 0, channel=channel))
         return found
@@ -64,9 +68,10 @@ class Purging:
             await self._journal.forget(days[0])
         done = await self._journal.done()
         for channel, day, _ in self._due(days, today):
-            for name in await self._journal.names(channel):
+            names = await self._journal.names(channel)
+            for name in (*names, _emitted(channel)):
                 if (name, day) not in done and self._looked.get((name, day)) != today:
-                    await self._bodies(channel, name, day)
+                    await self._bodies(channel, name, day, names)
                     self._looked[name, day] = today
         await self._audit()
 
@@ -89,21 +94,33 @@ class Purging:
                 if (at := due(day, kept)) <= through and due(day, longest) > self._today():
                     yield channel, day, at
 
-    async def _bodies(self, channel: str, origin: str, day: date) -> None:
-        gone, kept, last = 0, 0, None
-        while True:
-            began = self._clock.monotonic()
-            async with self._lock:
-                page = await self._journal.bodies(origin, day, last)
-            gone, kept, last = gone + page.bodies, kept + page.kept, page.last
-            if last is None:
-                break
-            await self._rest(began)
+    async def _bodies(self, channel: str, origin: str, day: date, names: list[str]) -> None:
+        """origin: one of the channel's names, or what stands for all that was emitted."""
+        if origin != _emitted(channel):
+            gone, kept = await self._pages(partial(self._journal.bodies, origin, day))
+        else:
+            gone = kept = 0
+            for each in await self._journal.emitted(day):
+                page = partial(self._journal.bodies_after, names, each, day)
+                counts = await self._pages(page)
+                gone, kept = gone + counts[0], kept + counts[1]
         if gone:
             await self._journal.sweep(day)
             self._emit(BodiesPurged(channel, day.isoformat(), gone, kept))
         if not kept:
             await self._journal.finish(origin, day)
+
+    async def _pages(self, next_page: NextPage) -> tuple[int, int]:
+        """Of how many Signals the bytes went, and how many had to stay."""
+        gone, kept, last = 0, 0, None
+        while True:
+            began = self._clock.monotonic()
+            async with self._lock:
+                page = await next_page(last)
+            gone, kept, last = gone + page.bodies, kept + page.kept, page.last
+            if last is None:
+                return gone, kept
+            await self._rest(began)
 
     async def _audit(self) -> None:
         kept = self._site().config.retention.audit
@@ -129,3 +146,8 @@ class Purging:
 
     def _today(self) -> date:
         return moment(self._clock.time_ns()).date()
+
+
+def _emitted(channel: str) -> str:
+    """What stands, in the list of what is done, for all that agents emitted from a channel."""
+    return f"{channel}/emitted"
