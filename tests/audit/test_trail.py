@@ -5,6 +5,7 @@ import time
 
 from audit.repository import Distance
 from portico.audit import trail as trails
+from portico.clock import SystemClock
 from portico.events.auditing import LoginAccepted, LoginRefused
 from portico.events.site import EngineReady, EngineStopped
 from portico.spec.auditing import Audit
@@ -88,6 +89,17 @@ def test_the_last_message_leaves_at_the_end(house, papers, repository):
 
     assert house.waiting() == []
     assert [one.codes[1] for one in there.heard()] == ["110121"]
+
+
+def test_what_is_told_before_the_start_is_kept(house, datagrams):
+    """Also where the end comes first: a reload waits for the trail before it."""
+    options = Audit.model_validate({"to": f"udp://127.0.0.1:{datagrams.port}"})
+    trail = trails.Trail(options, house.data, SystemClock(), house.said.append)
+    trail.event(START)
+    assert house.waiting() == []
+    trail.close(10)
+
+    assert [one.codes[1] for one in datagrams.heard()] == ["110120"]
 
 
 def test_a_repository_that_refuses_our_certificate_has_none_of_it(

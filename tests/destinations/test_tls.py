@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from portico.clock import SystemClock
+from portico.destinations import pool
 from portico.destinations.contract import Surroundings
 from portico.destinations.mllp import MLLP, MllpTarget
 from portico.ids import SignalId
@@ -208,6 +209,17 @@ async def test_a_message_that_asks_for_no_answer_waits_until_it_may_be_refused(
     assert (told.answered, told.code) == (Answered.NO_CONNECTION, "tls_refused")
 
     told = await attempt(refusing, papers.tls("engine"), ack="none")
+    assert (told.answered, told.code) == (Answered.ANSWERED, "written")
+
+
+@OPENSSL
+async def test_a_peer_that_lets_us_in_is_known_by_its_first_ticket(
+    attempt, papers, refusing, monkeypatch
+):
+    """Nobody waits longer for a refusal than until it can come no more."""
+    monkeypatch.setattr(pool, "_LOOKS", 10_000)
+    told = await attempt(refusing, papers.tls("engine"), ack="none")
+
     assert (told.answered, told.code) == (Answered.ANSWERED, "written")
 
 

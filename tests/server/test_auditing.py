@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import json
 import re
 import signal
 import socket
@@ -41,6 +42,17 @@ agent: park
 goal: Everything waits for a person
 on: {{channel: [adt, secure, web, iis, uploads]}}
 steps: [{{filter: {{drop: {{PV1-2: ZZ}}}}}}, {{python: transforms.faulty:fail}}, {{send: out}}]
+---
+{{destination: out, type: folder, path: out}}
+"""
+SMALL = """
+channel: adt
+source: {{type: mllp, listen: "127.0.0.1:{port}"}}
+---
+agent: out
+goal: All of it
+on: {{channel: adt}}
+steps: [{{send: out}}]
 ---
 {{destination: out, type: folder, path: out}}
 """
@@ -251,3 +263,27 @@ def test_a_kill_while_the_repository_is_away_loses_no_audit_message(server, worl
     one.start()
     found = server.until(lambda: len(all_ := told(one)) == 4 and all_)
     assert [kind for _, kind, _ in found] == ["110120", "search", "search", "110120"]
+
+
+def test_a_reload_turns_the_trail_on_and_off_and_a_backup_is_told(
+    server, appliance, papers, tmp_path
+):
+    """Without a restart; what the command line does beside the engine is told as well."""
+    there = Repository(tmp_path, papers)
+    one = appliance(SMALL.format(port=server.free_port())).start()
+    trail = {"trust": str(papers.trust), **papers.issue("trail")}
+    config = f"audit: {{to: 'tls://127.0.0.1:{there.port}', tls: {json.dumps(trail)}}}\n"
+    (one.site / "config/portico.yaml").write_text(config)
+    one.cli("reload")
+    one.cli("backup", str(tmp_path / "copy"))
+
+    (heard,) = server.until(there.heard)
+    assert heard.codes == ("110106", "backup")
+    assert heard.users == [getpass.getuser(), str(tmp_path / "copy")]
+
+    (one.site / "config/portico.yaml").write_text("")
+    one.cli("reload")
+    one.asked("signals", "--phi")
+    assert one.end() == 0
+    assert len(there.heard()) == 1 and not list((one.site / "var/audit").iterdir())
+    there.close()

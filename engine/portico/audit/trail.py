@@ -60,7 +60,7 @@ class _Habit:
 
 
 class Trail:
-    """Listens to events from `start` to `close`.
+    """Listens to events; keeps and sends them from `start` to `close`.
 
     emit: for what it has to say itself, from any thread. secured: for `tls://`.
     """
@@ -121,6 +121,8 @@ class Trail:
 
     def close(self, seconds: float) -> None:
         """Keep what waits, and send as much of it as goes in that time; blocks."""
+        if self._keeper.ident is None:
+            self.start()
         self._queue.put(None)
         self._keeper.join(_STORED)
         self._ending.set()

@@ -21,7 +21,7 @@ from portico.tls.certificates import Secured
 from portico.tls.dialling import Peer, dial, why
 
 STOPPED = "the engine stopped before the answer"
-_REFUSAL = 0.5  # seconds in which a peer may refuse a certificate that it has already seen
+_LOOK, _LOOKS = 0.02, 25  # half a second in which a peer of TLS 1.3 may refuse us
 
 
 class LinePool:
@@ -166,14 +166,19 @@ class LinePool:
         self._dialling.pop(exchange, None)
         self._lines.add(line)
         sockets.probe(line.transport, self._options.probe)
-        if line.terms.silent and getattr(line.transport, "may_refuse", False):
+        if line.terms.silent and not getattr(line.transport, "admitted", True):
             line.exchange = exchange  # a refusal ends it, and nothing was sent
-            self._around.reactor.callLater(_REFUSAL, self._admitted, line, exchange)
+            self._wait(line, exchange, _LOOKS)
         else:
             self._send(line, exchange)
 
-    def _admitted(self, line: Line, exchange: Any) -> None:
-        if line.exchange is exchange:
+    def _wait(self, line: Line, exchange: Any, looks: int) -> None:
+        """Until the peer may refuse us no more, or has not done so for long."""
+        if line.exchange is not exchange:
+            return
+        if looks and not line.transport.admitted:
+            self._around.reactor.callLater(_LOOK, self._wait, line, exchange, looks - 1)
+        else:
             self._send(line, exchange)
 
     def _unreachable(self, failure: Failure, exchange: Any) -> None:

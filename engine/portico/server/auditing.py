@@ -64,9 +64,10 @@ class Auditing:
         if options.to is not None:
             trails = await asyncio.to_thread(importlib.import_module, "portico.audit.trail")
             after = trails.Trail(options, self._data, self._clock, self._emit, secured)
-            after.start()
         before, self._options, self._trail = self._trail, options, after
-        await _close(before)
+        await _close(before)  # two would send what waits twice
+        if after is not None and after is self._trail:
+            after.start()
 
     async def stop(self) -> None:
         """Tell no more; what waits is on disk, and sent as far as it goes."""

@@ -115,9 +115,14 @@ class SecureStream(StreamProtocol):
     # What the inner protocol calls of its transport.
 
     @property
-    def may_refuse(self) -> bool:
-        """With TLS 1.3 our handshake is done before a peer that we dialled has judged us."""
-        return not self._tls.server_side and self._tls.version() == "TLSv1.3"
+    def admitted(self) -> bool:
+        """The peer has judged us. With TLS 1.3 our handshake is done before that of a peer that
+        we dialled, and only its first ticket tells, which not every peer sends.
+        """
+        if self._tls.server_side or self._tls.version() != "TLSv1.3":
+            return True
+        session = self._tls.session
+        return session is not None and session.has_ticket
 
     def outlet(self, drained: Callable[[], None]) -> "SecureStream":
         """Where to write; see sockets.Outlet."""
