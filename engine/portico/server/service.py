@@ -130,20 +130,24 @@ class _Service:
             await engine.storage.close(0)
             return FAILED
         finally:
-            # The end is decided: a second SIGTERM must not turn it into a death by signal. One
-            # that is to begin anew dies of it, and a SIGHUP asks for what is done anyway.
-            for number in _HEARD:
-                self._loop.remove_signal_handler(number)
-                ends = self._again and number != signal.SIGHUP
-                signal.signal(number, signal.SIG_DFL if ends else signal.SIG_IGN)
-            self._stall.stop()
             stopping.cancel()
-            await self._cancel()
-            await self._nursery.stop()
-            await self._auditing.stop()
-            if self._reactor.threadpool is not None:  # made by the first name looked up
-                self._reactor.threadpool.stop()
-            self._scribe.close()
+            await self._end()
+
+    async def _end(self) -> None:
+        """What is beside the engine ends after it."""
+        # The end is decided: a second SIGTERM must not turn it into a death by signal. One
+        # that is to begin anew dies of it, and a SIGHUP asks for what is done anyway.
+        for number in _HEARD:
+            self._loop.remove_signal_handler(number)
+            ends = self._again and number != signal.SIGHUP
+            signal.signal(number, signal.SIG_DFL if ends else signal.SIG_IGN)
+        self._stall.stop()
+        await self._cancel()
+        await self._nursery.stop()
+        await self._auditing.stop()
+        if self._reactor.threadpool is not None:  # made by the first name looked up
+            self._reactor.threadpool.stop()
+        self._scribe.close()
 
     def _serve(self) -> None:
         """The control socket, the metrics port, the watchdog: beside the engine, not in it."""

@@ -18,6 +18,7 @@ from portico.journal.held import Held, Sent
 from portico.language.content import AUTO
 from portico.language.place import Place
 from portico.model.delivery import Delivery
+from portico.model.signal import Signal
 from portico.model.states import SignalState
 from portico.steps.body import open_body
 
@@ -65,15 +66,9 @@ class Amending:
         async with world.lock:
             if to not in world.destinations():
                 raise NounUnknown("destination", to, world.destinations())
-            state = await world.reader.state_of(target.signal)
-            found = await held.originals(world.reader, [target.signal])
-            if not found:
-                raise RequestError(f"the journal has no bytes of Signal {target.text}")
-            if state is SignalState.WAITING:
-                raise RequestError(f"{target.text} is still being worked on")
-            sent = await held.sent(world.reader, target.signal)
+            signal = await self._ended(target)
+            sent = await held.sent(world.reader, signal.id)
             picked = _pick(target, sent, to, received)
-            signal = found[0].recovered.signal
             word = Word(who, world.clock.time_ns())
             first = max((one.number for one in sent), default=0) + 1
             parts = [
@@ -90,11 +85,21 @@ class Amending:
                 for n, (one, sends) in enumerate(zip(parts, content, strict=True)):
                     world.queue(_delivery(one, seq + n, sends, signal.received))
 
-            done = []
-            text = ids.delivery_text(signal.id, first)
             act = Act(act_rows, stored, acting.nobody, added=tuple(parts))
-            done.append(acting.commit(world, target.text, act, text))
-            return await acting.told(self._world, "resend", who, done)
+            made = ids.delivery_text(signal.id, first)
+            done = [acting.commit(world, target.text, act, made)]
+            return await acting.told(world, "resend", who, done)
+
+    async def _ended(self, target: Target) -> Signal:
+        """The Signal with its bytes, which nobody works on. Raises RequestError."""
+        reader = self._world.reader
+        state = await reader.state_of(target.signal)
+        found = await held.originals(reader, [target.signal])
+        if not found:
+            raise RequestError(f"the journal has no bytes of Signal {target.text}")
+        if state is SignalState.WAITING:
+            raise RequestError(f"{target.text} is still being worked on")
+        return found[0].recovered.signal
 
     async def _edit_signal(
         self,
