@@ -71,8 +71,7 @@ class TypeUnknown(ConfigError):
 
     def __init__(self, text: str, hint: str = "", *, planned: bool = False) -> None:
         super().__init__(f"{text}; {hint}" if hint else text)
-        self.text = text
-        self.hint = hint
+        self.text, self.hint = text, hint
         self.planned = planned
 
 
@@ -148,9 +147,10 @@ class ListenFailed(WireError):
 
 
 class SourceAway(WireError):
-    """A place that is polled cannot be reached now."""
+    """A place that is polled cannot be reached now. word: why, where that has one."""
 
     code = "wire.source_away"
+    word = ""
 
 
 class FileLeft(WireError):

@@ -12,6 +12,7 @@ from portico.events.acting import MessagesActed, ReplayBegun
 from portico.events.asking import ReviewDone
 from portico.events.auditing import BackupTaken, LoginAccepted, LoginRefused, RecordsRead
 from portico.events.delivering import DestinationDown
+from portico.events.fetching import SourceLost
 from portico.events.intake import SourceUnreachable
 from portico.events.securing import HandshakeFailed
 from portico.events.sending import PeerRefused
@@ -40,6 +41,9 @@ TOLD = {
     "dialled source": (
         SourceUnreachable("adt", "his:5", "tls_wrong_pin", "a text"),
         ("110113", "110126"), "E", "4",
+    ),
+    "polled source": (
+        SourceLost("lab", "host_key", "a text"), ("110113", "110126"), "E", "4",
     ),
     "destination": (DestinationDown("his", "tls_refused"), ("110113", "110126"), "E", "4"),
     "search": (
@@ -87,6 +91,7 @@ def test_every_event_that_is_told_is_in_this_file():
 def test_what_is_no_failed_authentication_is_not_told():
     """A peer that may not connect or cannot be reached has not failed to show who it is."""
     assert records.of(DestinationDown("his", "no_connection")) is None
+    assert records.of(SourceLost("lab", "wire.source_away", "a text")) is None
     assert records.of(PeerRefused("his", "10.0.0.1:5", "not_allowed", "")) is None
     assert records.of(ChannelOpened("adt", "mllp", "127.0.0.1:1")) is None
 

@@ -116,7 +116,7 @@ async def test_an_unknown_host_key_gets_nothing(sent, peer):
     """F4: not a byte of a message to a server that shows another key."""
     got = await sent(delivery(), host_key="SHA256:" + "A" * 43)
 
-    assert got.answered is Answered.NO_CONNECTION
+    assert (got.answered, got.code) == (Answered.NO_CONNECTION, "host_key")
     assert peer.fingerprint in got.detail
     assert os.listdir(peer.folder / "in") == []
 

@@ -176,7 +176,7 @@ async def test_an_untrusted_certificate_gets_no_password(peers, sent, papers, tm
     certificates = Certificates(papers.folder, {}, lambda event: None)
     got = await sent(peer, delivery(), certificates, tls={"trust": "system"})
 
-    assert got.answered is Answered.NO_CONNECTION
+    assert (got.answered, got.code) == (Answered.NO_CONNECTION, "tls_untrusted")
     assert "certificate is not trusted" in got.detail
     assert os.listdir(peer.folder / "out") == []
 

@@ -22,6 +22,7 @@ from portico.events.asking import ReviewDone
 from portico.events.auditing import BackupTaken, LoginAccepted, LoginRefused, RecordsRead
 from portico.events.delivering import DestinationDown
 from portico.events.emit import Event
+from portico.events.fetching import SourceLost
 from portico.events.intake import SourceUnreachable
 from portico.events.securing import HandshakeFailed
 from portico.events.sending import PeerRefused
@@ -40,6 +41,7 @@ _ORIGIN, _TARGET = Code("110153", "Source Role ID"), Code("110152", "Destination
 _MEDIA = Code("110154", "Destination Media")
 _NODE_ID = Code("110182", "Node ID")
 _FAILED = 4
+_UNPROVEN = ("tls_", "host_key")  # how codes begin that say so
 
 _REPORT, _RESOURCE, _JOB, _ASKED = "3", "13", "20", "24"  # roles, A.5.1.2.2
 _SIGNAL = Code("signal", "Signal of a journal", "Portico")
@@ -86,8 +88,10 @@ def _login(event: Any) -> Record:
 
 
 def _node(event: Any) -> Record | None:
-    """A handshake that failed; what else keeps two machines apart is no authentication."""
-    if not isinstance(event, HandshakeFailed) and not event.code.startswith("tls_"):
+    """A handshake that failed, or a host key that is not the one we know; what else keeps two
+    machines apart is no authentication.
+    """
+    if not isinstance(event, HandshakeFailed) and not event.code.startswith(_UNPROVEN):
         return None
     name = getattr(event, "channel", "") or getattr(event, "destination", "") or _API
     peer = getattr(event, "peer", "")
@@ -98,7 +102,7 @@ def _node(event: Any) -> Record | None:
         (_us(True), Participant(peer or name, False, None, _host(peer))),
         _NODE,
         _FAILED,
-        f"the TLS handshake failed: {code}",
+        f"it has not shown who it is: {code}",
         (Thing(name, _NODE_ID, _RESOURCE, (("Alert Description", code),)),),
     )
 
@@ -159,6 +163,7 @@ TELLERS: Mapping[type[Event], Callable[[Any], Record | None]] = {
     HandshakeFailed: _node,
     PeerRefused: _node,
     SourceUnreachable: _node,
+    SourceLost: _node,
     DestinationDown: _node,
     RecordsRead: _read,
     MessagesActed: _acted,

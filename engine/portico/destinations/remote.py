@@ -15,7 +15,7 @@ from portico import ids
 from portico.destinations import placing
 from portico.destinations.contract import Done, Surroundings
 from portico.model.delivery import Answered, Attempt, Delivery
-from portico.remote.contract import Remote
+from portico.remote.contract import Remote, Unproven
 
 
 class RemoteDestination:
@@ -97,7 +97,8 @@ class RemoteDestination:
         detail = f"{session.where}: {words}"
         if placement.renaming and (late or isinstance(error, ConnectionError)):
             return Attempt(Answered.UNCLEAR, "timeout" if late else "closed", detail=detail)
-        return Attempt(Answered.NO_CONNECTION, "no_connection", detail=detail)
+        code = error.word if isinstance(error, Unproven) else "no_connection"
+        return Attempt(Answered.NO_CONNECTION, code, detail=detail)
 
 
 class Placement:

@@ -9,7 +9,8 @@ from portico.events.emit import Event
 @dataclass(frozen=True, slots=True)
 class SourceLost(Event):
     """A place that is polled cannot be reached, or a fault of ours (`internal`) stopped a
-    source that polls or a schedule; it is tried again until it can.
+    source that polls or a schedule; it is tried again until it can. code: of the error, or
+    `host_key`, or `tls_` and the word of a failed handshake: it is not the server we want.
     """
 
     level: ClassVar[str] = "error"

@@ -245,7 +245,7 @@ class Poller:
 
     def _lost(self, error: Exception) -> None:
         if self._up is not False:
-            code = getattr(error, "code", "internal")
+            code = getattr(error, "word", "") or getattr(error, "code", "internal")
             text = str(error) if isinstance(error, PorticoError) else type(error).__name__
             self._emit(SourceLost(self._channel, str(code), text))
         self._up = False

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 from portico.errors import FileLeft, SourceAway
 from portico.language import filename
 from portico.listeners.tray import CHUNK, FileSeen, claim_folder, reply_name
-from portico.remote.contract import ListedFile, Remote
+from portico.remote.contract import ListedFile, Remote, Unproven
 from portico.spec.fetching import PollSource
 
 _IN_MEMORY = 1 << 20  # bytes of a file that are kept in memory
@@ -180,7 +180,9 @@ class RemoteTray:
                 return
 
     def _away(self, error: OSError) -> SourceAway:
-        return SourceAway(f"{self.where}: {error}")
+        away = SourceAway(f"{self.where}: {error}")
+        away.word = error.word if isinstance(error, Unproven) else ""
+        return away
 
 
 def _as_seen(entry: ListedFile | None, found: FileSeen) -> bool:

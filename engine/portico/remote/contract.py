@@ -21,6 +21,16 @@ class ListedFile(NamedTuple):
     regular: bool
 
 
+class Unproven(ConnectionError):
+    """The server has not shown that it is the one we want. word: `host_key`, or `tls_` and the
+    word of a failed handshake.
+    """
+
+    def __init__(self, word: str, text: str) -> None:
+        super().__init__(text)
+        self.word = word
+
+
 class Remote(Protocol):
     """One session. where: `user@host:port`, for people."""
 

@@ -16,8 +16,9 @@ from typing import Any, BinaryIO, TypeVar
 import aioftp
 
 from portico.errors import PorticoError
-from portico.remote.contract import ListedFile
+from portico.remote.contract import ListedFile, Unproven
 from portico.remote.options import FtpOptions
+from portico.tls import faults
 from portico.tls.certificates import Certificates
 
 T = TypeVar("T")
@@ -167,7 +168,10 @@ class FtpSession:
         except (OSError, EOFError, aioftp.AIOFTPException, PorticoError, ValueError) as error:
             with suppress(Exception):
                 client.close()
-            raise ConnectionError(_why(error, options.user)) from None
+            why = _why(error, options.user)
+            if isinstance(error, ssl.SSLError):
+                raise Unproven(f"tls_{faults.of(error).word}", why) from None
+            raise ConnectionError(why) from None
         self._client = client
 
 

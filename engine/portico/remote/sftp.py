@@ -21,7 +21,7 @@ from asyncssh.constants import (
 )
 
 from portico.errors import SecretMissing
-from portico.remote.contract import ListedFile
+from portico.remote.contract import ListedFile, Unproven
 from portico.remote.options import HostKeys, SshOptions
 
 T = TypeVar("T")
@@ -242,7 +242,10 @@ class SftpSession:
                 )
         except (TimeoutError, OSError, asyncssh.Error, ValueError, SecretMissing) as error:
             self._drop()
-            raise ConnectionError(_why(error, pinned, options)) from None
+            why = _why(error, pinned, options)
+            if isinstance(error, asyncssh.HostKeyNotVerifiable):
+                raise Unproven("host_key", why) from None
+            raise ConnectionError(why) from None
 
     def _known_hosts(self) -> Any:
         """A file's content, or nothing: then the pins alone decide."""
