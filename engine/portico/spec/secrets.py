@@ -63,7 +63,7 @@ class Secret:
         try:
             content = path.read_bytes()[: _MOST_BYTES + 1]
         except OSError as error:
-            raise SecretMissing(f"{self}: {error.strerror}") from None
+            raise SecretMissing(f"{self}: {path}: {error.strerror}") from None
         if len(content) > _MOST_BYTES:
             raise SecretMissing(f"{self}: larger than {_MOST_BYTES} bytes")
         try:
