@@ -14,6 +14,7 @@ from drills.appliance import until
 from drills.drill import Drill, Plan
 from drills.places import free_port
 from drills.source import Source
+from portico.flow.sessions.dispatch import WINDOW
 from portico.llm.script import Script
 from portico.llm.simserver import SimServer
 
@@ -102,6 +103,11 @@ class Ward:
         assert len(took) > 10 * seconds, "the others came to a halt"
         return took[int(len(took) * 0.99)]
 
+    def has(self, control_id):
+        """Whether the other channel's message was taken, lately."""
+        taken = self.drill.sinks["lab"].received[-2_000:]
+        return control_id in {one.control_id for one in taken}
+
     async def nothing_lost(self):
         """Of the other channel."""
         await self.drill.heal()
@@ -172,6 +178,31 @@ async def test_what_is_spent_passes_a_budget_by_one_call_at_most(
     print(f"{sum(charged)} of {budget} spent in {len(charged)} exchanges")
     assert sum(charged) <= budget + max(charged)
     assert faults or sum(charged) >= budget
+
+
+@pytest.mark.drill
+async def test_more_notes_than_memory_holds_wait_for_a_provider_that_is_away(ground, seed):
+    """The others' messages go on in order, before and after a kill; then every note is read."""
+    ward = Ward(ground, seed, "")
+    async with ward.drill:
+        await ward.drill.load()
+        ward.notes.pace = 0.0
+        ward.notes.connections = 32
+        ward.notes.start()
+        await until(lambda: len(ward.notes.acknowledged) > WINDOW * 3 / 4, 240)
+        await ward.notes.finish()
+        late = len(ward.notes.acknowledged)
+        for _ in range(2):
+            await ward.p99(2)
+            newest = ward.drill.source.acknowledged[-1].sent.control_id
+            await until(lambda one=newest: ward.has(one), 20, "the others wait")
+            await ward.drill.kill_engine(look=False)
+        await ward.serve()
+        answered = lambda: sum(act.status == 200 for act in ward.ledger.acts)  # noqa: E731
+        await until(lambda: answered() >= late, 400, "not every note was read")
+        await ward.nothing_lost()
+        await ward.server.stop()
+    print(f"{late} notes waited")
 
 
 @pytest.mark.drill

@@ -175,9 +175,13 @@ class JournalTwin:
         made = [(signal, o.number) for e in ends for o in e.owed if o.destination == asked]
         return self.settled[made[-1]][1] if made and made[-1] in self.settled else None
 
-    async def waiting(self, after, limit):
+    async def waiting(self, after, limit, without=(), only=""):
         """Signals that wait, as the reader gives them."""
-        rows = [(s, one) for s, one in sorted(self.waiting_rows.items()) if s > after]
+        rows = [
+            (seq, one)
+            for seq, one in sorted(self.waiting_rows.items())
+            if seq > after and one.origin not in without and only in ("", one.origin)
+        ]
         return [self.recovered(seq, one) for seq, one in rows[:limit]]
 
     async def waiting_at(self, places):

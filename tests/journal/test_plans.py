@@ -9,7 +9,7 @@ from portico.journal import connect, partitions, statements
 ASKED = {
     "queued": ("dead", 5000, 512),
     "queued_in_lane": ("dead", 5000, 9000, "P1", "P1", 64),
-    "waiting": (5000, 256),
+    "waiting": (5000, ["other"], "adt", 256),
 }
 
 

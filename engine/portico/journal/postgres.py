@@ -84,9 +84,12 @@ class Journal:
         assert self._writer is not None
         return self._writer
 
-    async def waiting(self, after: int, limit: int) -> list[Recovered]:
-        """Signals that wait, after this place, in order. Raises JournalError."""
-        return await self.reader.waiting(after, limit, self._window())
+    async def waiting(
+        self, after: int, limit: int, without: Sequence[str] = (), only: str = ""
+    ) -> list[Recovered]:
+        """Signals that wait, after this place, in order: of no origin of `without`, or of one
+        alone. Raises JournalError."""
+        return await self.reader.waiting(after, limit, self._window(), without, only)
 
     async def waiting_at(self, places: Sequence[int]) -> list[Recovered]:
         """Those of these places that wait still, in order. Raises JournalError."""

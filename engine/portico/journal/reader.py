@@ -34,12 +34,20 @@ class Reader:
     def __init__(self, conninfo: Callable[[], str]) -> None:
         self._link = Link(conninfo, deadline=_DEADLINE, settings=statements.READING, reads=True)
 
-    async def waiting(self, after: int, limit: int, window_ms: int) -> list[Recovered]:
+    async def waiting(
+        self,
+        after: int,
+        limit: int,
+        window_ms: int,
+        without: Sequence[str] = (),
+        only: str = "",
+    ) -> list[Recovered]:
         """Signals that wait, after this place of the journal, with what they have had.
 
-        window_ms: repeats count from this time on, milliseconds since 1970 UTC.
+        window_ms: repeats count from this time on, milliseconds since 1970 UTC. without:
+        origins that are passed by; only: the one that is not.
         """
-        return await self._waiting("waiting", (after, limit), window_ms)
+        return await self._waiting("waiting", (after, list(without), only, limit), window_ms)
 
     async def waiting_at(self, places: Sequence[int], window_ms: int) -> list[Recovered]:
         """Those of these places that wait still, in order."""

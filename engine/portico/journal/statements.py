@@ -152,12 +152,12 @@ _FAILING = """
 
 _READ: dict[str, str] = {
     # Signals that wait, in the journal's order, with the sessions they have had; those that a
-    # person released do not count.
+    # person released do not count. Of all origins but some, or of one.
     "waiting": """
         select {waiting}
         from (
             select seq, signal, false as released from waiting
-            where seq > %s order by seq limit %s
+            where seq > %s and origin <> all(%s) and %s in ('', origin) order by seq limit %s
         ) w
         join signal s on s.id = w.signal
         join body b on b.signal = w.signal and b.part = 0

@@ -9,8 +9,8 @@ from portico.model.verdict import Emission
 
 @pytest.fixture
 def small(monkeypatch):
-    """Memory for four Runs, pages of two."""
-    monkeypatch.setattr(dispatch, "WINDOW", 4)
+    """Memory for four Runs of one channel, pages of two."""
+    monkeypatch.setattr(dispatch, "WINDOW", 6)
     monkeypatch.setattr(dispatch, "PAGE", 2)
 
 

@@ -1,13 +1,14 @@
 """Dispatch: committed Signals to the agents that answer them, in the journal's order.
 
-At most WINDOW Runs are in memory. What does not fit is left in the journal, where it is safe
-already, and read on in order when there is room: the same way that work is taken up again
-after a restart.
+At most WINDOW Runs are in memory, and of one origin (a channel, or a Signal's name) no more
+than as many again would fit: one whose agents wait, for a model, a retry or a person, leaves
+room for the others. What does not fit is left in the journal, where it is safe already, and
+read on in order when there is room: the same way that work is taken up after a restart.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from portico.ids import SignalId
 from portico.journal.contract import Recovered
 from portico.language.context import Context
 
-WINDOW = 8192
+WINDOW = 16_384
 PAGE = 256
 _READ_AGAIN = 1.0
 
@@ -28,8 +29,11 @@ _READ_AGAIN = 1.0
 class ReadWaiting(Protocol):
     """The journal's side."""
 
-    def __call__(self, after: int, limit: int) -> Awaitable[list[Recovered]]:
-        """Signals that wait, after this place, in order. Raises JournalError."""
+    def __call__(
+        self, after: int, limit: int, without: Sequence[str] = (), only: str = ""
+    ) -> Awaitable[list[Recovered]]:
+        """Signals that wait, after this place, in order: of no origin of `without`, or of one
+        alone. Raises JournalError."""
         ...
 
 
@@ -53,7 +57,8 @@ class Dispatcher:
 
     The journal shows a Signal as soon as it is committed, a moment before its channel hears
     of it; so what this engine has journaled is read back only up to the last place that a
-    channel has offered or set aside.
+    channel has offered or set aside. An origin that is held is read by itself, from a place of
+    its own.
     """
 
     def __init__(self, world: DispatchWorld, matcher: Matcher) -> None:
@@ -65,7 +70,9 @@ class Dispatcher:
         self._known = world.first - 1
         self._behind = True
         self._missed = True
-        self._aside: set[int] = set()  # places after the cursor that reading passes by
+        self._held: dict[str, int] = {}  # origins without room: the last place that was taken
+        self._late: set[str] = set()  # of them, those that were offered more since
+        self._aside: set[int] = set()  # places after a cursor that reading passes by
         self._waiters: dict[bytes, Waiter] = {}
         self._reading: asyncio.Task[None] | None = None
         self._paused = True
@@ -91,28 +98,33 @@ class Dispatcher:
     def offer(self, run: Run) -> None:
         """A Signal that was just committed. Must come in the journal's order."""
         self._known = run.seq
-        if self._behind or self._paused or self.count >= WINDOW:
-            self._behind = self._missed = True
-            if run.waiter is not None:
-                self._waiters[run.signal.id] = run.waiter
-            self._read_on()
+        behind = self._behind or self._paused or self.count >= WINDOW
+        if not behind and self._passes(run.signal.origin, self._cursor):
+            self._cursor = run.seq
+            self._begin(run)
             return
-        self._cursor = run.seq
-        self._begin(run)
+        if run.waiter is not None:
+            self._waiters[run.signal.id] = run.waiter
+        if behind:
+            self._behind = self._missed = True
+        else:
+            self._cursor = run.seq
+        self._late.update({run.signal.origin} & self._held.keys())
+        self._read_on()
 
     def aside(self, seq: int) -> None:
         """A Signal that was just committed is its channel's matter: reading passes it by. In
         the journal's order, as `offer`."""
         self._known = seq
-        if self._behind:
+        if self._behind or self._held:
             self._aside.add(seq)
-        else:
+        if not self._behind:
             self._cursor = seq
 
     def expect(self, seq: int) -> None:
         """A person is about to release the Signal at this place: `resume` brings it, nothing
         else does."""
-        if seq > self._cursor:
+        if seq > self._first:
             self._aside.add(seq)
 
     def resume(self, run: Run) -> None:
@@ -152,8 +164,19 @@ class Dispatcher:
         """A Run has left memory."""
         self.count -= 1
         self.running[run.signal.origin] -= 1
-        if self._behind:
+        if self._behind or self._held:
             self._read_on()
+
+    @property
+    def _first(self) -> int:
+        """Everything up to this place was taken or passed by."""
+        return min((self._cursor, *self._held.values()))
+
+    def _passes(self, origin: str, taken: int) -> bool:
+        """Whether there is room for one more; else the origin is held, at this place of it."""
+        if origin not in self._held and self.running[origin] > WINDOW - self.count:
+            self._held[origin] = taken
+        return origin not in self._held
 
     def _begin(self, run: Run) -> None:
         self.count += 1
@@ -161,32 +184,59 @@ class Dispatcher:
         self._world.start(run)
 
     def _read_on(self) -> None:
-        if self._reading is None and self._room():
+        if self._reading is None and (self._room() or self._due()):
             self._reading = asyncio.ensure_future(self._read())
 
     def _room(self) -> bool:
         return self._behind and self.room
 
+    def _due(self) -> list[str]:
+        """The origins that are held and have room for a page."""
+        free = WINDOW - self.count - PAGE
+        due = [origin for origin in self._held if self.running[origin] <= free]
+        return [] if self._paused else due
+
     async def _read(self) -> None:
         try:
-            while self._room():
-                self._missed = False
-                page = await self._world.waiting(self._cursor, PAGE)
-                known = [one for one in page if one.seq <= self._known]
-                for recovered in known:
-                    if self._paused:
-                        return
-                    self._take_up(recovered)
-                self._behind = len(known) == PAGE or self._missed
-            self._aside = {seq for seq in self._aside if seq > self._cursor}
+            while self._room() or self._due():
+                if self._room():
+                    await self._read_all()
+                for origin in self._due():
+                    await self._read_held(origin)
+            self._aside = {seq for seq in self._aside if seq > self._first}
         except JournalError:
             self._world.emit(JournalUnreadable())
             self._world.later(_READ_AGAIN, self._read_on)
         finally:
             self._reading = None
 
+    async def _read_all(self) -> None:
+        """A page of all that is not held."""
+        self._missed = False
+        page = await self._world.waiting(self._cursor, PAGE, tuple(self._held))
+        known = [one for one in page if one.seq <= self._known]
+        for one in known:
+            if self._paused:
+                return
+            before, self._cursor = self._cursor, one.seq
+            if self._passes(one.signal.origin, before):
+                self._take_up(one)
+        self._behind = len(known) == PAGE or self._missed
+
+    async def _read_held(self, origin: str) -> None:
+        """A page of an origin that is held. It is held no more once nothing of it is left."""
+        self._late.discard(origin)
+        page = await self._world.waiting(self._held[origin], PAGE, only=origin)
+        known = [one for one in page if one.seq <= self._known]
+        for one in known:
+            if self._paused:
+                return
+            self._held[origin] = one.seq
+            self._take_up(one)
+        if len(known) < PAGE and not self._behind and origin not in self._late:
+            del self._held[origin]
+
     def _take_up(self, recovered: Recovered) -> None:
-        self._cursor = recovered.seq
         if recovered.seq in self._aside:
             self._aside.discard(recovered.seq)
             return

@@ -1,0 +1,143 @@
+"""portico.flow.sessions.dispatch with several origins: each has room, none runs twice."""
+
+import asyncio
+import random
+from hashlib import sha256
+
+import pytest
+
+from portico.flow.runs import Run
+from portico.flow.sessions import dispatch
+from portico.flow.sessions.dispatch import Dispatcher, DispatchWorld
+from portico.ids import SignalId
+from portico.journal.contract import Recovered
+from portico.model.signal import Signal
+
+
+class Ward:
+    """A journal, its dispatcher, and what it began. out: Runs that have not ended."""
+
+    def __init__(self):
+        self.rows, self.begun, self.out, self.seq = {}, [], {}, 0
+        self.dispatcher = Dispatcher(
+            DispatchWorld(
+                self._waiting, self._recall, self._start, lambda *later: None, print, 1
+            ),
+            None,
+        )
+
+    async def _waiting(self, after, limit, without=(), only=""):
+        """As journal.reader; the loop goes on meanwhile."""
+        await asyncio.sleep(0)
+        found = [
+            Recovered(seq, self.rows[seq], (), 0, (), ())
+            for seq in sorted(self.rows)
+            if seq > after
+            and self.rows[seq].origin not in without
+            and only in ("", self.rows[seq].origin)
+        ]
+        await asyncio.sleep(0)
+        return found[:limit]
+
+    def _recall(self, recovered, waiter):
+        return Run(recovered.signal, recovered.seq, {"a"}, {}, waiter)
+
+    def _start(self, run):
+        self.begun.append((run.signal.origin, run.seq))
+        self.out[run.seq] = run
+
+    def store(self, origin):
+        """A Signal that waits, committed; nobody has offered it yet."""
+        self.seq += 1
+        signal = Signal(SignalId(self.seq.to_bytes(16)), origin, 0, b"", sha256(b"").digest())
+        self.rows[self.seq] = signal
+        return Run(signal, self.seq, {"a"}, {})
+
+    def offer(self, origin):
+        """One arrives."""
+        self.dispatcher.offer(self.store(origin))
+
+    def end(self, seq):
+        """Its sessions have concluded."""
+        del self.rows[seq]
+        self.dispatcher.ended(self.out.pop(seq))
+
+    async def settle(self):
+        """Until nothing is read any more."""
+        while self.dispatcher._reading is not None:
+            await self.dispatcher._reading
+
+
+@pytest.fixture
+async def ward(monkeypatch):
+    """Memory for forty, pages of four."""
+    monkeypatch.setattr(dispatch, "WINDOW", 40)
+    monkeypatch.setattr(dispatch, "PAGE", 4)
+    made = Ward()
+    made.dispatcher.start()
+    await made.settle()
+    return made
+
+
+async def test_an_origin_whose_sessions_wait_leaves_room_for_others(ward):
+    """A provider that is down for a day, and a thousand Signals behind it; so does a second."""
+    for origin in ("slow", "slower"):
+        for _ in range(500):
+            ward.offer(origin)
+        await ward.settle()
+
+    for _ in range(100):
+        ward.offer("quick")
+        await ward.settle()
+        origin, seq = ward.begun[-1]
+        assert (origin, seq) == ("quick", ward.seq)
+        ward.end(seq)
+
+    assert ward.dispatcher.running["slow"] <= 21
+    assert ward.dispatcher.count < 40
+
+
+async def test_after_a_restart_they_have_room_at_once(ward):
+    """What waits of the slow one is not read to reach what waits behind it."""
+    for _ in range(300):
+        ward.store("slow")
+    ward.store("quick")
+    ward.dispatcher = Dispatcher(ward.dispatcher._world, None)
+    ward.dispatcher._known = ward.seq
+    ward.dispatcher.start()
+    await ward.settle()
+
+    assert ("quick", ward.seq) in ward.begun
+    assert len(ward.begun) < 40
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_each_is_begun_once_and_in_the_order_of_its_origin(ward, seed):
+    """Whatever arrives, ends, is set aside and released, in whatever order."""
+    chance, aside, taken = random.Random(seed), set(), set()
+    origins = ["a"] * 8 + ["b"] * 3 + ["c"]
+    for _ in range(600):
+        dice = chance.random()
+        if dice < 0.55:
+            ward.offer(chance.choice(origins))
+        elif dice < 0.6:
+            aside.add(ward.store(chance.choice(origins)).seq)
+            ward.dispatcher.aside(ward.seq)
+        elif dice < 0.65 and aside:
+            ward.rows.pop(one := aside.pop())
+            taken.add(one)
+        elif ward.out:
+            ward.end(chance.choice(list(ward.out)))
+        if chance.random() < 0.3:
+            await asyncio.sleep(0)
+    while ward.out:
+        ward.end(next(iter(ward.out)))
+        await ward.settle()
+
+    begun = [seq for _, seq in ward.begun]
+    assert sorted(begun) == sorted(set(range(1, ward.seq + 1)) - aside - taken)
+    for origin in "abc":
+        mine = [seq for of, seq in ward.begun if of == origin]
+        assert mine == sorted(mine)
+    assert set(ward.rows) == aside
+    assert not ward.dispatcher._held
