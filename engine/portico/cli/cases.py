@@ -31,7 +31,8 @@ def test(
     root = place.a_site(site)
     chosen = _choose(root, cases or [])
     if not chosen:
-        raise Ended(exits.USAGE, "there are no such cases; they stand in channels/*.test.yaml")
+        none = f"no case holds {' or '.join(cases)}" if cases else "this site has no cases"
+        raise Ended(exits.USAGE, f"{none}; they stand in channels/*.test.yaml")
     checked = sites.load_site(root, os.environ)
     results = asyncio.run(run_cases(checked, chosen, SystemClock(), update))
     failed = [result for result in results if result.differences]
