@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -191,6 +192,64 @@ async def test_a_late_answer_cannot_match_a_later_message(sending, peer):
     await peer.until(lambda: peer.closed == 1)
     peer.script = lambda _: encode(answer())
     assert (await sender.send()).code == "AA"
+
+
+class Stalled:
+    """A reactor whose loop is busy, once, at the moment before a timer is run."""
+
+    def __init__(self, reactor: Any, stall: Callable[[], None]) -> None:
+        self._reactor, self._stall, self.armed = reactor, stall, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def callLater(self, delay: float, call: Callable[..., Any], *args: Any) -> Any:
+        """As the reactor's."""
+
+        def run() -> None:
+            if self.armed:
+                self.armed = False
+                self._stall()
+            call(*args)
+
+        return self._reactor.callLater(delay, run)
+
+
+async def test_a_stall_of_ours_is_not_taken_for_the_peers_silence(reactor):
+    """The answer came in time and lies in the socket, unread, when the time-out is looked at.
+    It is credited, and nothing is sent a second time."""
+    sent, timeout, answers = threading.Event(), 0.08, []
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            while connection.recv(65536):
+                if answers:
+                    assert sent.wait(10)
+                answers.append(connection.send(encode(answer())))
+
+    def stall() -> None:
+        began = clock.monotonic()
+        sent.set()
+        while len(answers) < 2 or clock.monotonic() - began < 2 * timeout:
+            pass
+
+    clock = SystemClock()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, args=(listening,), daemon=True).start()
+        stalled = Stalled(reactor, stall)
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        target = MllpTarget.model_validate({"address": address})
+        around = Surroundings(stalled, clock, print, Path())
+        sender = Sender(MLLP.build("lab", spec(target, timeout=timeout), around), [])
+        await sender.destination.start()
+        assert (await sender.send()).code == "AA"
+        asked = sender.begin(delivery())
+        stalled.armed = True
+        attempt = await asyncio.wait_for(asked, 10)
+        assert (attempt.answered, attempt.code) == (Answered.ANSWERED, "AA")
+        assert not stalled.armed
+        await sender.destination.stop(0)
 
 
 async def test_a_peer_that_is_not_there_is_no_connection(sending):

@@ -396,6 +396,48 @@ async def test_a_row_at_fault_is_found_and_the_others_are_stored(journal, journa
     assert heard.rejected == ["23505"]
 
 
+async def done(conninfo: str, *statements: str) -> None:
+    """These are executed."""
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        for statement in statements:
+            await connection.execute(statement)
+
+
+@pytest.mark.parametrize("sqlstate", ["53100", "58030"])
+async def test_a_mark_waits_out_a_full_disk_and_is_told_once(
+    journal, journal_url, heard, sqlstate
+):
+    """P3: PostgreSQL refuses the flush for want of room, or as an I/O error; the connection is
+    made anew, again and again. The mark is stored when there is room, and told of then."""
+    signal = a_signal()
+    ((seq, _),) = await store(journal, signal)
+    first = await conclude(journal, signal, seq, owed=(Owed(1, "lab", "", 0),))
+    await done(
+        journal_url,
+        "create function full_disk() returns trigger language plpgsql as $$ begin "
+        f"raise exception using errcode = '{sqlstate}'; end $$",
+        "create trigger full_disk before insert on attempt execute function full_disk()",
+    )
+    told = []
+    attempt = Attempt(Answered.ANSWERED, "AA", b"MSA|AA")
+    now = SystemClock().time_ns()
+    mark = (signal.id, 1, "lab", first, "delivered", 1, now, attempt, lambda: told.append(1))
+    journal.writer.mark(Mark(*mark), urgent=True)
+    async with asyncio.timeout(10):
+        while len(heard.down) < 3:
+            await asyncio.sleep(0.01)
+    assert told == []
+    assert await rows(journal_url, "select count(*) from queued") == [(1,)]
+
+    await done(journal_url, "drop trigger full_disk on attempt")
+    async with asyncio.timeout(10):
+        while not told:
+            await asyncio.sleep(0.01)
+    assert await rows(journal_url, "select count(*) from queued") == [(0,)]
+    assert await rows(journal_url, "select count(*) from attempt") == [(1,)]
+    assert (told, heard.rejected, heard.broken) == ([1], [], [])
+
+
 async def test_a_lost_connection_fails_what_arrives_and_stores_the_rest_later(
     journal, journal_url, heard
 ):

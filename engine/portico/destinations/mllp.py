@@ -115,12 +115,11 @@ class MllpDestination(LinePool):
     def _busy(self) -> bool:
         return super()._busy() or bool(self._elsewhere)
 
-    def _sweep(self) -> None:
-        now = self.seconds()
+    def _sweep(self, now: float) -> None:
         for exchange in self._elsewhere:
             if now >= exchange.deadline:
                 self._give_up(exchange, "timeout", "no application answer in time")
-        super()._sweep()
+        super()._sweep(now)
 
     def _over(self) -> bool:
         return super()._over() and not self._elsewhere

@@ -1,7 +1,8 @@
 """The lines to one peer: dialled when a Delivery needs one, kept while they rest.
 
 A line is closed after `idle`, at the peer's wish, or after anything unclear. Deadlines are
-looked after by one sweep: never early, at most a second late.
+looked after by one sweep: never early, at most a second late, and never by a moment after
+which the sockets were not read.
 """
 
 import asyncio
@@ -203,12 +204,21 @@ class LinePool:
 
     def _watch(self) -> None:
         if self._sweeper is None and self._busy():
-            self._sweeper = self._around.reactor.callLater(self._tick, self._sweep)
+            self._sweeper = self._around.reactor.callLater(self._tick, self._due)
 
-    def _sweep(self) -> None:
-        """End what is past its deadline; close lines that rested for long."""
-        self._sweeper = None
+    def _due(self) -> None:
+        """Sweep by this moment, once the sockets have been read: if the engine was held up,
+        answers that came in time lie there still."""
         now = self.seconds()
+        self._sweeper = self._around.reactor.callLater(0, self._swept, now)
+
+    def _swept(self, now: float) -> None:
+        self._sweeper = None
+        self._sweep(now)
+        self._watch()
+
+    def _sweep(self, now: float) -> None:
+        """End what was past its deadline then; close lines that rested for long."""
         for exchange, deferred in tuple(self._dialling.items()):
             if now >= exchange.deadline:
                 deferred.cancel()
@@ -219,7 +229,6 @@ class LinePool:
             if now - line.rested_at >= self._spec.idle:
                 self._resting.remove(line)
                 line.close()
-        self._watch()
 
     def _over(self) -> bool:
         """Nothing is in flight."""

@@ -291,13 +291,12 @@ class TcpDestination(LinePool):
     def _busy(self) -> bool:
         return super()._busy() or bool(self._awaiting)
 
-    def _sweep(self) -> None:
-        now = self.seconds()
+    def _sweep(self, now: float) -> None:
         late = [exchange for exchange in self._awaiting if now >= exchange.deadline]
         for exchange in late:
             self._awaiting.remove(exchange)
             self._unsent(exchange, "no_connection", _NOBODY)
-        super()._sweep()
+        super()._sweep(now)
 
     def _over(self) -> bool:
         return super()._over() and not self._awaiting

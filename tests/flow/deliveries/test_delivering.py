@@ -383,6 +383,32 @@ async def test_stop_returns_when_every_mark_is_committed(open_house):
     assert not house.queue.rows
 
 
+async def test_what_was_taken_never_leaves_again_while_its_mark_waits(open_house, small):
+    """A full disk stores no mark for an hour: what comes and is read meanwhile brings none of
+    what the peer has taken; afterwards each leaves once, in its lane's order."""
+    house = await open_house()
+    for n in range(20):
+        house.owe("abcd"[n % 4], str(n))
+    taken = []
+    while house.adapter.out:
+        taken.append(house.adapter.say(answered("AA")))
+        await house.settle()
+    assert taken == ["0", "1", "2", "3"]
+    for n in range(20, 40):
+        house.owe("abcd"[n % 4], str(n))
+        house.time.pass_(180)
+        await house.settle()
+        assert house.out == []
+
+    house.queue.commit()
+    await house.settle()
+    order = await house.drain()
+    assert order == {
+        lane: [str(n) for n in range(i + 4, 40, 4)] for i, lane in enumerate("abcd")
+    }
+    assert not house.queue.rows
+
+
 async def test_a_paused_outbox_sends_nothing(open_house):
     """Not what comes, not what was to be tried again."""
     house = await open_house(answers={"AE": "retry"})
