@@ -212,7 +212,7 @@ class Dispatcher:
 
     async def _read_all(self) -> None:
         """A page of all that is not held."""
-        self._missed = False
+        self._missed, upto = False, self._known
         page = await self._world.waiting(self._cursor, PAGE, tuple(self._held))
         known = [one for one in page if one.seq <= self._known]
         for one in known:
@@ -221,6 +221,8 @@ class Dispatcher:
             before, self._cursor = self._cursor, one.seq
             if self._passes(one.signal.origin, before):
                 self._take_up(one)
+        if len(known) < PAGE:
+            self._cursor = max(self._cursor, upto)  # what is held lies before it, too
         self._behind = len(known) == PAGE or self._missed
 
     async def _read_held(self, origin: str) -> None:
@@ -233,7 +235,8 @@ class Dispatcher:
                 return
             self._held[origin] = one.seq
             self._take_up(one)
-        if len(known) < PAGE and not self._behind and origin not in self._late:
+        passed = self._held[origin] <= self._cursor
+        if len(known) < PAGE and passed and origin not in self._late:
             del self._held[origin]
 
     def _take_up(self, recovered: Recovered) -> None:
