@@ -145,6 +145,26 @@ def _refuse(messages):
     raise trails.Refused("no_connection")
 
 
+def test_a_fault_of_ours_ends_neither_thread(house, datagrams, until, monkeypatch):
+    """What was about it is told; what comes next is kept and sent."""
+    trail = house.trail(f"udp://127.0.0.1:{datagrams.port}")
+    put, send = trail._spool.put, trail._line.send
+    monkeypatch.setattr(trail._spool, "put", _broken)
+    trail.event(REFUSED)
+    until(lambda: house.told("AuditLost") == ["ZeroDivisionError"])
+    monkeypatch.setattr(trail._spool, "put", put)
+    monkeypatch.setattr(trail._line, "send", _broken)
+    trail.event(STOP)
+    until(lambda: house.told("AuditAway") == ["ZeroDivisionError"])
+    monkeypatch.setattr(trail._line, "send", send)
+
+    until(lambda: [one.codes[1] for one in datagrams.heard()] == ["110121"])
+
+
+def _broken(*_):
+    raise ZeroDivisionError
+
+
 def test_a_disk_that_hangs_holds_nobody_up(house, until, monkeypatch):
     """What waits for it is bounded, and the rest is said to be lost."""
     monkeypatch.setattr(trails, "_MOST", 3)

@@ -287,3 +287,31 @@ def test_a_reload_turns_the_trail_on_and_off_and_a_backup_is_told(
     assert one.end() == 0
     assert len(there.heard()) == 1 and not list((one.site / "var/audit").iterdir())
     there.close()
+
+
+def test_lost_audit_messages_are_an_alarm_until_there_is_room(
+    server, appliance, url, papers, tmp_path
+):
+    """With the repository away and the spool full; messages of patients flow all the same."""
+    there = Repository(tmp_path, papers)
+    there.close()
+    port = server.free_port()
+    one = appliance(SMALL.format(port=port), journal=url)
+    trail = {"trust": str(papers.trust), **papers.issue("trail")}
+    where = f"to: 'tls://127.0.0.1:{there.port}', tls: {json.dumps(trail)}"
+    (one.site / "config/portico.yaml").write_text(f"audit: {{{where}, spool: 2KiB}}\n")
+    one.start()
+    client = server.Client(port)
+    for _ in range(2):
+        one.asked("signals", "--phi")
+    assert client.ask(server.message()) == "AA"
+    alarm = 'portico_alarm_open{kind="audit",name="",scope="engine"}'
+    server.until(lambda: one.said("audit_lost") and one.metrics().get(alarm) == 1)
+    assert 0 < one.metrics()["portico_audit_spool_bytes"] <= 2048
+
+    there.open()
+    server.until(lambda: not one.metrics().get(alarm), 40)
+    assert [each.codes[1] for each in there.heard()] == ["110120", "search"]
+    assert one.metrics()["portico_audit_spool_bytes"] == 0
+    assert one.end() == 0
+    there.close()

@@ -9,13 +9,13 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from portico.audit import message, records, sending, syslog
 from portico.audit.message import Record, Source
-from portico.audit.sending import Line, Refused
+from portico.audit.sending import Refused
 from portico.audit.spool import Full, Spool
 from portico.clock import Clock, moment
 from portico.events.auditing import AuditAway, AuditBack, AuditLost, LoginAccepted
@@ -72,13 +72,12 @@ class Trail:
         clock: Clock,
         emit: Emit,
         secured: Secured | None = None,
-        dial: Callable[[], Line] | None = None,
     ) -> None:
         assert options.to is not None
-        to = self.to = options.to
+        self.to = options.to
         self._options, self._clock, self._emit = options, clock, emit
         self._spool = Spool(data, options.spool)
-        self._line = dial() if dial else sending.line(to, secured)
+        self._line = sending.line(options.to, secured)
         self._habit = _Habit(clock)
         self._queue: queue.SimpleQueue[tuple[int, Record] | None] = queue.SimpleQueue()
         self._more, self._ending = threading.Event(), threading.Event()
@@ -109,7 +108,7 @@ class Trail:
     def trouble(self) -> str:
         """What people should know; empty when all is well."""
         if self._full:
-            return "its spool is full: audit messages are lost"
+            return "audit messages are lost: its spool is full, or cannot be written"
         since = self._since
         if since is not None and self._clock.monotonic() - since >= _AWAY:
             return f"the repository {self.to} cannot be reached; what it is owed waits"
@@ -137,7 +136,7 @@ class Trail:
                 self._spool.put(formed(record, self._options, at), at)
             except Full:
                 self._lose("full")
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001  the fence of one message
                 self._lose(type(error).__name__)
             else:
                 self._more.set()
@@ -176,7 +175,7 @@ class Trail:
         except Refused as error:
             self._away(error.code)
             return False
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  the fence of one round
             self._away(type(error).__name__)
             return False
         return True
