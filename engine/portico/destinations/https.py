@@ -165,13 +165,13 @@ class HttpsDestination:
             return Attempt(Answered.ANSWERED, "unsendable", detail=error.code)
         except (SecretMissing, TlsInvalid, NoToken, WsdlInvalid) as error:
             return Attempt(Answered.NO_CONNECTION, "no_connection", detail=str(error))
-        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             text = f"no token: {type(error).__name__}"
             return Attempt(Answered.NO_CONNECTION, "no_connection", detail=text)
         attempt = await self._sent(request, delivery, began)
         if attempt.code == "401" and self._credentials.renewable:
             self._credentials.forget()
-            with contextlib.suppress(SecretMissing, NoToken, httpx2.HTTPError, TimeoutError):
+            with contextlib.suppress(SecretMissing, NoToken, httpx2.HTTPError, OSError):
                 renewed = await self._request(delivery)
                 return await self._sent(renewed, delivery, began)
         return attempt

@@ -19,7 +19,7 @@ async def send(address: Secret, root: Path, environ: Mapping[str, str], notice: 
     try:
         async with httpx2.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
             answer = await client.post(address.reveal(root, environ), json=notice.plain())
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:  # bare TLS errors too
         raise SinkRefused(type(error).__name__) from None
     if not answer.is_success:
         raise SinkRefused(str(answer.status_code))
