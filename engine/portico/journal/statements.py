@@ -1,8 +1,6 @@
 """Every statement of the hot path, named, with its purpose. Parameters are binary arrays."""
 
-FENCE = (
-    "fence"  # fail unless the lease is ours and the flush before is stored; leave the number
-)
+FENCE = "fence"  # fail unless the lease is ours and the last flush stored; leave the number
 REPEATS = "repeats"  # taken Signals with the same repeat key inside the window
 ACCEPT = "accept"  # Signals with their bodies, and that they wait
 ABOUT = "about"  # what sources said of Signals beside the content: a body of part -32768
@@ -149,20 +147,22 @@ _FAILING = """
                     select coalesce(max(x.tries), 0) from act x
                     where x.signal = q.signal and x.kind = 'delivery'
                         and x.number = q.number and x.what = 'release')) end"""
+_WAITS = """
+        select {{waiting}}
+        from (select seq, signal, false as released from waiting {}) w
+        join signal s on s.id = w.signal
+        join body b on b.signal = w.signal and b.part = 0
+        order by w.seq
+        """
 
 _READ: dict[str, str] = {
     # Signals that wait, in the journal's order, with the sessions they have had; those that a
     # person released do not count. Of all origins but some, or of one.
-    "waiting": """
-        select {waiting}
-        from (
-            select seq, signal, false as released from waiting
-            where seq > %s and origin <> all(%s) and %s in ('', origin) order by seq limit %s
-        ) w
-        join signal s on s.id = w.signal
-        join body b on b.signal = w.signal and b.part = 0
-        order by w.seq
-        """,
+    "waiting": _WAITS.format(
+        "where seq > %s and origin <> all(%s) and %s in ('', origin) order by seq limit %s"
+    ),
+    # The same of these places.
+    "waiting_at": _WAITS.format("where seq = any(%s)"),
     # Parked Signals in the same form, as they will be once they are released.
     "parked_signals": """
         select {waiting}
@@ -339,8 +339,6 @@ READ: dict[str, str] = {
     .replace("{failing}", _FAILING)
     for name, text in _READ.items()
 }
-READ["waiting_at"] = READ["waiting"].replace("seq > %s order by seq limit %s", "seq = any(%s)")
-
 # The hot statements meet small, fast-changing tables whose statistics lie: never scan them.
 SESSION = ("set enable_seqscan = off", "set plan_cache_mode = force_generic_plan")
 

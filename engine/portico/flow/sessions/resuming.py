@@ -7,6 +7,7 @@ So no Signal overtakes another, and no more are in memory than dispatch allows.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from portico.errors import JournalError
 from portico.flow.sessions.dispatch import PAGE, Dispatcher
@@ -43,8 +44,10 @@ class Resuming:
             self._pause(agent)
         for agent in self._world.shelf.paused - set(paused):
             task = self._tasks.get(agent)
-            if task is None or task.cancelling():
-                self._tasks[agent] = asyncio.ensure_future(self._resume(agent, task))
+            if task is None or task.done() or task.cancelling():
+                resuming = asyncio.ensure_future(self._resume(agent, task))
+                resuming.add_done_callback(partial(self._ended, agent))
+                self._tasks[agent] = resuming
 
     def _pause(self, agent: str) -> None:
         """Nothing more goes to its workers; what they have ends."""
@@ -71,7 +74,13 @@ class Resuming:
             finally:
                 shelf.put_up(agent, places[at:])
         shelf.resume(agent)
-        del self._tasks[agent]
+
+    def _ended(self, agent: str, task: asyncio.Task[None]) -> None:
+        """Its end; a fault of ours is told, and the next wish or reload tries again."""
+        if self._tasks.get(agent) is task:
+            del self._tasks[agent]
+        if not task.cancelled():
+            task.result()
 
     async def _bring(self, agent: str, page: Sequence[int]) -> int:
         """How many of these it has started, from the first on."""
