@@ -72,7 +72,11 @@ class Client:
         self.transport = paramiko.Transport(("127.0.0.1", one.port))
         if pkey is not None:
             password = None
-        self.transport.connect(one.host_key, user, password, pkey)
+        try:
+            self.transport.connect(one.host_key, user, password, pkey)
+        except paramiko.SSHException:
+            self.transport.close()
+            raise
         self.sftp = paramiko.SFTPClient.from_transport(self.transport)
 
     def put(self, name, content):
@@ -330,6 +334,7 @@ async def test_a_wrong_password_and_a_foreign_key_do_not_get_in(served, client, 
             await client(one, user=user, **options)
     ward = await client(one, user="ward", pkey=one.key)
     await off(ward.put, "a.hl7", b"1")
+    await until(lambda: len(one.journal.named("ConnectionClosed")) == 5)
 
     assert one.journal.contents() == [b"1"]
     refused = [(event.user, event.code) for event in one.journal.named("LoginRefused")]
@@ -340,6 +345,26 @@ async def test_a_wrong_password_and_a_foreign_key_do_not_get_in(served, client, 
     assert [event.user for event in one.journal.named("LoginAccepted")] == ["ward"]
     assert "nobody" not in str(one.journal.events)
     assert "horse" not in str(one.journal.events)
+
+
+async def test_keys_that_a_client_offers_before_the_right_one_are_no_refused_logins(
+    served, tmp_path
+):
+    """An agent with several keys tries them in turn."""
+    one = await served()
+
+    def several():
+        with paramiko.Transport(("127.0.0.1", one.port)) as transport:
+            transport.start_client(timeout=5)
+            with pytest.raises(paramiko.AuthenticationException):
+                transport.auth_publickey("ward", key(tmp_path, "foreign"))
+            transport.auth_publickey("ward", one.key)
+
+    await off(several)
+    await until(lambda: one.journal.named("ConnectionClosed"))
+
+    assert [event.user for event in one.journal.named("LoginAccepted")] == ["ward"]
+    assert one.journal.named("LoginRefused") == []
 
 
 async def test_the_connection_above_the_limit_is_refused(served, client):

@@ -233,6 +233,7 @@ class Login(asyncssh.SSHServer):
         self._failed = 0
         self._connection: Any = None
         self._peer, self._shown, self._in = "", "", False
+        self._unknown: LoginRefused | None = None  # by the last key, if none has fitted
         self.gone = asyncio.Event()
 
     def connection_made(self, conn: Any) -> None:
@@ -255,6 +256,8 @@ class Login(asyncssh.SSHServer):
         self._owner.quiet(self._connection)
         self._owner.doors.discard(self)
         self.gone.set()
+        if self._unknown is not None:
+            self._emit(self._unknown)
         if self._in:
             self._emit(ConnectionClosed(self._owner.channel, self._peer, "peer", 0))
 
@@ -265,6 +268,7 @@ class Login(asyncssh.SSHServer):
     def auth_completed(self) -> None:
         """asyncssh: somebody is in."""
         owner, user = self._owner, self._connection.get_extra_info("username")
+        self._unknown = None
         self._emit(LoginAccepted(owner.channel, self._peer, owner.known(user), self._shown))
 
     def password_auth_supported(self) -> bool:
@@ -282,7 +286,8 @@ class Login(asyncssh.SSHServer):
         )
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """asyncssh: whether it is a key of the user's; clients offer all that they have."""
+        """asyncssh: whether it is a key of the user's. Clients offer all that they have: that
+        one does not fit is told once, and only if nothing else did."""
         return self._counted(username, self._owner.key_fits(username, key), "key")
 
     def end(self) -> None:
@@ -298,7 +303,11 @@ class Login(asyncssh.SSHServer):
         if good:
             return True
         self._failed += 1
-        self._emit(LoginRefused(owner.channel, self._peer, owner.known(user), kind))
+        refused = LoginRefused(owner.channel, self._peer, owner.known(user), kind)
+        if kind == "key":
+            self._unknown = refused
+        else:
+            self._emit(refused)
         if self._failed >= _TRIES:
             self._connection.disconnect(
                 asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "too many failures"
