@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.parse
 import urllib.request
@@ -24,9 +23,8 @@ from aiosmtpd.controller import Controller
 from psycopg.conninfo import conninfo_to_dict
 
 from portico.cli.main import app
-from portico.hl7 import ack
-from portico.hl7.header import read
-from portico.wire.mllp import MllpDecoder, encode
+from portico.wire.mllp import encode
+from server.peers import Client, Sink
 
 ADT = "MSH|^~\\&|HIS|ST|LAB|ST|2026||{kind}|{control_id}|P|2.5\rPID|||{patient}||MUSTER\r"
 
@@ -50,77 +48,6 @@ def until(holds, seconds=20.0):
 def message(control_id="1", patient="7", kind="ADT^A01"):
     """An HL7 message."""
     return ADT.format(control_id=control_id, patient=patient, kind=kind).encode()
-
-
-class Client:
-    """One MLLP connection."""
-
-    def __init__(self, port):
-        self._socket = socket.create_connection(("127.0.0.1", port), 10)
-        self._socket.settimeout(20)
-        self._decoder = MllpDecoder(1 << 20)
-        self._answers = []
-
-    def send(self, content, raw=False):
-        """A frame, or bytes as they are."""
-        self._socket.sendall(content if raw else encode(content))
-
-    def answer(self):
-        """The next answer; b"" when the connection ends instead."""
-        while not self._answers:
-            try:
-                data = self._socket.recv(65536)
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                return b""
-            self._answers += self._decoder.feed(data)
-        return self._answers.pop(0)
-
-    def ask(self, content):
-        """MSA-1 of the answer, or `close`."""
-        self.send(content)
-        answer = self.answer()
-        found = re.search(rb"MSA.(\w+)", answer)
-        return found[1].decode() if found else "close"
-
-    def close(self):
-        """Hang up."""
-        self._socket.close()
-
-
-class Sink:
-    """An MLLP peer that says AA and remembers, in a thread."""
-
-    def __init__(self, port=None):
-        self.port = port or free_port()
-        self.got, self.contents = [], []
-        self._open = True
-        self._listening = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while self._open:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        decoder = MllpDecoder(1 << 20)
-        while data := connection.recv(65536):
-            for frame in decoder.feed(data):
-                header = read(frame)
-                self.contents.append(frame)
-                self.got.append(header.control_id.decode("latin-1"))
-                told = ack.build(header, code="AA", control_id="9", at_ns=0)
-                connection.sendall(encode(told))
-
-    def close(self):
-        """Listen no more."""
-        self._open = False
-        self._listening.close()
 
 
 class Mailbox:
@@ -201,7 +128,15 @@ class Appliance:
     def run(self, *words):
         """The end of a command on this site."""
         command = [sys.executable, "-m", "portico", *words, "--site", self.site]
-        return subprocess.run(command, env=self.environ, capture_output=True, text=True)
+        return subprocess.run(
+            command, env=self.environ, capture_output=True, text=True, timeout=60
+        )
+
+    def json(self, *words, code=0):
+        """The JSON of a command on this site, or what it says of an error."""
+        done = self.run(*words, "--json")
+        assert done.returncode == code, done.stderr + done.stdout
+        return json.loads(done.stdout) if done.stdout else done.stderr
 
     def cli(self, *words, code=0):
         """What a command on this site prints; it must end with this code."""

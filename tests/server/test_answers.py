@@ -1,6 +1,5 @@
 """The table of answers, by a real engine and a peer that misbehaves on a real socket."""
 
-import socket
 import threading
 import time
 
@@ -8,7 +7,8 @@ import pytest
 
 from portico.hl7 import ack
 from portico.hl7.header import read
-from portico.wire.mllp import MllpDecoder, encode
+from portico.wire.mllp import encode
+from server.peers import Listening
 
 SITE = """
 channel: adt
@@ -29,7 +29,7 @@ timeout: 400ms
 FAST = "retry: {first: 50ms, most: 50ms}"
 
 
-class Peer:
+class Peer(Listening):
     """Acts by a script: for each message the next word; AA once the script is done.
 
     A word is an answer's code, or: silent, wrong_id, garbled, reset, late (the answer to the
@@ -38,32 +38,12 @@ class Peer:
 
     def __init__(self, script=(), port=0):
         self.script, self.seen = list(script), []
-        self.connections = 0
         self._late = []
         self._lock = threading.Lock()
-        self._listening = socket.create_server(("127.0.0.1", port))
-        self.port = self._listening.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(port)
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        number, decoder = self.connections, MllpDecoder(1 << 20)
-        try:
-            while data := connection.recv(65536):
-                for frame in decoder.feed(data):
-                    self._answer(connection, number, frame)
-        except OSError:
-            return
-
-    def _answer(self, connection, number, frame):
+    def heard(self, connection, number, frame):
+        """Do as the next word says."""
         header = read(frame)
         with self._lock:
             word = self.script.pop(0) if self.script else "AA"
@@ -94,11 +74,6 @@ class Peer:
     def lines(self):
         """On which connection each message came."""
         return [number for number, *_ in self.seen]
-
-    def close(self):
-        """Listen no more."""
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -60,20 +58,6 @@ def test_the_longest_wish_counts_and_repeats_stay_known(tmp_path, site, channel,
     assert shorter(loaded) == ({"adt": own} if own < terms.bodies else {})
 
 
-def portico(engine, *arguments, code=0):
-    """A command; its standard output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "portico", *arguments, "--site", engine.site],
-        env=engine.environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    return done.stdout + done.stderr
-
-
 def test_an_operator_sees_what_goes_keeps_it_and_lets_it_go(
     server, appliance, journal_url, url
 ):
@@ -90,19 +74,19 @@ def test_an_operator_sees_what_goes_keeps_it_and_lets_it_go(
             " '', 1, '', '', null, '')",
             (first,),
         )
-    (plan,) = json.loads(portico(engine, "retention", "--days", "0", "--json"))["days"]
+    (plan,) = json.loads(engine.cli("retention", "--days", "0", "--json"))["days"]
     assert (plan["day"], plan["part"], plan["kept"]) == (day.isoformat(), "bodies", "")
 
-    portico(engine, "hold", "--patient", "4711", "--reason", "a law suit")
-    assert "held" in portico(engine, "retention", "--drop")
-    shown = portico(engine, "holds")
+    engine.cli("hold", "--patient", "4711", "--reason", "a law suit")
+    assert "held" in engine.cli("retention", "--drop")
+    shown = engine.cli("holds")
     assert "a law suit" in shown
     assert "4711" not in shown
-    assert "4711" in portico(engine, "holds", "--phi")
-    portico(engine, "unhold", "1")
-    portico(engine, "unhold", "1", code=1)
+    assert "4711" in engine.cli("holds", "--phi")
+    engine.cli("unhold", "1")
+    engine.cli("unhold", "1", code=1)
 
-    assert "nothing is due" in portico(engine, "retention", "--drop")
+    assert "nothing is due" in engine.cli("retention", "--drop")
     assert engine.said("day_dropped") == 1
     assert engine.said("hold_set") == engine.said("hold_ended") == 1
     name = 'portico_events_total{agent="",channel="",code="",destination="",'
@@ -148,11 +132,11 @@ def test_a_channels_shorter_wish_and_the_audit_trail_go_by_themselves(
         )
 
         def planned():
-            plan = json.loads(portico(engine, "retention", "--days", "0", "--json"))["days"]
+            plan = json.loads(engine.cli("retention", "--days", "0", "--json"))["days"]
             return [(one["day"], one["part"], one["channel"]) for one in plan]
 
         assert planned() == [(day.isoformat(), "bodies", "adt")]
-        assert "nothing is due" in portico(engine, "retention", "--drop")
+        assert "nothing is due" in engine.cli("retention", "--drop")
         server.until(lambda: engine.said("bodies_purged") == 2)
         server.until(lambda: engine.said("audit_purged") == 1)
         assert planned() == []
@@ -184,6 +168,6 @@ def test_a_hold_says_what_is_missing(server, appliance):
     """A Signal or a patient, and why; an id that is one."""
     engine = appliance(LOG.format(port=server.free_port())).start()
 
-    assert "--reason" in portico(engine, "hold", "--patient", "1", code=2)
-    assert "--patient" in portico(engine, "hold", "--reason", "because", code=2)
-    assert "no id" in portico(engine, "hold", "x", "--reason", "because", code=2)
+    assert "--reason" in engine.cli("hold", "--patient", "1", code=2)
+    assert "--patient" in engine.cli("hold", "--reason", "because", code=2)
+    assert "no id" in engine.cli("hold", "x", "--reason", "because", code=2)

@@ -1,22 +1,16 @@
 """Parked messages in a real engine: listed, released, discarded, edited (promises P2 to P4)."""
 
-import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from portico.hl7 import ack
-from portico.hl7.header import read
 from portico.model.states import DeliveryState, SignalState
-from portico.wire.mllp import MllpDecoder, encode
 
 SITE = """
 channel: adt
@@ -43,57 +37,11 @@ retry: {{first: 50ms, most: 50ms}}
 NAMELESS = "MSH|^~\\&|HIS|ST|LAB|ST|2026||ADT^A01|{id}|P|2.5\rPID|||{patient}\r"
 
 
-class Moody:
-    """An MLLP peer that answers as `codes` says, by control id; AA to all others."""
-
-    def __init__(self, port=0):
-        self.codes, self.got, self.contents, self._open = {}, [], [], []
-        self._listening = socket.create_server(("127.0.0.1", port))
-        self.port = self._listening.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            self._open.append(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        decoder = MllpDecoder(1 << 20)
-        while data := self._read(connection):
-            for frame in decoder.feed(data):
-                header = read(frame)
-                name = header.control_id.decode()
-                self.got.append(name)
-                self.contents.append(frame)
-                code = self.codes.get(name, "AA")
-                connection.sendall(
-                    encode(ack.build(header, code=code, control_id="9", at_ns=0))
-                )
-
-    @staticmethod
-    def _read(connection):
-        try:
-            return connection.recv(65536)
-        except OSError:
-            return b""
-
-    def close(self):
-        """Listen no more, and hang up."""
-        for one in (self._listening, *self._open):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-
-
 class Run:
     """One engine, its peer, and the command line."""
 
     def __init__(self, server, appliance, journal, reject="park", fault="park"):
-        self.server, self.peer, self.adt = server, Moody(), server.free_port()
+        self.server, self.peer, self.adt = server, server.Sink(), server.free_port()
         text = SITE.format(adt=self.adt, his=self.peer.port, reject=reject, fault=fault)
         self.engine = appliance(text, journal=journal).start()
         self.client = server.Client(self.adt)
@@ -107,21 +55,11 @@ class Run:
 
     def portico(self, *words, code=0):
         """A command's JSON."""
-        done = subprocess.run(
-            [sys.executable, "-m", "portico", *words, "--json", "--site", self.engine.site],
-            env=self.engine.environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == code, done.stderr + done.stdout
-        return json.loads(done.stdout) if done.stdout else done.stderr
+        return self.engine.json(*words, code=code)
 
     def say(self, *words):
         """What a person reads."""
-        command = [sys.executable, "-m", "portico", *words, "--site", self.engine.site]
-        env = {**self.engine.environ, "COLUMNS": "200"}
-        return subprocess.run(command, env=env, capture_output=True, text=True).stdout
+        return self.engine.run(*words).stdout
 
     def parked(self, count):
         """What is parked, once it is so many."""
@@ -154,7 +92,7 @@ def life(server, appliance, url):
 
     yield make
     for one in made:
-        one.peer.close()
+        one.peer.hang_up()
 
 
 def test_a_refused_delivery_is_released_to_its_old_place_and_the_books_hold(life):
@@ -217,7 +155,7 @@ def test_a_release_of_very_many_goes_in_slices_and_in_order(life):
     run.server.until(
         lambda: run.book("destinations", "his") == {"owed": 2_000, "parked": 2_000}, 90
     )
-    run.peer.close()
+    run.peer.hang_up()
 
     command = [sys.executable, "-m", "portico", "release", "--destination", "his", "--yes"]
     releasing = subprocess.Popen(
@@ -232,7 +170,7 @@ def test_a_release_of_very_many_goes_in_slices_and_in_order(life):
     assert 1_024 <= 2_000 - book["parked"] < 1_024 + 200 + 1
     assert releasing.poll() is None
 
-    run.peer = Moody(run.peer.port)
+    run.peer = run.server.Sink(run.peer.port)
     out, _ = releasing.communicate(timeout=120)
     assert (releasing.returncode, out.count(b"done")) == (0, 2_000)
     run.server.until(
@@ -374,15 +312,15 @@ def test_a_release_that_was_confirmed_survives_a_kill(life):
     assert run.send("second") == "AA"
     (item,) = run.parked(1)
     port = run.peer.port
-    run.peer.close()
+    run.peer.hang_up()
     run.portico("release", item["id"])
     run.engine.end(9)
-    peer = Moody(port)
+    peer = run.server.Sink(port)
     run.engine.start()
     run.server.until(lambda: len(peer.got) >= 2)
     assert peer.got == ["head", "second"]
     run.server.until(lambda: run.book("destinations", "his") == {"owed": 2, "delivered": 2})
-    peer.close()
+    peer.hang_up()
 
 
 POISON = """
@@ -413,7 +351,7 @@ def test_a_message_that_kills_its_worker_each_time_is_parked_after_three(
     server, appliance, url
 ):
     """The others pass, its order key goes on, and a person can discard it."""
-    peer, adt = Moody(), server.free_port()
+    peer, adt = server.Sink(), server.free_port()
     engine = appliance(POISON.format(adt=adt, his=peer.port), journal=url)
     (engine.site / "transforms/fragile.py").write_text(FRAGILE)
     client = server.Client(engine.start() and adt)
@@ -427,4 +365,4 @@ def test_a_message_that_kills_its_worker_each_time_is_parked_after_three(
     run.portico("discard", item["id"], "--reason", "poison")
     books = {"received": 3, "done": 2, "discarded": 1}
     server.until(lambda: run.book("channels", "adt") == books)
-    peer.close()
+    peer.hang_up()

@@ -1,8 +1,5 @@
 """Replays in a real engine: seen before, run by today's agents, exact after a kill."""
 
-import json
-import subprocess
-import sys
 import threading
 
 import psycopg
@@ -77,16 +74,7 @@ class Run:
 
     def portico(self, *words, code=0):
         """A command's JSON."""
-        command = [sys.executable, "-m", "portico", *words, "--json"]
-        done = subprocess.run(
-            [*command, "--site", self.engine.site],
-            env=self.engine.environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == code, done.stderr + done.stdout
-        return json.loads(done.stdout) if done.stdout else done.stderr
+        return self.engine.json(*words, code=code)
 
     def signals(self):
         """All Signals, newest first."""
