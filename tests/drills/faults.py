@@ -100,7 +100,7 @@ async def cut_off(drill: Drill) -> None:
 async def full(drill: Drill) -> None:
     """No room for the journal, neither for its data nor for its WAL."""
     ballast = drill.folder / "ballast"
-    fill(ballast)
+    await asyncio.to_thread(fill, ballast)
     await asyncio.sleep(4)
     ballast.unlink()
     drill.faults += 1

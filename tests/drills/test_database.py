@@ -111,7 +111,7 @@ async def test_a_full_disk_stops_answers_and_heals(small_disk, seed, record):
         for _ in range(2):
             await drill.run(0.5, 1.5)
             ballast = small_disk / "ballast"
-            fill(ballast)
+            await asyncio.to_thread(fill, ballast)
             await asyncio.sleep(6)
             silent = len(drill.source.acknowledged)
             await asyncio.sleep(2)
