@@ -258,7 +258,10 @@ async def test_a_released_signal_waits_again_for_the_agent_that_failed_alone(
         freed=((signal, "signal", 2),),
         waits=((seq, signal, "adt"),),
     )
-    after, _ = await journal.reader.waiting(-1, 10, 0)
+    after, other_one = await journal.reader.waiting(-1, 10, 0)
+    assert await journal.reader.waiting_at([seq], 0) == [after]
+    assert await journal.reader.waiting(-1, 10, 0, without=["adt"]) == []
+    assert await journal.reader.waiting(seq, 10, 0, only="adt") == [other_one]
 
     assert after == before
     assert (after.agents, after.verdicts, after.sessions) == (("good",), ("deliver",), 2)
