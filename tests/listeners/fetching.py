@@ -2,9 +2,11 @@
 
 import asyncio
 
+from portico.clock import SystemClock
 from portico.errors import BatchInvalid
-from portico.listeners.contract import Known
+from portico.listeners.contract import Known, Surroundings
 from portico.model.receipt import Receipt, Told
+from portico.tls.certificates import Certificates
 
 STORED = Receipt(Told.ACCEPTED, code="accepted")
 NOT_STORED = Receipt(Told.SILENT, close=True)
@@ -108,3 +110,23 @@ async def until(holds, seconds=10.0):
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.01)
+
+
+async def poll(kind, given, root, journal, environ=None, certificates=None, reactor=None):
+    """A started poller of this type with these options, looking all the time."""
+    options = {"every": "50ms", "ready": "rename", **given}
+    (root / "scratch").mkdir(exist_ok=True)
+    around = Surroundings(
+        reactor,
+        SystemClock(),
+        journal.events.append,
+        root,
+        environ or {},
+        certificates or Certificates(),
+        fetching=journal,
+        scratch=str(root / "scratch"),
+    )
+    source = kind.options.model_validate(options)
+    poller = kind.build("files", source, lambda arrival: None, around)
+    await poller.start()
+    return poller

@@ -9,9 +9,7 @@ from types import SimpleNamespace
 import pytest
 from twisted.internet import inotify
 
-from listeners.fetching import NOT_STORED, STORED, Journal, until
-from portico.clock import SystemClock
-from portico.listeners.contract import Surroundings
+from listeners.fetching import NOT_STORED, STORED, Journal, poll, until
 from portico.listeners.folder import FOLDER
 from portico.model.receipt import Receipt, Told
 
@@ -26,17 +24,9 @@ async def polled(tmp_path, reactor):
 
     async def start(journal=None, woken=True, **options):
         journal = journal or Journal()
-        given = {"path": "in", "every": "20ms", "ready": "rename", **options}
-        source = FOLDER.options.model_validate(given)
-        around = Surroundings(
-            reactor if woken else None,
-            SystemClock(),
-            journal.events.append,
-            tmp_path,
-            fetching=journal,
-        )
-        poller = FOLDER.build("files", source, lambda arrival: None, around)
-        await poller.start()
+        given = {"path": "in", "every": "20ms", **options}
+        way = reactor if woken else None
+        poller = await poll(FOLDER, given, tmp_path, journal, reactor=way)
         started.append(poller)
         return SimpleNamespace(poller=poller, journal=journal, folder=tmp_path / "in")
 

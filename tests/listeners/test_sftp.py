@@ -6,9 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from listeners.fetching import NOT_STORED, STORED, Journal, until
-from portico.clock import SystemClock
-from portico.listeners.contract import Surroundings
+from listeners.fetching import NOT_STORED, STORED, Journal, poll, until
 from portico.listeners.sftp import SFTP
 from remote.peers import PosixPeer, key
 
@@ -34,24 +32,10 @@ async def polled(tmp_path, peer):
             "user": "lab",
             "host_key": peer.fingerprint,
             "path": "/out",
-            "every": "50ms",
-            "ready": "rename",
             **({} if "key" in options else {"password": "${env:PASSWORD}"}),
             **options,
         }
-        around = Surroundings(
-            None,
-            SystemClock(),
-            journal.events.append,
-            tmp_path,
-            {"PASSWORD": peer.password},
-            fetching=journal,
-            scratch=str(tmp_path / "scratch"),
-        )
-        (tmp_path / "scratch").mkdir(exist_ok=True)
-        source = SFTP.options.model_validate(given)
-        poller = SFTP.build("lab", source, lambda arrival: None, around)
-        await poller.start()
+        poller = await poll(SFTP, given, tmp_path, journal, {"PASSWORD": peer.password})
         started.append(poller)
         return SimpleNamespace(poller=poller, journal=journal, folder=peer.folder / "out")
 

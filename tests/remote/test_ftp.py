@@ -6,13 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-# Twins and peers are imported by their folder; importmode importlib adds nobody's place.
-from listeners.fetching import NOT_STORED, STORED, Journal, until
+from listeners.fetching import NOT_STORED, STORED, Journal, poll, until
 from portico.clock import SystemClock
 from portico.destinations import contract as outbound
 from portico.destinations.ftp import FTP as TARGET
 from portico.ids import SignalId
-from portico.listeners.contract import Surroundings
 from portico.listeners.ftp import FTP
 from portico.model.delivery import Answered, Delivery
 from portico.tls.certificates import Certificates
@@ -50,22 +48,9 @@ async def polled(tmp_path):
             "user": "lab",
             "password": "${env:PASSWORD}",
             "path": "/out",
-            "every": "50ms",
-            "ready": "rename",
             **options,
         }
-        around = Surroundings(
-            None,
-            SystemClock(),
-            journal.events.append,
-            tmp_path,
-            ENVIRON,
-            certificates or Certificates(),
-            fetching=journal,
-        )
-        source = FTP.options.model_validate(given)
-        poller = FTP.build("lab", source, lambda arrival: None, around)
-        await poller.start()
+        poller = await poll(FTP, given, tmp_path, journal, ENVIRON, certificates)
         started.append(poller)
         return SimpleNamespace(poller=poller, journal=journal, folder=peer.folder / "out")
 
