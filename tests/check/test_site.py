@@ -43,6 +43,14 @@ def test_a_sound_site_is_loaded_with_typed_options(site):
     assert list(loaded.agents) == ["forward"]
 
 
+def test_a_forgotten_line_between_documents_is_all_that_is_said(site):
+    """Each is read as what it is; nothing of it is unknown."""
+    assert site.said(CHANNEL + AGENT + DESTINATION) == [
+        ("config.noun_apart", 3, "agent"),
+        ("config.noun_apart", 8, "destination"),
+    ]
+
+
 def test_all_errors_come_at_once_with_their_lines(site):
     """One run names everything that is wrong, in the order of the file."""
     said = site.said(

@@ -250,6 +250,11 @@ def test_a_forgotten_line_between_documents_is_one_finding_for_each():
     assert [(one.code, one.line) for one in findings] == [
         ("config.noun_apart", 3), ("config.noun_apart", 4),
     ]  # fmt: skip
+    assert [each.lines for each in documents] == [
+        {(): 1, ("channel",): 1, ("owner",): 2},
+        {(): 3, ("agent",): 3},
+        {(): 4, ("destination",): 4},
+    ]
 
 
 @pytest.mark.parametrize(

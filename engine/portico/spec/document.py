@@ -136,11 +136,9 @@ def parse(text: str, name: str, *, nouns: bool = True) -> tuple[list[Document], 
             if not nouns:
                 documents.append(Document(name, lines[()], "", value, lines))
                 continue
-            for at, part in enumerate(_parts(value)):
-                noun = _noun(part)
-                document = Document(name, lines[noun,] if at else lines[()], noun, part, lines)
-                findings += _about_noun(document, apart=not at)
-                documents += [document] if noun else []
+            for nth, document in enumerate(_parted(name, value, lines)):
+                findings += _about_noun(document, apart=nth == 0)
+                documents += [document] if document.noun else []
     return documents, findings
 
 
@@ -283,16 +281,20 @@ def _about(name: str, line: int, code: str, text: str, hint: str = "") -> Findin
     return Finding(name, line, "", text, hint, code)
 
 
-def _parts(value: Any) -> list[Any]:
-    """The value; one with several nouns as if a line --- stood above each but the first."""
-    if not isinstance(value, dict) or "case" in value:
-        return [value]
+def _parted(name: str, value: Any, lines: dict[Location, int]) -> Iterator[Document]:
+    """The document; of several nouns one for each, as if a line --- stood above it."""
     parts: list[dict[str, Any]] = [{}]
-    for key, inner in value.items():
+    for key in value if isinstance(value, dict) and "case" not in value else ():
         if key in NOUNS and _noun(parts[-1]):
             parts.append({})
-        parts[-1][key] = inner
-    return parts
+        parts[-1][key] = value[key]
+    if len(parts) == 1:
+        yield Document(name, lines[()], _noun(value), value, lines)
+        return
+    for part in parts:
+        line = lines[()] if part is parts[0] else lines[_noun(part),]
+        own = {at: where for at, where in lines.items() if at and at[0] in part}
+        yield Document(name, line, _noun(part), part, {(): line, **own})
 
 
 def _noun(value: Any) -> str:
