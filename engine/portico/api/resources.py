@@ -39,13 +39,14 @@ def build(engine: EnginePort) -> FastAPI:
     app.add_middleware(Witness, tell=engine.tell)
     app.include_router(_engine_routes(engine))
     app.include_router(_signal_routes(engine))
+    # Before the verbs of agents, which `signals` would be one of.
+    app.include_router(calling.routes(lambda: engine.callers))
     app.include_router(operating.routes(engine))
     app.include_router(keeping.routes(engine))
     app.include_router(parked.routes(lambda: engine.messages))
     app.include_router(replay.routes(lambda: engine.messages))
     app.include_router(models.routes(lambda: engine.models))
     app.include_router(live.routes(lambda: engine.sessions))
-    app.include_router(calling.routes(lambda: engine.callers))
     return app
 
 
