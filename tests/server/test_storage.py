@@ -71,6 +71,7 @@ def test_a_full_disk_is_told_once_and_so_is_its_end(appliance, server, url):
     assert one.status()["journal"]["up"]
     server.until(lambda: one.said("journal_back"))
     assert (one.said("journal_lost"), one.said("journal_back")) == (1, 1)
+    assert "SQLSTATE 53100, disk full" in one.log.read_text()
 
 
 def test_a_connection_that_holds_counts_though_nothing_is_stored(appliance, server, url):

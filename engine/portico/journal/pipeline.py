@@ -20,6 +20,11 @@ Rows = dict[str, list[tuple[bytes | None, ...]]]
 Answer = Callable[[Rows | None, JournalError | None], None]
 
 _BINARY = 1
+_WORDS = {
+    "53100": ", disk full",
+    "53200": ", out of memory",
+    "58030": ", input or output error",
+}
 
 
 class _Sent:
@@ -137,4 +142,5 @@ def _error_of(result: pq.abc.PGresult, statement: str) -> JournalError:
     state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"?").decode()
     if state == "PF001":
         return JournalFenced("another engine has taken this journal's lease")
-    return JournalRefused(f"{statement} failed with SQLSTATE {state}", state)
+    words = _WORDS.get(state, "")
+    return JournalRefused(f"{statement} failed with SQLSTATE {state}{words}", state)

@@ -27,6 +27,7 @@ MOST_BYTES = 8 << 20
 MOST_FLUSHES = 2  # on their way at once
 WORTHWHILE = 32  # items for which a second flush may start beside one
 LINGER = 0.003
+_AWAY = "the journal is not reachable"
 _NO_PARTITION = "23514"
 _ROW_AT_FAULT = ("22", "23")  # SQLSTATE classes: data exception, integrity violation
 
@@ -91,13 +92,13 @@ class GroupCommit:
         self._marks: deque[Mark] = deque()
         self._acts: deque[Act] = deque()
         self._pipeline: Pipeline | None = None
-        self._number = 0
+        self._number = self._solo = 0
         self._flying: deque[Batch] = deque()
         self._wreck: list[tuple[Batch, JournalRefused]] = []  # refused, the first and all after
         self._doubt: list[Batch] = []
         self._soon = False
         self._linger: asyncio.TimerHandle | None = None
-        self._solo = 0
+        self._why = _AWAY
         self._task: asyncio.Task[None] | None = None
         self.opened = asyncio.Event()  # it could be written at least once
         self._lost = asyncio.Event()
@@ -117,7 +118,7 @@ class GroupCommit:
     def accept(self, pending: Pending) -> None:
         """Queue a Signal; fails at once while the journal is down."""
         if self._pipeline is None:
-            pending.failed(JournalUnavailable("the journal is not reachable"))
+            pending.failed(JournalUnavailable(_AWAY))
             return
         self._arrived.append(pending)
         self._kick()
@@ -140,7 +141,7 @@ class GroupCommit:
     def act(self, act: Act) -> None:
         """Queue a person's act; fails at once while the journal is down."""
         if self._pipeline is None:
-            act.failed(JournalUnavailable("the journal is not reachable"))
+            act.failed(JournalUnavailable(_AWAY))
             return
         self._acts.append(act)
         self._kick()
@@ -200,8 +201,7 @@ class GroupCommit:
         return self._waiting() >= max(WORTHWHILE, self._flying[0].size // 2)
 
     def _waiting(self) -> int:
-        inbound = len(self._arrived) + len(self._acts)
-        return inbound + len(self._conclusions) + len(self._marks)
+        return len(self._arrived) + len(self._acts) + len(self._conclusions) + len(self._marks)
 
     def _flush(self) -> None:
         self._soon = False
@@ -291,6 +291,7 @@ class GroupCommit:
             self._next()
         else:
             self._put_back(batches)
+            self._why = f"the journal can store nothing: {error}"
             self.close()
 
     async def _partitioned(self, batches: list[Batch]) -> None:
@@ -307,11 +308,10 @@ class GroupCommit:
     def _gone(self) -> None:
         """The connection is closed; whatever flew in it has been dealt with."""
         self._pipeline = None
-        error = JournalUnavailable("the journal is not reachable")
+        error, self._why = JournalUnavailable(self._why), _AWAY
         self._hooks.down(error)
-        wreck = [batch for batch, _ in self._wreck]
-        self._doubt[:0] = wreck
-        for batch in wreck:
+        self._doubt[:0] = [batch for batch, _ in self._wreck]
+        for batch, _ in self._wreck:
             self._fail(batch.arrived, batch.acts, error)
         self._wreck.clear()
         waiting, self._arrived = self._arrived, deque()
