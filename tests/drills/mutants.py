@@ -140,8 +140,8 @@ MUTANTS = (
     Mutant(
         "waiting messages are not taken up",
         "workers_frozen",
-        "        self._behind = True\n        self._missed = True\n        self._aside",
-        "        self._behind = False\n        self._missed = True\n        self._aside",
+        "        self._behind = True\n        self._missed = True\n        self._held",
+        "        self._behind = False\n        self._missed = True\n        self._held",
     ),
     Mutant(
         "no fence",
