@@ -1,5 +1,8 @@
 """portico.llm.spending and circuit: what keeps a call from leaving."""
 
+import random
+import time
+
 from portico.llm.circuit import FAILURES, FIRST, MOST, Circuit, Pace
 from portico.llm.spending import Amount, Limit, Spending, amount, whose
 from portico.spec.models import Price
@@ -37,6 +40,34 @@ def test_a_spent_budget_is_free_again_after_its_time():
 
     assert spending.may([LIMIT], 20.0) == (LIMIT, False)
     assert spending.may([LIMIT], 71.0) == (None, False)
+
+
+def test_what_was_spent_since_a_moment_is_the_sum_of_its_bookings():
+    """Whatever was forgotten meanwhile, and although the clock stepped back once."""
+    spending, chance, booked, now = Spending(longest=50.0), random.Random(7), [], 0.0
+    for n in range(2_000):
+        now += chance.random() if n != 900 else -5.0
+        used = Amount(chance.randrange(9), chance.randrange(9))
+        spending.settle(KEYS, Amount(), used, now)
+        booked.append((max(now, booked[-1][0]) if booked else now, used))
+        since = now - chance.uniform(-1, 45)
+        told = [one for at, one in booked if at >= since]
+        total = Amount(sum(one.tokens for one in told), sum(one.money for one in told))
+        assert spending.spent(("agent", "a"), since) == total
+
+
+def test_a_call_costs_as_much_to_judge_after_many_as_after_few():
+    """A day of a busy agent is a hundred thousand calls."""
+
+    def seconds(count):
+        spending = Spending()
+        spending.load((float(n), KEYS, Amount(1)) for n in range(count))
+        began = time.process_time()
+        for _ in range(200):
+            spending.may([LIMIT], float(count))
+        return time.process_time() - began
+
+    assert seconds(100_000) < 20 * seconds(100) + 0.02
 
 
 def test_money_has_limits_of_its_own():

@@ -5,7 +5,7 @@ leave while what is spent and reserved lies below the limit, so that spending pa
 one call at most, however many leave at once.
 """
 
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -63,8 +63,34 @@ class Limit:
 
 @dataclass(slots=True)
 class _Account:
-    entries: deque[tuple[float, Amount]] = field(default_factory=deque)
+    """Bookings, oldest first: the moment of each, and the sum of all up to it, so that what was
+    spent since a moment is found by halving. gone: the sum of those that were forgotten. One
+    that comes after a step back of the clock counts from the moment of the one before it.
+    """
+
+    times: list[float] = field(default_factory=list)
+    sums: list[Amount] = field(default_factory=list)
+    gone: Amount = field(default_factory=Amount)
     reserved: Amount = field(default_factory=Amount)
+
+    def book(self, at: float, used: Amount) -> None:
+        """One more."""
+        self.sums.append((self.sums[-1] if self.sums else self.gone).plus(used))
+        self.times.append(max(at, self.times[-1]) if self.times else at)
+
+    def since(self, at: float) -> Amount:
+        """All from this moment on."""
+        if not self.sums:
+            return Amount()
+        older = bisect_left(self.times, at)
+        return self.sums[-1].less(self.sums[older - 1] if older else self.gone)
+
+    def forget(self, until: float) -> None:
+        """What is older, once it is half of all."""
+        older = bisect_left(self.times, until)
+        if 2 * older > len(self.times):
+            self.gone = self.sums[older - 1]
+            del self.times[:older], self.sums[:older]
 
 
 class Spending:
@@ -78,7 +104,7 @@ class Spending:
         """What the journal knows: (when, whose, what), oldest first."""
         for at, keys, amount in spent:
             for key in keys:
-                self._account(key).entries.append((at, amount))
+                self._account(key).book(at, amount)
 
     def may(self, limits: Iterable[Limit], now: float) -> tuple[Limit | None, bool]:
         """The limit that is reached, None when a call may leave; and whether only calls that
@@ -104,17 +130,12 @@ class Spending:
         for key in keys:
             account = self._account(key)
             account.reserved = account.reserved.less(reserved)
-            account.entries.append((now, used))
-            while account.entries and account.entries[0][0] < now - self.longest:
-                account.entries.popleft()
+            account.book(now, used)
+            account.forget(now - self.longest)
 
     def spent(self, key: tuple[str, ...], since: float) -> Amount:
         """All since then."""
-        total = Amount()
-        for at, amount in self._account(key).entries:
-            if at >= since:
-                total = total.plus(amount)
-        return total
+        return self._account(key).since(since)
 
     def _account(self, key: tuple[str, ...]) -> _Account:
         return self._accounts.setdefault(key, _Account())
