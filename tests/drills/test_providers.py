@@ -216,18 +216,20 @@ async def test_more_notes_than_memory_holds_wait_for_a_provider_that_is_away(gro
 
 
 @pytest.mark.drill
-async def test_five_pairs_with_and_without_a_bad_provider(ground, seed):
-    """DESIGN, section 11: the median of five pairs, p99 at most 1.1 times + 5 ms."""
+async def test_five_pairs_with_a_good_and_a_bad_provider(ground, seed):
+    """DESIGN, section 11: the median of five pairs, p99 at most 1.1 times + 5 ms, while notes
+    come all the time."""
     ward, over = Ward(ground, seed, "", pace=0.02), []
     async with ward.drill:
         await ward.serve()
         await ward.drill.load()
         for _ in range(5):
-            quiet = await ward.p99(15)
             ward.notes.start()
+            await ward.p99(3)
+            good = await ward.p99(15)
             bad = await moods(ward, 15)
-            over.append(bad - (quiet * 1.1 + 0.005))
-            print(f"p99 {quiet * 1000:.1f} ms, {bad * 1000:.1f} ms beside a bad provider")
+            over.append(bad - (good * 1.1 + 0.005))
+            print(f"p99 {good * 1000:.1f} ms, {bad * 1000:.1f} ms beside a bad provider")
             await ward.notes.end()
             await ward.serve()
             ward.ledger.script.faults = []
