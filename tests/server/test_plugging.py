@@ -155,6 +155,15 @@ def test_a_plugin_whose_processes_die_is_put_in_quarantine_with_an_alarm(
     sink.close()
 
 
+def under_way(server, client, door):
+    """Where a Signal is shown whose call takes long, and has told of its first part."""
+    client.send(server.message("slow"))
+    (one,) = server.until(lambda: door.call("GET", "/v1/signals")["signals"])
+    path = f"/v1/signals/{one['id']}"
+    server.until(lambda: [p["done"] for p in sessions(door, path)] == [1.0])
+    return path
+
+
 def test_a_call_that_takes_long_is_followed_and_ended(appliance, server, url):
     """Its progress is shown; the session ends with the call, and the plugin serves the next."""
     sink, port = server.Sink(), server.free_port()
@@ -163,10 +172,7 @@ def test_a_call_that_takes_long_is_followed_and_ended(appliance, server, url):
     equip(engine.site)
     engine.start()
     client, door = server.Client(port), Engine(engine.site)
-    client.send(server.message("slow"))
-    (one,) = server.until(lambda: door.call("GET", "/v1/signals")["signals"])
-    path = f"/v1/signals/{one['id']}"
-    server.until(lambda: [p["done"] for p in sessions(door, path)] == [1.0])
+    path = under_way(server, client, door)
     (shown,) = sessions(door, path)
     ended = door.call("POST", f"{path}/cancel")
 
@@ -191,10 +197,7 @@ def test_a_call_that_was_under_way_when_the_engine_was_killed_is_a_persons_matte
     equip(engine.site)
     engine.start()
     client, door = server.Client(port), Engine(engine.site)
-    client.send(server.message("slow"))
-    (one,) = server.until(lambda: door.call("GET", "/v1/signals")["signals"])
-    path = f"/v1/signals/{one['id']}"
-    server.until(lambda: [p["done"] for p in sessions(door, path)] == [1.0])
+    path = under_way(server, client, door)
     engine.end(signal.SIGKILL)
 
     engine.start()
@@ -202,7 +205,7 @@ def test_a_call_that_was_under_way_when_the_engine_was_killed_is_a_persons_matte
     assert "[plugin.unclear]" in engine.cli("parked", "--json")
     assert engine.said("tool_unclear") == 1
     assert 'portico_plugin_calls_total{outcome="done",plugin="marks"}' not in engine.metrics()
-    engine.cli("release", one["id"])
+    engine.cli("release", path.rpartition("/")[2])
     server.until(lambda: [p["done"] for p in sessions(door, path)] == [1.0])
     door.call("POST", f"{path}/cancel")
 
