@@ -91,3 +91,12 @@ class Gate:
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         return any(address in net for net in self.allow)
+
+
+def is_ip(text: str) -> bool:
+    """Whether it is an address as it stands, not a name to look up."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

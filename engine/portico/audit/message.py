@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
+
+from portico.gate import is_ip
 
 _APPLICATION_SERVER = "4"  # A.5.1.2.1
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -100,7 +101,7 @@ def _participant(root: Element, one: Participant) -> None:
     )
     if one.peer:
         made.set("NetworkAccessPointID", _clean(one.peer))
-        made.set("NetworkAccessPointTypeCode", "2" if _is_ip(one.peer) else "1")
+        made.set("NetworkAccessPointTypeCode", "2" if is_ip(one.peer) else "1")
     if one.role is not None:
         _code(made, "RoleIDCode", one.role)
 
@@ -127,11 +128,3 @@ def _code(parent: Element, name: str, code: Code) -> None:
 def _clean(text: str) -> str:
     """What XML may hold, on one line."""
     return " ".join(_NO_XML.sub("?", text).split())
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -30,6 +29,7 @@ from service_identity import CertificateError, VerificationError
 from service_identity import cryptography as identity
 
 from portico.errors import HandshakeBroken, SecretMissing, TlsInvalid
+from portico.gate import is_ip
 from portico.spec import tls
 from portico.spec.tls import SYSTEM, Tls
 from portico.tls import faults
@@ -121,20 +121,12 @@ def pin_of(certificate: x509.Certificate) -> str:
 def _bears(certificate: x509.Certificate, wanted: str) -> bool:
     """A subject alternative name (RFC 9525), or the whole common name of a client."""
     try:
-        if _is_ip(wanted):
+        if is_ip(wanted):
             identity.verify_certificate_ip_address(certificate, wanted)
         else:
             identity.verify_certificate_hostname(certificate, wanted)
     except (VerificationError, CertificateError, ValueError):
         return common_name(certificate) == wanted
-    return True
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
     return True
 
 
