@@ -233,7 +233,10 @@ def _rounds(
 
 
 def _cost(engine: Appliance, seconds: float, receiver: Receiver) -> tuple[Measured, float]:
+    """From a checkpoint on, before which nothing was left for a vacuum to do."""
     with psycopg.connect(engine.conninfo(), autocommit=True) as connection:
+        for table in _TABLES:
+            connection.execute(f"vacuum {partitions.name(table, _ago(0))}")
         connection.execute("checkpoint")
         before = _wal(connection)
         one = measure(engine, CASE, seconds, receiver)

@@ -78,6 +78,18 @@ def test_the_repeat_key_is_of_channel_sender_and_control_id():
     assert routing.route(STANDARD, other, "q:2", 9).repeat_key in keys
 
 
+def test_numbers_that_follow_each_other_lie_together():
+    """A thousand in two places of an index, and no two alike; signed 64 bits."""
+    keys = {
+        routing.route(STANDARD, ADT.replace(b"M1", b"M%07d" % number), "p:1", 1).repeat_key
+        for number in range(4_999_500, 5_000_500)
+    }
+
+    assert len(keys) == 1_000
+    assert len({key >> 44 for key in keys}) == 2
+    assert all(-(1 << 63) <= key < 1 << 63 for key in keys)
+
+
 @pytest.mark.parametrize("part", [b"M1", b"4711"])
 def test_a_field_for_search_fits_an_index(part):
     """PostgreSQL refuses an index entry beyond 2.7 kB: 70,000 characters are cut."""

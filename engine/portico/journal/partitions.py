@@ -12,6 +12,15 @@ from portico.journal.tables import PARTITIONED
 
 AHEAD = 7  # days made ahead, so that a database that is away at midnight stops nobody
 
+# A vacuum marks pages, and one that meets a page which a checkpoint has written logs it whole.
+# By PostgreSQL's default it comes when a table has grown by a fifth, so ever later, and a
+# message costs twice its bytes of the log; so it comes for every few new rows.
+_TIDY = {
+    "autovacuum_vacuum_insert_threshold": 10_000,
+    "autovacuum_vacuum_insert_scale_factor": 0,
+}
+_WITH = ", ".join(f"{at}{name} = {n}" for at in ("", "toast.") for name, n in _TIDY.items())
+
 
 def day_of(signal: SignalId) -> date:
     """The UTC day of an id."""
@@ -32,7 +41,7 @@ def creating(days: Iterable[date]) -> list[str]:
     """The statements that make these days' partitions where they are missing."""
     return [
         f"create table if not exists {name(table, day)} partition of {table} "
-        "for values from ('{}') to ('{}')".format(*bounds(day))
+        "for values from ('{}') to ('{}') with ({})".format(*bounds(day), _WITH)
         for day in days
         for table in PARTITIONED
     ]

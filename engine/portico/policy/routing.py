@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import blake2b
 from typing import Any
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -29,6 +30,8 @@ _SEARCHED = 200  # characters of a field that search knows; an index entry ends 
 
 CHANGED = "changed"  # the flag of a Signal that differs from an earlier one of its identity
 WORDS = ("sender", "connection", "channel", "none")
+_OWN = 44  # bits of a repeat key that are its name's alone
+_SIGN = 1 << 63
 
 
 class Rules(Struct, frozen=True):
@@ -241,7 +244,7 @@ def _order_key(
 def _repeat_key(
     rules: Rules, view: View, header: Header | None, about: Mapping[str, Any]
 ) -> int:
-    """64 bits of BLAKE2 over the channel and the values; 0: repeats are not looked for."""
+    """Of the channel and the values, see _hashed; 0: repeats are not looked for."""
     if rules.repeat_by is None:
         return 0
     if about and (said := about.get("header", NOTHING).get(rules.idempotency)):
@@ -266,4 +269,11 @@ def repeat_key_of(origin: str, identity: str) -> int:
 
 
 def _hashed(whole: bytes) -> int:
-    return int.from_bytes(blake2b(whole, digest_size=8).digest(), "big", signed=True)
+    """64 bits, signed: 44 of BLAKE2, below 12 and 8 that names share which differ in their last
+    six or three characters. Numbers that follow each other so lie together in an index, and a
+    checkpoint later a thousand messages touch a few of its pages in place of a thousand.
+    """
+    near = crc32(whole[:-6])
+    group = (near & 0xFFF) << 8 | crc32(whole[-6:-3], near) & 0xFF
+    own = int.from_bytes(blake2b(whole, digest_size=8).digest(), "big")
+    return ((group << _OWN | own & (1 << _OWN) - 1) ^ _SIGN) - _SIGN
