@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 import httpx2
 import pytest
 
+from destinations.stalls import stall
 from destinations.web import Server
 from portico import ids
 from portico.clock import SystemClock
@@ -155,6 +156,34 @@ async def test_an_answer_that_is_not_whole_is_unclear(server, target, act, code)
     server.script = [act]
     attempt = await send(target(address=server.url, timeout=0.3, connect=0.3))
     assert (attempt.answered, attempt.code) == (Answered.UNCLEAR, code)
+
+
+async def test_a_stall_of_ours_is_not_taken_for_the_servers_silence(server, target):
+    """The answer came in time and lies in the socket, unread, when the time is up. It is
+    credited, and nothing is sent a second time."""
+    asked, told = threading.Event(), threading.Event()
+
+    def answers(handler: Any) -> None:
+        assert asked.wait(10)
+        handler.wfile.write(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
+        )
+        told.set()
+
+    def ask() -> None:
+        asked.set()
+        assert told.wait(10)
+
+    server.script = [answers]
+    sending = asyncio.ensure_future(
+        send(target(address=server.url, timeout=0.08, connect=0.08))
+    )
+    while not server.seen:
+        await asyncio.sleep(0)
+    stall(0.4, ask)
+    attempt = await sending
+    assert (attempt.answered, attempt.code) == (Answered.ANSWERED, "200")
+    assert len(attempt.answer) == 100_000
 
 
 async def test_a_server_that_is_not_there_has_nothing(target):

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import threading
 from types import SimpleNamespace
 
 import pytest
 
+from destinations.stalls import stall
 from portico.clock import SystemClock
 from portico.destinations.contract import Surroundings
 from portico.destinations.sftp import SFTP
@@ -47,6 +49,7 @@ async def sent(tmp_path, peer):
         if kept not in made:
             target = SFTP.options.model_validate(given)
             spec = SimpleNamespace(options=target, timeout=5.0, connect=5.0)
+            send.spec = spec
             environ = {"PASSWORD": peer.password}
             around = Surroundings(None, SystemClock(), lambda _: None, tmp_path, environ)
             made[kept] = SFTP.build("out", spec, around)
@@ -137,6 +140,26 @@ async def test_a_connection_lost_in_the_rename_is_unclear_and_heals(sent, peer):
     assert first.answered is Answered.UNCLEAR
     assert (second.answered, second.answer) == (Answered.ANSWERED, b"a.hl7")
     assert os.listdir(peer.folder / "in") == ["a.hl7"]
+
+
+async def test_a_stall_of_ours_is_not_taken_for_the_servers_silence(sent, peer):
+    """The rename was done in time, and the server's word of it lies in the socket, unread, when
+    the time is up: the file is delivered, and not sent a second time."""
+    asked, stalled = threading.Event(), threading.Event()
+
+    def renamed(what):
+        asked.set()
+        assert stalled.wait(10)
+
+    await sent(delivery(1))
+    peer.hook, sent.spec.timeout = renamed, 0.5
+    sending = asyncio.ensure_future(sent(delivery(2, "b.hl7")))
+    while not asked.is_set():
+        await asyncio.sleep(0.01)
+    stall(1.5, stalled.set)
+    got = await sending
+
+    assert (got.answered, got.answer) == (Answered.ANSWERED, b"b.hl7")
 
 
 async def test_a_server_that_is_down_costs_nothing_but_an_attempt(sent, peer):

@@ -20,6 +20,7 @@ from portico import ids
 from portico.destinations import http_answer
 from portico.destinations.contract import DestinationType, Done, Surroundings
 from portico.destinations.http_auth import Credentials, NoToken, TargetAuth
+from portico.destinations.patience import Patience
 from portico.errors import MessageError, SecretMissing, TlsInvalid, WsdlInvalid
 from portico.language.content import open_content, sniff
 from portico.language.context import Context
@@ -31,6 +32,7 @@ from portico.spec.tls import Tls, TlsField
 
 _ORIGIN = re.compile(r"https?://[^/?#{}\s@]+")
 _SYSTEM = Tls.model_validate({})  # verified by what the machine trusts
+_LEAVES = "http11.send_request_headers.started"  # httpcore2's word for the first byte
 _MOVES = 3  # redirects, one after the other
 _MEDIA = {
     "hl7": "application/hl7-v2",
@@ -208,7 +210,7 @@ class HttpsDestination:
                 verify=secured.context,
                 trust_env=False,
                 follow_redirects=False,
-                timeout=httpx2.Timeout(spec.timeout, connect=spec.connect, pool=None),
+                timeout=httpx2.Timeout(None, connect=spec.connect),
                 limits=httpx2.Limits(
                     max_connections=spec.connections + 1, keepalive_expiry=min(spec.idle, 3600)
                 ),
@@ -228,10 +230,16 @@ class HttpsDestination:
                 closing.add_done_callback(self._closing.discard)
 
     async def _sent(self, request: Any, delivery: Delivery, began: float) -> Attempt:
-        """What became of it. The whole exchange has one deadline."""
+        """What became of it. The peer has `timeout` for the whole of its answer."""
         where = f"{request.url.scheme}://{request.url.netloc.decode()}"
         try:
-            async with asyncio.timeout(self._spec.connect + self._spec.timeout):
+            async with Patience() as patience:
+
+                async def trace(step: str, _: Any) -> None:
+                    if step == _LEAVES:
+                        patience.grant(self._spec.timeout)
+
+                request.extensions["trace"] = trace
                 status, fields, body = await self._exchanged(request)
         except (httpx2.HTTPError, ssl.SSLError, TimeoutError) as error:
             micros = int((self._seconds() - began) * 1e6)

@@ -14,6 +14,7 @@ from typing import Any
 from portico import ids
 from portico.destinations import placing
 from portico.destinations.contract import Done, Surroundings
+from portico.destinations.patience import Patience
 from portico.model.delivery import Answered, Attempt, Delivery
 from portico.remote.contract import Remote, Unproven
 
@@ -71,7 +72,7 @@ class RemoteDestination:
         began = self._seconds()
         placement = Placement(session, self._spec.options, delivery)
         try:
-            async with asyncio.timeout(self._spec.timeout):
+            async with Patience(self._spec.timeout):
                 name = await placement.place()
         except FileExistsError:
             detail = "a file of that name exists"

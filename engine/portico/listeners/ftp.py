@@ -10,6 +10,7 @@ from portico.remote.options import FtpOptions
 from portico.spec.fetching import PollSource
 
 _PATIENCE = 30.0  # seconds for connection and login
+_SILENCE = 60.0  # seconds in which the server has to answer a command, or send a byte
 
 
 class FtpSource(PollSource, FtpOptions):
@@ -18,7 +19,7 @@ class FtpSource(PollSource, FtpOptions):
 
 def _build(channel: str, source: Any, receive: Receive, around: Surroundings) -> Poller:
     context = context_of(source, around.certificates)
-    session = FtpSession(source, around.root, around.environ, _PATIENCE, context)
+    session = FtpSession(source, around.root, around.environ, _PATIENCE, context, _SILENCE)
     return Poller(channel, source, RemoteTray(session, source, around.scratch), around)
 
 

@@ -24,12 +24,12 @@ from portico.tls.certificates import Certificates
 T = TypeVar("T")
 
 _CHUNK = 1 << 18
-_SILENCE = 60.0  # seconds in which a server has to answer a command, or send a byte
 
 
 class FtpSession:
     """A Remote. patience: seconds for connection and login together; context: gives the TLS
-    context for the next session, None for plain text.
+    context for the next session, None for plain text; silence: seconds in which the server has
+    to answer a command or send a byte, None where the caller looks after that.
     """
 
     def __init__(
@@ -39,10 +39,11 @@ class FtpSession:
         environ: Mapping[str, str],
         patience: float,
         context: Callable[[], ssl.SSLContext] | None,
+        silence: float | None = None,
     ) -> None:
         self.where = f"{options.user}@{options.address}"
         self._options, self._root, self._environ = options, root, environ
-        self._patience, self._context = patience, context
+        self._patience, self._context, self._silence = patience, context, silence
         self._lock = asyncio.Lock()
         self._client: Any = None
 
@@ -153,9 +154,7 @@ class FtpSession:
 
     async def _dial(self) -> None:
         options = self._options
-        client = aioftp.Client(
-            socket_timeout=_SILENCE, path_timeout=_SILENCE, connection_timeout=self._patience
-        )
+        client = aioftp.Client(socket_timeout=self._silence, connection_timeout=self._patience)
         try:
             password = await asyncio.to_thread(
                 options.password.reveal, self._root, self._environ
