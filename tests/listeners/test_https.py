@@ -204,6 +204,7 @@ async def test_only_who_knows_the_secret_may_send(serving, desk, client, way, he
     (event,) = good + bad
     right_name = way == "basic" and "aGlz" in headers.get("Authorization", "")
     assert (event.code, event.user) == (way, "his" if right_name else "")
+    assert desk.named("RequestRefused") == []
 
 
 async def test_a_login_is_told_once_for_a_connection(serving, desk, client):

@@ -167,6 +167,7 @@ async def test_wrong_credentials_are_a_security_fault(serving, desk):
     assert caught.value.detail[0].tag == "{urn:cdc:iisb:2011}SecurityFault"
     assert not desk.arrivals
     assert "s3cret" not in repr(desk.events)
+    assert (len(desk.named("LoginRefused")), desk.named("RequestRefused")) == (1, [])
 
 
 @pytest.mark.parametrize(
@@ -323,6 +324,7 @@ async def test_a_signed_request_is_taken_once_and_an_unsigned_one_never(serving,
     assert (await post(listener, body, fields=fields)).status_code == 200
     assert (await post(listener, body, fields=fields)).status_code == 401
     assert [arrival.content for arrival in desk.arrivals] == [b"MSH|1"]
+    assert (len(desk.named("LoginRefused")), desk.named("RequestRefused")) == (3, [])
 
 
 async def test_a_channel_of_xml_takes_the_operation_whole(serving, desk, tmp_path):

@@ -103,7 +103,9 @@ class FrameRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class RequestRefused(Event):
-    """An HTTP request was refused before its content was looked at. code: the status."""
+    """An HTTP request was refused before its content was looked at; `login_refused` tells of
+    one whose sender has not shown who it is. code: the status.
+    """
 
     level: ClassVar[str] = "warning"
     labels: ClassVar[tuple[str, ...]] = ("channel", "code")

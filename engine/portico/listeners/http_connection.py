@@ -23,12 +23,15 @@ _DRAINED = 64 << 20  # bytes of the same
 
 
 class HttpReply(Struct, frozen=True, gc=False):
-    """What a request is told. fields: header lines with their ends, Content-Type among them."""
+    """What a request is told. fields: header lines with their ends, Content-Type among them;
+    known: an event has said already why it is a refusal.
+    """
 
     status: int
     body: bytes = b""
     fields: bytes = b""
     close: bool = False
+    known: bool = False
 
 
 class Route(Protocol):
@@ -53,8 +56,8 @@ class Route(Protocol):
         """One answer has been given."""
         ...
 
-    def refused(self, peer: str, status: int) -> None:
-        """A request for it was refused here."""
+    def refused(self, peer: str, reply: HttpReply) -> None:
+        """A request for it was refused so."""
         ...
 
 
@@ -248,7 +251,7 @@ class HttpConnection(asyncio.Protocol):
         """Answer before the request is whole. With all of it here the connection may stay."""
         head = self._head
         if self._route is not None:
-            self._route.refused(self.peer, reply.status)
+            self._route.refused(self.peer, reply)
         else:
             self._owner.strayed(self.peer, reply.status)
         whole = head is not None and self.state == "head" and head.length == 0

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
+from msgspec import structs
 from pydantic import AfterValidator
 
 from portico.errors import ListenFailed, TlsInvalid
@@ -213,13 +214,14 @@ class HttpPath(ABC):
             text = f"{type(fault).__name__} in the engine"
             self.refuse(request, problem(500, "internal", text, close=True))
 
-    def refused(self, peer: str, status: int) -> None:
+    def refused(self, peer: str, reply: HttpReply) -> None:
         """A request was refused."""
-        self.around.emit(RequestRefused(self.channel, peer, str(status)))
+        if not reply.known:
+            self.around.emit(RequestRefused(self.channel, peer, str(reply.status)))
 
     def refuse(self, request: HttpRequest, reply: HttpReply) -> None:
         """The same, of a request that is whole."""
-        self.refused(request.peer, reply.status)
+        self.refused(request.peer, reply)
         self.respond(request, reply)
 
     def respond(self, request: HttpRequest, reply: HttpReply) -> None:
@@ -268,7 +270,9 @@ class HttpPath(ABC):
 def turned_away(refusal: Refusal) -> HttpReply:
     """The answer to a sender who is not who it should be."""
     fields = b"WWW-Authenticate: %s\r\n" % refusal.challenge if refusal.challenge else b""
-    return problem(refusal.status, "auth", refusal.text, fields=fields)
+    return structs.replace(
+        problem(refusal.status, "auth", refusal.text, fields=fields), known=True
+    )
 
 
 def about_of(request: HttpRequest) -> dict[str, Any]:

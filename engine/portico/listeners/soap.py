@@ -169,10 +169,13 @@ class SoapListener(HttpPath):
 
     def _decide(self, request: HttpRequest, asked: Asked | SoapFault) -> None:
         if isinstance(asked, SoapFault):
+            kind = request.head.fields.get("content-type", "")
+            reply = faulty(asked, serving.fault_version(kind), None)
             if asked.stranger:
                 self.unproved(request.peer)
-            kind = request.head.fields.get("content-type", "")
-            self.refuse(request, faulty(asked, serving.fault_version(kind), None))
+                self.respond(request, reply)
+            else:
+                self.refuse(request, reply)
         elif asked.content is None:
             request.respond(self._said(asked, asked.echo))
         else:
