@@ -184,6 +184,10 @@ class JournalTwin:
         ]
         return [self.recovered(seq, one) for seq, one in rows[:limit]]
 
+    async def place_of(self, signal):
+        """Where a Signal that waits stands."""
+        return next((seq for seq, one in self.waiting_rows.items() if one.id == signal), None)
+
     async def waiting_at(self, places):
         """The same of these places."""
         found = ((place, self.waiting_rows.get(place)) for place in places)

@@ -24,7 +24,8 @@ class Line(Shape):
 
 class Place(Shape):
     """Where one session is. state: `queued` for a worker (place 1 goes next), `running` in a
-    worker, `asking` a model or a plugin, `waiting` for a retry or for others of its order key.
+    worker, `asking` a model or a plugin, `waiting` for a retry or for others of its order key,
+    `paused` with its agent.
 
     seconds: since it runs or asks; number: of the try. step, done, total: progress, as the site
     or the plugin says. lines: the last that were logged, of `count`.
@@ -67,8 +68,8 @@ class Sessions(Protocol):
         mark or none waits, after so many seconds at the latest. Raises JournalError."""
         ...
 
-    def cancel(self, signal: SignalId, who: str) -> list[str]:
-        """End them: their Signal is parked. Raises RequestError."""
+    async def cancel(self, signal: SignalId, who: str) -> list[str]:
+        """End them: their Signal is parked. Raises RequestError, JournalError."""
         ...
 
 
@@ -85,6 +86,6 @@ def routes(sessions: Callable[[], Sessions]) -> APIRouter:
     @router.post("/{signal}/cancel")
     async def cancel(signal: uuid.UUID, who: Who) -> Cancelled:
         """End its sessions that have not concluded; they are parked for a person."""
-        return Cancelled(agents=tuple(sessions().cancel(SignalId(signal.bytes), who)))
+        return Cancelled(agents=tuple(await sessions().cancel(SignalId(signal.bytes), who)))
 
     return router

@@ -50,5 +50,7 @@ def _words(place: Place) -> str:
         return f"runs in process {place.pid}{progress}"
     if place.state == "asking":
         return f"waits for {place.asks}{progress}"
+    if place.state == "paused":
+        return "waits for its agent, which is paused"
     again = f" for try {place.number}" if place.number > 1 else ""
     return f"waits{again}"

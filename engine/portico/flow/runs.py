@@ -66,10 +66,12 @@ class Run:
     sender an answer. recalled: it was read back from the journal. value: an agent's last.
     flag: what is known of the Signal only since it was journaled. editions: by agent, the
     version that is to run it, where that is not the one in force. shelved: agents of `todo`
-    that are paused; unstored: sessions that have concluded and are not committed.
+    that are paused; unstored: sessions that have concluded and are not committed. cancelled: a
+    person ended it before an agent that was paused had begun; what begins now has this verdict.
     """
 
     __slots__ = (
+        "cancelled",
         "deliveries",
         "editions",
         "envelope",
@@ -111,6 +113,7 @@ class Run:
         self.editions = editions
         self.shelved: set[str] = set()
         self.unstored = 0
+        self.cancelled: Failure | None = None
 
     @property
     def awaited(self) -> bool:

@@ -20,6 +20,7 @@ from portico.model.signal import Signal
 from portico.model.states import SignalState
 
 _DEADLINE = 30.0
+_PLACE = "select w.seq from signal s join waiting w on w.seq = s.seq where s.id = %s"
 _VERDICTS = (
     ("duplicate", SignalState.DUPLICATE),
     ("deliver", SignalState.DONE),
@@ -52,6 +53,11 @@ class Reader:
     async def waiting_at(self, places: Sequence[int], window_ms: int) -> list[Recovered]:
         """Those of these places that wait still, in order."""
         return await self._waiting("waiting_at", (list(places),), window_ms)
+
+    async def place_of(self, signal: SignalId) -> int | None:
+        """The place of a Signal that waits; None for any other."""
+        rows = await self._link.run(_PLACE, (UUID(bytes=signal),))
+        return int(rows[0][0]) if rows else None
 
     async def _waiting(
         self, name: str, asked: tuple[Any, ...], window_ms: int

@@ -8,6 +8,7 @@ from msgspec import structs
 from portico.api.live import Line, Live, Place
 from portico.flow.sessions import looking
 from portico.flow.sessions.looking import Looking
+from portico.flow.sessions.withdrawing import Withdrawing
 from portico.ids import SignalId
 from portico.model.states import SignalState
 from portico.server.parts import House
@@ -28,6 +29,13 @@ class Sessions:
             lambda: house.site.agents,
             base.emit,
             house.modelling.conversing.told,
+            Withdrawing(
+                house.shelf,
+                house.dispatcher,
+                house.running,
+                house.journal.reader.place_of,
+                house.journal.waiting_at,
+            ),
         )
 
     async def live(self, signal: SignalId, mark: str = "", wait: float = 0.0) -> Live:
@@ -45,15 +53,17 @@ class Sessions:
         """The journal is asked only where no session of it is in this engine."""
         places, state = self._looking.places(signal), SignalState.WAITING
         if not places:
+            places = await self._looking.paused(signal)
+        if not places:
             state = await self._house.journal.reader.state_of(signal)
         found = Live(state=state, sessions=tuple(self._shown(signal, one) for one in places))
         said = found.model_dump_json(exclude={"sessions": {"__all__": {"seconds"}}})
         mark = blake2b(said.encode(), digest_size=8).hexdigest()
         return found.model_copy(update={"mark": mark})
 
-    def cancel(self, signal: SignalId, who: str) -> list[str]:
+    async def cancel(self, signal: SignalId, who: str) -> list[str]:
         """End them (api.live.Sessions)."""
-        return self._looking.cancel(signal, who)
+        return await self._looking.cancel(signal, who)
 
     def _shown(self, signal: SignalId, place: looking.SessionPlace) -> Place:
         said = place.saying

@@ -7,10 +7,17 @@ import pytest
 from portico.errors import RequestError
 from portico.flow.sessions.asking import Broker
 from portico.flow.sessions.looking import Looking
+from portico.flow.sessions.withdrawing import Withdrawing
 from portico.model.call import Call
 from portico.model.states import SignalState as State
 from portico.model.verdict import Kind, SessionResult
 from portico.workers.crew import ItemLook
+
+
+def withdrawing(engine):
+    """Of what is paused."""
+    parts = engine.shelf, engine.dispatcher, engine.running
+    return Withdrawing(*parts, engine.journal.place_of, engine.journal.waiting_at)
 
 
 class Door:
@@ -48,7 +55,7 @@ class Bench:
         self.engine = engine
         self.broker = Broker(RecordTwin(), {"llm": doer}, engine.events.append)
         door = Door(engine.pool)
-        around = lambda: ("a", "b"), engine.events.append, lambda asked: ""
+        around = lambda: ("a", "b"), engine.events.append, lambda asked: "", withdrawing(engine)
         self.looking = Looking(engine.running, door, self.broker, *around)
 
     def signal(self, number):
@@ -82,7 +89,7 @@ async def test_what_waits_for_a_retry_ends_at_once_and_the_key_goes_on(bench):
     engine.pool.answer()
     assert bench.where(0) == bench.where(2) == ["waiting 0"]
 
-    assert bench.looking.cancel(bench.signal(0), "ann") == ["a"]
+    assert await bench.looking.cancel(bench.signal(0), "ann") == ["a"]
     engine.journal.commit()
 
     assert engine.pool.control_ids == ["2", "3"]
@@ -101,7 +108,7 @@ async def test_what_waits_behind_another_ends_when_its_turn_comes(bench):
     engine.pool.answer()
     engine.pool.answer()
 
-    bench.looking.cancel(bench.signal(1), "ann")
+    await bench.looking.cancel(bench.signal(1), "ann")
     assert not engine.journal.ends and not engine.pool.items
     engine.time.pass_(2)
 
@@ -121,7 +128,7 @@ async def test_a_session_that_waits_for_a_model_ends_and_nobody_is_asked_again(b
     await asyncio.sleep(0)
     assert bench.where(0) == ["asking 0"]
 
-    assert bench.looking.cancel(bench.signal(0), "ann") == ["a"]
+    assert await bench.looking.cancel(bench.signal(0), "ann") == ["a"]
     while bench.broker.open:
         await asyncio.sleep(0)
     engine.journal.commit()
@@ -135,5 +142,5 @@ async def test_what_has_a_verdict_cannot_be_ended(bench):
     bench.engine.pool.deliver("his")
 
     with pytest.raises(RequestError, match="no session of this Signal"):
-        bench.looking.cancel(bench.signal(0), "ann")
+        await bench.looking.cancel(bench.signal(0), "ann")
     assert not [one for one in bench.engine.events if "Cancelled" in type(one).__name__]

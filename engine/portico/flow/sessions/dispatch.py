@@ -20,6 +20,7 @@ from portico.flow.runs import Run, Waiter
 from portico.ids import SignalId
 from portico.journal.contract import Recovered
 from portico.language.context import Context
+from portico.model.verdict import Failure
 
 WINDOW = 16_384
 PAGE = 256
@@ -153,11 +154,13 @@ class Dispatcher:
             self._waiters[run.signal.id] = run.waiter
         self.ended(run)
 
-    def bring(self, recovered: Recovered) -> None:
-        """What stands in the journal is to run now, if anything is left of it to do."""
+    def bring(self, recovered: Recovered, cancelled: Failure | None = None) -> None:
+        """What stands in the journal is to run now, if anything is left of it to do.
+        cancelled: that is its end, instead."""
         waiter = self._waiters.pop(recovered.signal.id, None)
         run = self._world.recall(recovered, waiter)
         if run is not None:
+            run.cancelled = cancelled
             self._begin(run)
 
     def ended(self, run: Run) -> None:

@@ -10,6 +10,7 @@ from portico.events.emit import Emit
 from portico.flow.sessions.asking import Asked, Broker
 from portico.flow.sessions.running import Running
 from portico.flow.sessions.submitting import Submitter
+from portico.flow.sessions.withdrawing import Withdrawing
 from portico.ids import SignalId
 from portico.model.verdict import Failure
 from portico.workers.faults import StepCancelled
@@ -22,7 +23,7 @@ _REVIEW = "review"  # verbs that wait for a person begin so
 class SessionPlace:
     """Where one session is. state: `queued` for a worker (place 1 goes next), `running` (in
     this process, for so many seconds), `asking` (what its step waits for), `waiting` for a
-    retry or for others of its order key. number: of the try.
+    retry or for others of its order key, `paused` with its agent. number: of the try.
     """
 
     agent: str
@@ -37,7 +38,8 @@ class SessionPlace:
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """What it looks at. agents: those in force. told: how far a conversation is."""
+    """What it looks at. agents: those in force. told: how far a conversation is. withdrawing:
+    of what waits for agents that are paused."""
 
     running: Running
     pool: Submitter
@@ -45,9 +47,10 @@ class Looking:
     agents: Callable[[], Iterable[str]]
     emit: Emit
     told: Callable[[Asked], str]
+    withdrawing: Withdrawing
 
     def places(self, signal: SignalId) -> list[SessionPlace]:
-        """Every session that has not concluded, by agent."""
+        """Every session in memory that has not concluded, by agent."""
         found = {
             one.agent: SessionPlace(one.agent, "waiting", number=one.number)
             for one in self.running.waiting(signal)
@@ -64,18 +67,24 @@ class Looking:
                 found[agent] = SessionPlace(agent, state, *at, saying=look.saying)
         return [found[agent] for agent in sorted(found)]
 
-    def cancel(self, signal: SignalId, who: str) -> list[str]:
+    async def paused(self, signal: SignalId) -> list[SessionPlace]:
+        """Every session that waits for an agent that is paused. Raises JournalError."""
+        return [
+            SessionPlace(one, "paused")
+            for one in sorted(await self.withdrawing.waiting(signal))
+        ]
+
+    async def cancel(self, signal: SignalId, who: str) -> list[str]:
         """End them, within seconds or when their turn comes: they are parked. Their agents.
 
-        Raises RequestError when there is none, or a person's answer is waited for.
+        Raises JournalError; RequestError when there is none, or a person's answer is awaited.
         """
         failure = Failure(StepCancelled.code, f"cancelled by {who}")
-        asked = {one.agent: one for one in self.broker.asked(signal)}
-        for one in asked.values():
-            if one.call.verb.startswith(_REVIEW):
-                raise RequestError(f"{one.agent} waits for a person: see `portico review`")
+        self._reviewed(signal)
+        ended = await self.withdrawing.cancel(signal, failure)
+        for one in self.broker.asked(signal):
             self.broker.cancel(one)
-        ended = {agent for agent in self.agents() if self.pool.cancel(agent, signal, failure)}
+        ended |= {agent for agent in self.agents() if self.pool.cancel(agent, signal, failure)}
         for attempt in self.running.waiting(signal):
             self.running.cancel(attempt, failure)
             ended.add(attempt.agent)
@@ -84,3 +93,9 @@ class Looking:
         for agent in sorted(ended):
             self.emit(SessionCancelled(agent, who, ids.text(signal)))
         return sorted(ended)
+
+    def _reviewed(self, signal: SignalId) -> None:
+        """Raises RequestError when a person's answer is waited for."""
+        for one in self.broker.asked(signal):
+            if one.call.verb.startswith(_REVIEW):
+                raise RequestError(f"{one.agent} waits for a person: see `portico review`")

@@ -66,13 +66,8 @@ class Resuming:
         shelf = self._world.shelf
         if before is not None:
             await asyncio.wait([before])
-        while places := shelf.take_down(agent):
-            at = 0
-            try:
-                while at < len(places):
-                    at += await self._bring(agent, places[at : at + PAGE])
-            finally:
-                shelf.put_up(agent, places[at:])
+        while page := shelf.page(agent, PAGE):
+            await self._bring(agent, page)
         shelf.resume(agent)
 
     def _ended(self, agent: str, task: asyncio.Task[None]) -> None:
@@ -82,24 +77,25 @@ class Resuming:
         if not task.cancelled():
             task.result()
 
-    async def _bring(self, agent: str, page: Sequence[int]) -> int:
-        """How many of these it has started, from the first on."""
+    async def _bring(self, agent: str, page: Sequence[int]) -> None:
+        """Start these, from the first on, as far as there is room and the journal is there."""
         shelf = self._world.shelf
         if not self._world.dispatcher.room:
             await asyncio.sleep(_TURN)
-            return 0
+            return
         held = {place for place in page if shelf.holds(place)}
         try:
             found = {one.seq: one for one in await self._world.read(page)}
         except JournalError:
             await asyncio.sleep(_AGAIN)
-            return 0
-        for started, place in enumerate(page):
+            return
+        for place in page:
             if place in held and not shelf.holds(place):
-                return started  # others have concluded since: it is read again
-            run = shelf.let(agent, place)
+                return  # others have concluded since: it is read again
+            if not shelf.let(agent, place):
+                continue  # a person has ended it since
+            run = shelf.run(agent, place)
             if run is not None:
                 self._world.running.run(agent, run)
             elif place in found:
                 self._world.dispatcher.bring(found[place])
-        return len(page)

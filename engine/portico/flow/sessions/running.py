@@ -118,14 +118,14 @@ class Running:
 
     def run(self, agent: str, run: Run) -> None:
         """Run one of them, unless it is paused."""
-        if self._world.shelf.takes(agent, run):
+        if run.cancelled is None and self._world.shelf.takes(agent, run):
             return
         group, keys = groups_of(run.signal.origin, run.signal.order_key)
         crew = run.crew(agent)
         if run.editions:
             self._lines.setdefault(crew, Line())
             self._terms.setdefault(agent, FailureTerms(""))
-        self._submit(Try(agent, crew, run, group, keys))
+        self._submit(Try(agent, crew, run, group, keys, cancelled=run.cancelled))
 
     def _submit(self, attempt: Try) -> None:
         """Have it run, in its turn."""

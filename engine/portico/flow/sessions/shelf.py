@@ -19,8 +19,9 @@ class Shelf:
         self._leave = leave
         self._upto: dict[str, int] = {}  # by paused agent: the last place that it may run
         self._places: dict[str, array[int]] = {}
+        self._next: dict[str, array[int]] = {}  # of agents that are resumed; the first is last
         self._runs: dict[int, Run] = {}  # in memory for the sake of other agents
-        self._several: dict[int, set[str]] = {}  # not in memory, and here for more than one
+        self._several: dict[int, frozenset[str]] = {}  # not in memory, here for more than one
 
     @property
     def paused(self) -> Set[str]:
@@ -29,12 +30,12 @@ class Shelf:
 
     def count(self, agent: str) -> int:
         """How many Signals wait here for this agent."""
-        return len(self._places.get(agent, ()))
+        return len(self._places.get(agent, ())) + len(self._next.get(agent, ()))
 
     def pause(self, agent: str) -> None:
         """What is not out yet is to wait from now on."""
         self._upto[agent] = _NOTHING
-        self._places.setdefault(agent, array("q"))
+        self._places.setdefault(agent, array("q")).extend(self._next.pop(agent, ()))
 
     def takes(self, agent: str, run: Run) -> bool:
         """Whether what comes for this agent is to wait; here, then."""
@@ -63,30 +64,34 @@ class Shelf:
         if run.shelved and run.todo <= run.shelved and not run.unstored:
             del self._runs[run.seq]
             if len(run.shelved) > 1:
-                self._several[run.seq] = set(run.shelved)
+                self._several[run.seq] = frozenset(run.shelved)
             self._leave(run)
 
-    def take_down(self, agent: str) -> Sequence[int]:
-        """All places of an agent, in order, to bring them back one by one."""
-        self._upto[agent] = _FIRST
-        places, self._places[agent] = self._places[agent], array("q")
-        return sorted(places)
-
-    def put_up(self, agent: str, places: Iterable[int]) -> None:
-        """Places that were taken down in vain."""
-        self._places[agent].extend(places)
+    def page(self, agent: str, most: int) -> Sequence[int]:
+        """The first places of an agent that is resumed, in order; empty when none is left."""
+        if not self._next.get(agent):
+            self._upto[agent] = _FIRST
+            self._next[agent] = array("q", sorted(self._places[agent], reverse=True))
+            self._places[agent] = array("q")
+        return self._next[agent][: -most - 1 : -1]
 
     def holds(self, place: int) -> bool:
         """Whether the Run of this place is in memory."""
         return place in self._runs
 
-    def let(self, agent: str, place: int) -> Run | None:
-        """The agent may run up to this place; its Run, if that is in memory."""
+    def let(self, agent: str, place: int) -> bool:
+        """The agent may run up to this place; whether its Signal still waits here for it."""
+        line = self._next[agent]
+        if not line or line[-1] != place:
+            return False
+        line.pop()
         self._upto[agent] = place
-        if others := self._several.get(place):
-            others.discard(agent)
-            if not others:
-                del self._several[place]
+        if others := self._several.pop(place, frozenset()) - {agent}:
+            self._several[place] = others
+        return True
+
+    def run(self, agent: str, place: int) -> Run | None:
+        """The Run of a place that the agent was let to, if that is in memory."""
         run = self._runs.get(place)
         if run is None or agent not in run.shelved:
             return None
@@ -95,6 +100,25 @@ class Shelf:
             del self._runs[place]
         return run
 
+    def waiting(self, place: int) -> set[str]:
+        """The agents for which the Signal of this place waits here."""
+        return {one for one in self._upto if any(place in line for line in self._lines(one))}
+
+    def take_off(self, place: int) -> Run | None:
+        """It waits here no more; its Run, if that is in memory."""
+        for agent in self.waiting(place):
+            for line in self._lines(agent):
+                if place in line:
+                    line.remove(place)
+        self._several.pop(place, None)
+        run = self._runs.pop(place, None)
+        if run is not None:
+            run.shelved.clear()
+        return run
+
+    def _lines(self, agent: str) -> Iterable["array[int]"]:
+        return self._places[agent], self._next.get(agent, array("q"))
+
     def resume(self, agent: str) -> None:
         """Nothing waits for it here: it runs what comes."""
-        del self._upto[agent], self._places[agent]
+        del self._upto[agent], self._places[agent], self._next[agent]
