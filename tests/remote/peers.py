@@ -163,14 +163,18 @@ class PosixPeer:
 
 
 class FtpPeer:
-    """pyftpdlib's server on a folder, in a thread; with a certificate it insists on TLS."""
+    """pyftpdlib's server on a folder, in a thread; with a certificate it insists on TLS.
+    commands: methods of its handler that a test replaces.
+    """
 
-    def __init__(self, folder: Path, certificate: Path | None = None, key=None) -> None:
+    def __init__(
+        self, folder: Path, certificate: Path | None = None, key=None, commands=None
+    ) -> None:
         self.folder, self.password = folder, "correct horse"
         authorizer = DummyAuthorizer()
         authorizer.add_user("lab", self.password, str(folder), perm="elradfmwMT")
         kind = TLS_FTPHandler if certificate else FTPHandler
-        options = {"authorizer": authorizer, "banner": "test"}
+        options = {"authorizer": authorizer, "banner": "test", **(commands or {})}
         if certificate:
             options |= {
                 "certfile": str(certificate),

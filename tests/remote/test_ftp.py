@@ -5,6 +5,7 @@ import os
 from types import SimpleNamespace
 
 import pytest
+from pyftpdlib.handlers import FTPHandler
 
 from listeners.fetching import NOT_STORED, STORED, Journal, poll, until
 from portico.clock import SystemClock
@@ -194,6 +195,34 @@ async def test_a_folder_that_is_missing_and_a_server_that_is_down(peers, sent):
     assert missing.answered is Answered.NO_CONNECTION
     assert "there is no folder /nowhere" in missing.detail
     assert down.answered is Answered.NO_CONNECTION
+
+
+async def test_of_two_journals_that_claim_a_file_at_once_one_has_it(peers, polled):
+    """F2: both have said RNFR before one says RNTO, and the server's rename works once."""
+    asking, arrived = [], FTPHandler.ftp_RNFR
+
+    def from_both(handler, path):
+        asking.append((handler, path))
+        if len(asking) == 2:
+            for each in asking:
+                arrived(*each)
+        elif len(asking) > 2:
+            arrived(handler, path)
+
+    peer = peers(commands={"ftp_RNFR": from_both})
+    (peer.folder / "out/a.hl7").write_bytes(b"1")
+    first, second = Journal(), Journal()
+
+    async def other():
+        return "0ther000"
+
+    second.memory.mark = other
+    await polled(peer, first)
+    await polled(peer, second)
+    await until(lambda: (peer.folder / "out/done/a.hl7").exists())
+
+    assert [path for _, path in asking[:2]] == [str(peer.folder / "out/a.hl7")] * 2
+    assert first.contents() + second.contents() == [b"1"]
 
 
 async def test_the_answer_to_a_file_is_placed_on_the_server(polled, peers):
