@@ -239,6 +239,19 @@ async def given_up(drill: Drill) -> None:
     assert not drill.appliance.events("row_rejected"), drill.told(["a row was rejected"])
 
 
+async def frozen_between(drill: Drill, connection: psycopg.AsyncConnection) -> list[int]:
+    """The writer's backend, frozen between two flushes: in one it would hold the lock of the
+    lease's row, and whoever comes after it would have to wait until it is thawed."""
+    while True:
+        backends = [pid for (pid,) in await (await connection.execute(WRITER)).fetchall()]
+        await drill.fault(backends, signal.SIGSTOP)
+        cursor = await connection.execute(WRITER + " and state <> 'idle'")
+        if backends and not await cursor.fetchall():
+            return backends
+        await drill.fault(backends, signal.SIGCONT)
+        await asyncio.sleep(0.01)
+
+
 async def flush_frozen(drill: Drill) -> None:
     """The writer's backend is frozen with a flush before it, which the engine gives up; when
     it wakes, that flush is not stored beside what came in its place."""
@@ -251,8 +264,7 @@ async def flush_frozen(drill: Drill) -> None:
     await answered(drill, 20)
     await asyncio.sleep(0.5)
     async with await connected(drill) as connection:
-        backends = [pid for (pid,) in await (await connection.execute(WRITER)).fetchall()]
-    await drill.fault(backends, signal.SIGSTOP)
+        backends = await frozen_between(drill, connection)
     await asyncio.sleep(11.5)
     await drill.recover(await drill.fault(workers, signal.SIGCONT))
     await asyncio.sleep(1.0)  # what has its places by now waits no more

@@ -175,6 +175,27 @@ async def test_no_row_reaches_the_log(appliance):
     await connection.close()
 
 
+async def test_who_was_given_up_at_a_lock_takes_no_connection_from_others(appliance):
+    """A transaction hangs for long, and at each deadline another comes to wait for its lock."""
+    one = appliance()
+    await one.server.start()
+    async with (
+        await connect.connect(one.server.conninfo) as other,
+        await connect.connect(one.server.conninfo, autocommit=False) as holder,
+    ):
+        await other.execute("create table wanted (n int)")
+        await holder.execute("lock table wanted")
+        waiting = await connect.connect(one.server.conninfo)
+        pid = waiting.info.backend_pid
+        with pytest.raises(JournalUnavailable):
+            await connect.run(waiting, "select * from wanted", deadline=0.1, reads=True)
+        here = "select count(*) from pg_stat_activity where pid = %s"
+        assert await connect.run(other, here, (pid,)) == [(1,)]
+        async with asyncio.timeout(20):
+            while await connect.run(other, here, (pid,)) != [(0,)]:
+                await asyncio.sleep(0.05)
+
+
 async def test_a_killed_server_comes_back_with_what_it_confirmed(appliance):
     """kill -9 of the postmaster: started again without anybody's help, and it is said."""
     changes = []

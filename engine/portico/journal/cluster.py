@@ -20,6 +20,8 @@ unix_socket_directories = '../run'   # from the data folder: a socket's address 
 unix_socket_permissions = 0700
 password_encryption = 'scram-sha-256'
 max_connections = 40
+# One who was given up while it waits for a lock goes, and takes no connection from others.
+client_connection_check_interval = 2s
 
 # What was confirmed survives a power cut. Portico refuses to run with less.
 fsync = on
