@@ -5,6 +5,7 @@ import base64
 import gzip
 import hashlib
 import hmac
+import re
 import socket
 import time
 from types import SimpleNamespace
@@ -515,8 +516,9 @@ async def test_tls_shows_the_certificate_and_knows_the_client(serving, desk, pap
     async with httpx2.AsyncClient(verify=Certificates().client(papers.tls()).context) as client:
         with pytest.raises(httpx2.HTTPError):
             await client.post(where, content=b"{}", headers=JSON)
-    failed = [event.code for event in desk.named("HandshakeFailed")]
-    assert failed == ["not_tls", "no_certificate"]
+    failed = desk.named("HandshakeFailed")
+    assert [event.code for event in failed] == ["not_tls", "no_certificate"]
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+", event.peer) for event in failed)
 
 
 async def test_a_fault_of_ours_in_a_thread_is_an_answer(serving, desk, client, monkeypatch):

@@ -1,6 +1,7 @@
 """An operator's verbs on a running appliance, and what of them outlives its restart."""
 
 import json
+import re
 import signal
 import socket
 import ssl
@@ -336,7 +337,8 @@ def test_the_api_is_on_the_network_only_when_asked_and_with_its_token(server, ap
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_the_api_speaks_tls_where_it_is_told_to(server, appliance, url, papers):
-    """`api.tls`: TLS 1.2 at least and the token all the same; in the clear nothing is said."""
+    """`api.tls`: TLS 1.2 at least and the token all the same; in the clear nothing is said. Who
+    did not get in is told with its address, and one that says nothing holds up no stop."""
     port = server.free_port()
     ports = {"adt": server.free_port(), "oru": server.free_port(), "his": 9}
     one = appliance(SITE.format(**ports), journal=url)
@@ -355,9 +357,16 @@ def test_the_api_speaks_tls_where_it_is_told_to(server, appliance, url, papers):
     assert asked(port, "/v1/status", token, context)[1]["state"] == "ready"
     with pytest.raises(OSError):
         asked(port, "/v1/status", token)
+    silent = socket.create_connection(("127.0.0.1", port), 5)
     context.minimum_version = ssl.TLSVersion.TLSv1
     context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.raises(OSError):
         asked(port, "/v1/status", token, context)
     assert one.end() == 0
+    silent.close()
+    log = one.log.read_text()
+    assert "Task was destroyed" not in log
+    failed = re.findall(r"event=handshake_failed .*", log)
+    assert len(failed) == 2
+    assert all(re.search(r"\bpeer=127\.0\.0\.1:\d+\b", line) for line in failed), failed

@@ -2,9 +2,9 @@
 
 import asyncio
 import socket
-import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -12,6 +12,8 @@ import uvicorn
 from portico.api import resources
 from portico.api.port import EnginePort
 from portico.api.who import NamedPeer
+
+Door = Callable[[Callable[[], asyncio.Protocol]], asyncio.Protocol]
 
 
 class _Server(uvicorn.Server):
@@ -29,10 +31,10 @@ async def run(engine: EnginePort, listening: socket.socket, grace: int) -> None:
 
 
 async def run_application(
-    application: Any, listening: socket.socket, grace: int, tls: ssl.SSLContext | None = None
+    application: Any, listening: socket.socket, grace: int, door: Door | None = None
 ) -> None:
-    """The same for any ASGI application, with TLS where there is a context."""
-    config = uvicorn.Config(
+    """The same for any ASGI application. door: what meets a peer before HTTP does."""
+    config: Any = uvicorn.Config(
         application,
         lifespan="off",
         log_config=None,
@@ -45,7 +47,8 @@ async def run_application(
         server_header=False,
     )
     config.load()
-    config.ssl = tls
+    if door is not None:
+        config.http_protocol_class = lambda **given: door(partial(NamedPeer, **given))
     server = _Server(config)
     serving = asyncio.ensure_future(server.serve(sockets=[listening]))
     try:

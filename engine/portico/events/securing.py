@@ -9,10 +9,8 @@ from portico.events.emit import Event
 @dataclass(frozen=True, slots=True)
 class HandshakeFailed(Event):
     """A peer of a source did not get in (node authentication failed, ATNA). channel: empty for
-    the API; code:
-    `no_certificate untrusted expired wrong_name wrong_pin`, or `not_tls old_version no_suite
-    refused timeout closed broken`; text says it in a sentence; peer: empty for HTTPS, where
-    nobody says whose handshake it was.
+    the API; code: `no_certificate untrusted expired wrong_name wrong_pin`, or `not_tls
+    old_version no_suite refused timeout closed broken`; text says it in a sentence.
     """
 
     level: ClassVar[str] = "warning"

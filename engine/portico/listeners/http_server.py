@@ -25,6 +25,7 @@ from portico.listeners.http_connection import HttpConnection, HttpReply, Route
 from portico.sockets import in_the_way
 from portico.spec.fields import HostPort
 from portico.tls.certificates import Secured
+from portico.tls.handshake import HANDSHAKE, Handshake
 
 _BACKLOG = 4096  # peers that may knock in the same instant, as after a restart
 
@@ -83,19 +84,23 @@ class HttpServer:
             return
         self._tls = tls
         loop = asyncio.get_running_loop()
-        shaking = None if tls is None else max(self.timeout, 1.0)
         try:
             self._server = await loop.create_server(
-                lambda: HttpConnection(self, next(self._numbers)),
-                self.where.host,
-                self.where.port,
-                backlog=_BACKLOG,
-                ssl=None if tls is None else tls.lasting(self._unproven),
-                ssl_handshake_timeout=shaking,
+                self._knocked, self.where.host, self.where.port, backlog=_BACKLOG
             )
         except OSError as error:
             raise ListenFailed(f"{self.where}: {in_the_way(error)}") from error
         self._sweep()
+
+    def _knocked(self) -> asyncio.Protocol:
+        """What meets a new peer."""
+        if self._tls is None:
+            return self._welcome()
+        patience = min(max(self.timeout, 1.0), HANDSHAKE)
+        return Handshake(self._welcome, self._tls, patience, self._unproven)
+
+    def _welcome(self) -> HttpConnection:
+        return HttpConnection(self, next(self._numbers))
 
     def serve(self, path: str, route: Route, terms: HttpTerms) -> None:
         """Answer at this path from now on. Raises ListenFailed when another channel does."""
@@ -182,9 +187,9 @@ class HttpServer:
         """A request was refused that belongs to no route."""
         self._emit(RequestRefused(self._name(), peer, str(status)))
 
-    def _unproven(self, fault: HandshakeBroken) -> None:
-        """A handshake failed; asyncio does not say whose."""
-        self._emit(HandshakeFailed(self._name(), "", fault.word, str(fault)))
+    def _unproven(self, peer: str, fault: HandshakeBroken) -> None:
+        """This peer's handshake failed."""
+        self._emit(HandshakeFailed(self._name(), peer, fault.word, str(fault)))
 
     def _name(self) -> str:
         """The channel that a connection is counted under: the first of this address."""

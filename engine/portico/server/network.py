@@ -13,6 +13,7 @@ from portico.errors import HandshakeBroken
 from portico.events.emit import Emit
 from portico.events.securing import HandshakeFailed
 from portico.tls.certificates import Secured
+from portico.tls.handshake import HANDSHAKE, Handshake, Make
 
 _GRACE = 2
 
@@ -26,12 +27,16 @@ async def serve(
     resources = importlib.import_module("portico.api.resources")
     try:
         application = guard.Guard(resources.build(engine), guard.token(data), engine.tell)
-        tls = secured.lasting(partial(_unproven, engine.tell)) if secured is not None else None
-        await http.run_application(application, listening, _GRACE, tls)
+        door = None if secured is None else partial(_met, secured, engine.tell)
+        await http.run_application(application, listening, _GRACE, door)
     finally:
         listening.close()
 
 
-def _unproven(tell: Emit, fault: HandshakeBroken) -> None:
-    """A handshake failed; uvicorn says nothing of it."""
-    tell(HandshakeFailed("", "", fault.word, str(fault)))
+def _met(secured: Secured, tell: Emit, make: Make) -> Handshake:
+    """What meets a peer before HTTP does."""
+
+    def refused(peer: str, fault: HandshakeBroken) -> None:
+        tell(HandshakeFailed("", peer, fault.word, str(fault)))
+
+    return Handshake(make, secured, HANDSHAKE, refused)

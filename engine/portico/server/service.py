@@ -53,7 +53,17 @@ def run(root: Path, environ: Mapping[str, str] = os.environ) -> int:
     try:
         return loop.run_until_complete(_Service(site, environ, clock, loop, nursery).live())
     finally:
-        loop.close()
+        _leave(loop)
+
+
+def _leave(loop: asyncio.AbstractEventLoop) -> None:
+    """Close it. What is under way still, such as a handshake whose peer is silent, is ended."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=1.0))
+    loop.close()
 
 
 class _Service:

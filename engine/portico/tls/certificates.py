@@ -2,8 +2,6 @@
 
     secured = around.certificates.server(source.tls)      # or .client(...)
     secured.context    # ssl.SSLContext for the next handshake: ask again for each
-    secured.lasting(refused)    # one for a server that keeps it (uvicorn, asyncio); its
-                       # handshakes use the newest certificate and trust all the same
 
 Both check everything that the site asks for, pins and names too, before a handshake is done;
 a client passes the host that it dials as `server_hostname`. Connections that stand are never
@@ -12,13 +10,13 @@ touched: a new certificate is shown from the next handshake on.
 
 import importlib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-from portico.errors import HandshakeBroken, TlsInvalid
+from portico.errors import TlsInvalid
 from portico.events.emit import Emit, Event
 from portico.events.securing import CertificateKept, CertificateReloaded
 from portico.spec.tls import Tls
@@ -47,12 +45,10 @@ class Secured:
         self._take(self._contexts.read(options, root, environ))
 
     def _take(self, material: Any) -> None:
-        self.context: ssl.SSLContext = self._built(material)
+        self.context: ssl.SSLContext = self._contexts.build(
+            self.options, material, self._server
+        )
         self.material = material
-
-    def _built(self, material: Any) -> ssl.SSLContext:
-        context: ssl.SSLContext = self._contexts.build(self.options, material, self._server)
-        return context
 
     @property
     def expires(self) -> datetime | None:
@@ -64,18 +60,6 @@ class Secured:
     def name(self) -> str:
         """How people call it: its name in the configuration, else its certificate's file."""
         return str(self.options.name or self.options.certificate or "")
-
-    def lasting(self, refused: Callable[[HandshakeBroken], None]) -> ssl.SSLContext:
-        """A context whose handshakes each use the newest one, for a server that keeps it and
-        does not say itself which of them failed: `refused` hears why.
-        """
-        context = self._built(self.material)
-        context.sni_callback = self._newest
-        self._contexts.tell(context, refused)
-        return context
-
-    def _newest(self, ssl_object: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
-        ssl_object.context = self.context
 
     def refresh(self) -> Event | None:
         """Use what the files hold now, where that is new and good; what there is to say."""

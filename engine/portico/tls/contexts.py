@@ -17,7 +17,7 @@ import hashlib
 import os
 import ssl
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,11 +28,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from service_identity import CertificateError, VerificationError
 from service_identity import cryptography as identity
 
-from portico.errors import HandshakeBroken, SecretMissing, TlsInvalid
+from portico.errors import SecretMissing, TlsInvalid
 from portico.gate import is_ip
 from portico.spec import tls
 from portico.spec.tls import SYSTEM, Tls
-from portico.tls import faults
 
 SUITES = (
     "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -64,22 +63,6 @@ class _Object(ssl.SSLObject):
     def do_handshake(self) -> None:
         super().do_handshake()
         _judge(self.context, self.getpeercert(True))
-
-
-def tell(context: "SecureContext", refused: Callable[[HandshakeBroken], None]) -> None:
-    """From now on `refused` hears of handshakes that fail; for servers that are silent."""
-
-    class Telling(_Object):
-        def do_handshake(self) -> None:
-            try:
-                super().do_handshake()
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                raise
-            except ssl.SSLError as error:
-                refused(faults.of(error))
-                raise
-
-    context.sslobject_class = Telling
 
 
 class _Socket(ssl.SSLSocket):

@@ -11,9 +11,8 @@ from portico import sockets
 from portico.errors import HandshakeBroken, ListenFailed
 from portico.gate import Gate
 from portico.spec.fields import HostPort
+from portico.tls.handshake import HANDSHAKE
 from portico.tls.stream import SecureStream
-
-HANDSHAKE = 10.0  # seconds at most, however long a peer may be silent later
 
 _BACKLOG = 4096  # peers that may knock in the same instant, as after a restart
 
