@@ -83,7 +83,7 @@ def show(
     for row in rows:
         console.row(table, *row.values(), style=_style(row["until"]))
     if rows:
-        console.out().print(table)
+        console.show(table)
     else:
         console.note("no source or destination of this site uses TLS")
     return exits.OK

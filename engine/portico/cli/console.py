@@ -14,8 +14,9 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
 from rich.text import Text
+
+from portico.cli.grid import Grid
 
 _WIDE = 1000  # columns where the output is no terminal: a line is never broken
 
@@ -36,18 +37,21 @@ def _console(stderr: bool) -> Console:
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
 
 
-def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
-    """An empty table without lines. numbers: the columns that are aligned to the right."""
-    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        right = column in numbers
-        made.add_column(column, justify="right" if right else "left", overflow="fold")
-    return made
+def table(*columns: str, numbers: tuple[str, ...] = (), heading: bool = True) -> Grid:
+    """An empty table. numbers: the columns that are aligned to the right."""
+    return Grid(columns, frozenset(numbers), heading)
 
 
-def row(made: Table, *cells: object, style: str = "") -> None:
+def row(made: Grid, *cells: object, style: str = "") -> None:
     """A row of values; control characters of peers are made visible."""
-    made.add_row(*(Text(printable(str(cell))) for cell in cells), style=style)
+    made.rows.append((tuple(printable(str(cell)) for cell in cells), style))
+
+
+def show(made: Grid) -> None:
+    """The table on standard output."""
+    screen = out()
+    for text, style in made.lines(screen.width if screen.is_terminal else None):
+        screen.print(Text(text, style=style), soft_wrap=True)
 
 
 def printable(text: str) -> str:

@@ -20,13 +20,12 @@ def doctor(json: Annotated[bool, JSON] = False, site: Annotated[Path, SITE] = Pa
     if json:
         console.say_json(found)
     else:
-        made = console.table("", "", "")
-        made.show_header = False
+        made = console.table("", "", "", heading=False)
         for look in found.looks:
             console.row(
                 made, look.verdict, look.subject, look.text, style=_STYLES[look.verdict]
             )
-        console.out().print(made)
+        console.show(made)
     return exits.OK if found.well else exits.FAILED
 
 

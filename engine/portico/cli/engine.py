@@ -4,12 +4,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from rich.table import Table
-
 from portico import __version__
 from portico.api.shapes import Channel, ChannelBook, Destination, DestinationBook, Status
 from portico.cli import console, exits, operate, reading, when
 from portico.cli.control import Engine
+from portico.cli.grid import Grid
 from portico.cli.journal import JSON, SITE
 
 _NOT_COUNTS = ("oldest", "state", "type", "where", "connections", "detail")
@@ -54,21 +53,21 @@ def _show(found: Status) -> None:
         made = _table("CHANNEL", _CHANNEL)
         for name, channel in found.channels.items():
             _book(made, name, channel, _CHANNEL, found.at, "waits")
-        console.out().print(made)
+        console.show(made)
     if found.destinations:
         made = _table("DESTINATION", _DESTINATION)
         for name, destination in found.destinations.items():
             _book(made, name, destination, _DESTINATION, found.at, "queued")
-        console.out().print(made)
+        console.show(made)
     if found.agents:
-        console.out().print(_crews(found))
+        console.show(_crews(found))
     if found.alarms:
-        console.out().print(operate.alarm_table(found))
+        console.show(operate.alarm_table(found))
     if not found.balanced:
         console.line("a book does not add up: please report this", style="bold red")
 
 
-def _crews(found: Status) -> Table:
+def _crews(found: Status) -> Grid:
     """Agents and plugins with their processes, and how many wait for one of these."""
     numbers = ("PROCESSES", "BUSY", "WAITING")
     made = console.table("AGENT", "OWNER", "VERSION", *numbers, "STATE", numbers=numbers)
@@ -90,13 +89,13 @@ def _headline(found: Status) -> str:
     return f"portico {found.version} {found.state}{since}; journal {words}{down}"
 
 
-def _table(noun: str, columns: tuple[str, ...]) -> Table:
+def _table(noun: str, columns: tuple[str, ...]) -> Grid:
     counts = tuple(name.upper() for name in columns)
     return console.table(noun, *counts, "STATE", numbers=counts)
 
 
 def _book(
-    made: Table,
+    made: Grid,
     name: str,
     book: Channel | Destination,
     columns: tuple[str, ...],

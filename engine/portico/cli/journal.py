@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-from rich.table import Table
 from rich.text import Text
 from typer import Argument, Option
 
@@ -17,6 +16,7 @@ from portico.api.shapes import (
     TurnEvent,
 )
 from portico.cli import calls, console, exits, following, reading, when
+from portico.cli.grid import Grid
 from portico.model.states import SignalState
 
 SITE = Option(help="The site's folder.", file_okay=False)
@@ -69,7 +69,7 @@ def signals(
     )  # fmt: skip
     for one in page.signals:
         _list(made, one)
-    console.out().print(made)
+    console.show(made)
     if page.next:
         console.note(f"there are more: --before {page.next}")
     return exits.OK
@@ -104,7 +104,7 @@ def show(
     return exits.OK
 
 
-def _list(made: Table, one: SignalRow) -> None:
+def _list(made: Grid, one: SignalRow) -> None:
     console.row(
         made,
         one.id,
@@ -126,8 +126,7 @@ def _state(one: SignalRow) -> str:
 def _show(found: SignalDetail) -> None:
     one = found.signal
     console.line(f"Signal {one.id}  {_state(one)}", style="bold")
-    facts = console.table("", "")
-    facts.show_header = False
+    facts = console.table("", "", heading=False)
     for name, value in (
         ("channel", one.channel),
         ("received", when.local(one.received)),
@@ -143,7 +142,7 @@ def _show(found: SignalDetail) -> None:
     ):
         if value:
             console.row(facts, f"  {name}", value)
-    console.out().print(facts)
+    console.show(facts)
     _message("as received", found.message, "  ")
     for parked in found.parked:
         what = f"{parked.kind} {parked.number}"

@@ -5,13 +5,13 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from rich.table import Table
 from typer import Argument, Option
 
 from portico.api.shapes import Alarm, Status, Wished
 from portico.cli import console, exits, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
+from portico.cli.grid import Grid
 from portico.cli.journal import JSON, SITE
 from portico.clock import SystemClock
 from portico.spec.fields import nearest
@@ -88,7 +88,7 @@ def alarms(json: Annotated[bool, JSON] = False, site: Annotated[Path, SITE] = Pa
     elif not status.alarms:
         console.note("no alarm is open")
     else:
-        console.out().print(alarm_table(status))
+        console.show(alarm_table(status))
     return exits.OK
 
 
@@ -105,7 +105,7 @@ def trial(
 ALARMS = {"list": alarms, "test": trial}
 
 
-def alarm_table(status: Status) -> Table:
+def alarm_table(status: Status) -> Grid:
     """The open alarms, for people."""
     made = console.table("ALARM", "OF", "SINCE", "")
     for one in status.alarms:

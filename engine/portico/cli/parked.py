@@ -157,7 +157,7 @@ def acts(
     made = console.table("AT", "WHO", "DID", "ID", "REASON")
     for one in found:
         console.row(made, when.local(one.at), one.who, one.what, one.id, act_text(one))
-    console.out().print(made)
+    console.show(made)
     return exits.OK
 
 
@@ -269,7 +269,7 @@ def _list(page: ParkedPage) -> None:
         console.row(
             made, one.id, when.local(one.since), of, one.code, place, one.reason + tries
         )
-    console.out().print(made)
+    console.show(made)
     for heap in page.counts:
         of = f"{heap.name} {heap.agent}".strip()
         console.line(f"{heap.count} of {of} with {heap.code}, since {when.local(heap.oldest)}")

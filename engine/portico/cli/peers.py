@@ -220,7 +220,7 @@ def _table(report: LoadReport) -> None:
     codes = ", ".join(f"{code} {count}" for code, count in report.codes.most_common())
     latencies = (f"{figures[f'{name}_ms']:.2f}" for name in ("p50", "p90", "p99", "max"))
     console.row(made, codes or "none", report.answered, *latencies)
-    console.out().print(made)
+    console.show(made)
     for count, words in (
         (report.lost, "got no answer"),
         (report.foreign, "answers were for another message"),

@@ -35,7 +35,7 @@ def listed(json: Annotated[bool, JSON] = False, site: Annotated[Path, SITE] = Pa
         for tool in one.tools.values():
             plugin = one.plugin
             console.row(made, name, plugin.version, plugin.language, tool.name, tool.summary)
-    console.out().print(made)
+    console.show(made)
     return exits.OK
 
 

@@ -104,7 +104,7 @@ def jobs(
         counts = (one.made, one.skipped, one.total)
         state = f"{one.state} {one.note}".strip()
         console.row(made, one.id, when.local(one.at), one.who, one.what, *counts, state)
-    console.out().print(made)
+    console.show(made)
     return exits.OK
 
 
@@ -172,4 +172,4 @@ def _show(seen: Previewed, json: bool) -> None:
         console.row(made, f"emits {name}", count)
     for reason, count in seen.skipped.items():
         console.row(made, f"skipped: {reason}", count)
-    console.out().print(made)
+    console.show(made)

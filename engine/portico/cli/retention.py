@@ -30,7 +30,7 @@ def retention(
     for one in plan.days:
         size = "" if one.channel else f"{one.size / (1 << 20):.1f} MiB"
         console.row(made, one.day, one.part, one.channel, one.at, size, one.kept)
-    console.out().print(made)
+    console.show(made)
     return exits.OK
 
 
@@ -80,5 +80,5 @@ def holds(
     for one in found.holds:
         since = when.local(one.since)
         console.row(made, one.number, one.signal or "", one.patient, since, one.by, one.reason)
-    console.out().print(made)
+    console.show(made)
     return exits.OK

@@ -14,6 +14,8 @@ from portico.cli.journal import JSON, PHI, SITE
 
 ID = Argument(metavar="ID", help="As `review list` shows it.")
 
+_MOST = 100  # characters of an answer in a list
+
 
 def list_(
     phi: Annotated[bool, PHI] = False,
@@ -30,9 +32,9 @@ def list_(
         return exits.OK
     made = console.table("ID", "SINCE", "AGENT", "STEP", *(("ANSWER",) if phi else ()))
     for one in found.reviews:
-        answer = (plain.dumps(one.answer, ensure_ascii=False),) if phi else ()
+        answer = (_short(plain.dumps(one.answer, ensure_ascii=False)),) if phi else ()
         console.row(made, one.id, when.local(one.since), one.agent, one.step, *answer)
-    console.out().print(made)
+    console.show(made)
     return exits.OK
 
 
@@ -77,6 +79,11 @@ def edit(
 def reject(id: Annotated[str, ID], site: Annotated[Path, SITE] = Path()) -> int:
     """Refuse the answer: the step fails, and its on_error decides."""
     return _decide(site, id, "rejected")
+
+
+def _short(text: str) -> str:
+    """What fits into a list; `review show` has the whole."""
+    return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
 
 
 def _all(site: Path, phi: bool) -> Reviews:
