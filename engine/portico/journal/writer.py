@@ -19,11 +19,10 @@ from portico.errors import JournalError, JournalFenced, JournalRefused, JournalU
 from portico.ids import SignalId, floor_at
 from portico.journal.batch import SEQ_SHIFT, Batch, Books
 from portico.journal.contract import Act, Conclusion, Earlier, Mark, Pending
+from portico.journal.gathering import Gathering
 from portico.journal.known import Known
 from portico.journal.pipeline import Pipeline, Rows
 
-MOST_ITEMS = 256
-MOST_BYTES = 8 << 20
 MOST_FLUSHES = 2  # on their way at once
 WORTHWHILE = 32  # items for which a second flush may start beside one
 LINGER = 0.003
@@ -87,12 +86,9 @@ class GroupCommit:
         self.window = 7 * 86_400.0
         self.known = Known()
         self.first = 0  # the first place that this engine gives, once it is open
-        self._arrived: deque[Pending] = deque()
-        self._conclusions: deque[Conclusion] = deque()
-        self._marks: deque[Mark] = deque()
-        self._acts: deque[Act] = deque()
+        self._gathering = Gathering()
         self._pipeline: Pipeline | None = None
-        self._number = self._solo = 0
+        self._number = 0
         self._flying: deque[Batch] = deque()
         self._wreck: list[tuple[Batch, JournalRefused]] = []  # refused, the first and all after
         self._doubt: list[Batch] = []
@@ -120,18 +116,18 @@ class GroupCommit:
         if self._pipeline is None:
             pending.failed(JournalUnavailable(_AWAY))
             return
-        self._arrived.append(pending)
+        self._gathering.arrived.append(pending)
         self._kick()
 
     def conclude(self, conclusion: Conclusion) -> None:
         """Queue a session's end."""
-        self._conclusions.append(conclusion)
+        self._gathering.conclusions.append(conclusion)
         self._idle.clear()
         self._kick_late()
 
     def mark(self, mark: Mark, urgent: bool) -> None:
         """Queue an attempt's end; urgent when a lane waits for it."""
-        self._marks.append(mark)
+        self._gathering.marks.append(mark)
         self._idle.clear()
         if urgent:
             self._kick()
@@ -143,7 +139,7 @@ class GroupCommit:
         if self._pipeline is None:
             act.failed(JournalUnavailable(_AWAY))
             return
-        self._acts.append(act)
+        self._gathering.acts.append(act)
         self._kick()
 
     async def run(self) -> None:
@@ -196,12 +192,9 @@ class GroupCommit:
         flying = len(self._flying)
         if not flying:
             return self._task is None
-        if flying == MOST_FLUSHES or self._wreck or self._solo:
+        if flying == MOST_FLUSHES or self._wreck or self._gathering.alone:
             return False
-        return self._waiting() >= max(WORTHWHILE, self._flying[0].size // 2)
-
-    def _waiting(self) -> int:
-        return len(self._arrived) + len(self._acts) + len(self._conclusions) + len(self._marks)
+        return len(self._gathering) >= max(WORTHWHILE, self._flying[0].size // 2)
 
     def _flush(self) -> None:
         self._soon = False
@@ -209,8 +202,8 @@ class GroupCommit:
             self._linger.cancel()
             self._linger = None
         if self._pipeline is not None and self._room():
-            if self._waiting():
-                self._send(self._gather())
+            if self._gathering:
+                self._send(self._gathering.next(self._number))
             self._next()
 
     def _send(self, batch: Batch) -> None:
@@ -221,28 +214,6 @@ class GroupCommit:
         since = floor_at(max(0, self._clock.time_ns() // 1_000_000 - int(self.window * 1000)))
         statements = batch.statements(self._lease, self._epoch, since, self.known)
         self._pipeline.send(statements, self._returned)
-
-    def _gather(self) -> Batch:
-        """The next batch, oldest first; one item at a time while a faulty row is looked for."""
-        most = 1 if self._solo else MOST_ITEMS
-        batch = Batch(self._number)
-        weight = 0
-        while self._arrived and len(batch.arrived) < most and weight < MOST_BYTES:
-            weight += len(self._arrived[0].signal.content)
-            batch.arrived.append(self._arrived.popleft())
-        most -= len(batch.arrived) if self._solo else 0
-        while self._conclusions and len(batch.conclusions) < most and weight < MOST_BYTES:
-            weight += sum(len(o.content or b"") for o in self._conclusions[0].owed)
-            batch.conclusions.append(self._conclusions.popleft())
-        most -= len(batch.conclusions) if self._solo else 0
-        while self._marks and len(batch.marks) < most:
-            batch.marks.append(self._marks.popleft())
-        most -= len(batch.marks) if self._solo else 0
-        while self._acts and len(batch.acts) < most and weight < MOST_BYTES:
-            weight += sum(len(p.signal.content) for p in self._acts[0].arrived)
-            batch.acts.append(self._acts.popleft())
-        self._solo = max(0, self._solo - 1)
-        return batch
 
     def _returned(self, rows: Rows | None, error: JournalError | None) -> None:
         batch = self._flying.popleft()
@@ -265,7 +236,7 @@ class GroupCommit:
             self._fail(batch.arrived, batch.acts, error or JournalUnavailable("no answer"))
 
     def _next(self) -> None:
-        if self._waiting():
+        if self._gathering:
             self._kick()
         elif not self._flying:
             self._idle.set()
@@ -278,19 +249,19 @@ class GroupCommit:
         self._wreck.clear()
         self._number = first.number
         if error.sqlstate == _NO_PARTITION:
-            self._put_back(batches)
+            self._gathering.put_back(batches)
             self._task = self._loop.create_task(self._partitioned(batches))
         elif error.sqlstate[:2] in _ROW_AT_FAULT and first.size > 1:
-            self._solo = first.size
-            self._put_back(batches)
+            self._gathering.alone = first.size
+            self._gathering.put_back(batches)
             self._kick()
         elif error.sqlstate[:2] in _ROW_AT_FAULT:
-            self._put_back(batches[1:])
+            self._gathering.put_back(batches[1:])
             self._fail(first.arrived, first.acts, error)
             self._hooks.rejected(error.sqlstate)
             self._next()
         else:
-            self._put_back(batches)
+            self._gathering.put_back(batches)
             self._why = f"the journal can store nothing: {error}"
             self.close()
 
@@ -314,9 +285,7 @@ class GroupCommit:
         for batch, _ in self._wreck:
             self._fail(batch.arrived, batch.acts, error)
         self._wreck.clear()
-        waiting, self._arrived = self._arrived, deque()
-        acts, self._acts = self._acts, deque()
-        self._fail(list(waiting), list(acts), error)
+        self._fail(*self._gathering.give_up(), error)
         self._lost.set()
 
     def _fail(self, pendings: list[Pending], acts: list[Act], error: JournalError) -> None:
@@ -324,16 +293,6 @@ class GroupCommit:
             pending.failed(error)
         for act in acts:
             act.failed(error)
-
-    def _put_back(self, batches: list[Batch], asked: bool = True) -> None:
-        """In front of what waits, in their order. asked: also what somebody waits for, who
-        has not been told that it failed."""
-        for batch in reversed(batches):
-            self._conclusions.extendleft(reversed(batch.conclusions))
-            self._marks.extendleft(reversed(batch.marks))
-            if asked:
-                self._arrived.extendleft(reversed(batch.arrived))
-                self._acts.extendleft(reversed(batch.acts))
 
     async def _settle(self, opened: Opened) -> None:
         """Were the flushes in doubt committed? Then their callbacks are due; else what they
@@ -346,5 +305,5 @@ class GroupCommit:
             self._hooks.flushed(batch.size, 0.0, batch.books)
             for fault in batch.tell_late(found):
                 self._hooks.broken(fault)
-        self._put_back(self._doubt, asked=False)
+        self._gathering.put_back(self._doubt, asked=False)
         self._doubt.clear()
