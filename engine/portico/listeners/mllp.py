@@ -7,8 +7,8 @@ Source: HL7 Transport Specification: MLLP, Releases 1 and 2.
 
 from typing import Any, Literal
 
-from portico.listeners.connection import Decoder, Framing
 from portico.listeners.contract import ListenerType, Receive, Surroundings
+from portico.listeners.framing import Decoder, Framing
 from portico.listeners.stream import StreamListener, StreamSource
 from portico.model.receipt import Receipt, Told
 from portico.wire import mllp

@@ -25,9 +25,10 @@ from portico.events.intake import (
 )
 from portico.events.securing import HandshakeFailed
 from portico.gate import NEAR, Gate, Networks, admitted
-from portico.listeners.connection import Connection, Framing
+from portico.listeners.connection import Connection
 from portico.listeners.contract import Receive, Surroundings
 from portico.listeners.dialling import Dialling
+from portico.listeners.framing import Framing
 from portico.spec.fields import (
     ONE_WAY,
     Address,

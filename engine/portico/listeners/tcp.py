@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from portico.listeners.connection import Decoder
 from portico.listeners.contract import ListenerType, Receive, Surroundings
+from portico.listeners.framing import Decoder
 from portico.listeners.stream import StreamListener, StreamSource
 from portico.model.receipt import Receipt, Told
 from portico.spec.fields import wrong
