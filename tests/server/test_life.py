@@ -12,6 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from portico.api import serve
+
 CHANNEL = """
 channel: {name}
 source: {{type: mllp, listen: "127.0.0.1:{port}"}}
@@ -61,6 +63,20 @@ def test_a_site_is_swapped_without_closing_a_socket(server, appliance, url):
         server.Client(extra)
     assert not (one.site / "out/2.hl7").exists()
     assert one.end() == 0
+
+
+def test_who_has_read_ready_reaches_the_engine(server, appliance):
+    """The control socket is there by then, after a kill too, whatever is still being loaded."""
+    one = appliance(documents({"adt": server.free_port()}))
+    for _ in range(2):
+        one.start()
+        with socket.socket(socket.AF_UNIX) as asking:
+            with serve.reachable(serve.socket_path(one.site / "var")) as name:
+                asking.connect(name)
+            asking.sendall(b"GET /v1/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            asking.settimeout(30)
+            assert asking.recv(65536).startswith(b"HTTP/1.1 200")
+        one.end(signal.SIGKILL)
 
 
 def test_a_stop_drains_while_a_destination_is_down(server, appliance, url):

@@ -40,12 +40,12 @@ def reachable(path: Path) -> Iterator[str]:
 async def serve(engine: EnginePort, path: Path) -> None:
     """Serve /v1 on this socket until the task is cancelled; a socket left behind is replaced.
 
-    The web parts are loaded here, in a thread, so that no start waits for them. Raises OSError
-    when the socket cannot be made.
+    It is there before the first wait. The web parts are loaded then, in a thread, so that no
+    start waits for them; who asks meanwhile does. Raises OSError when it cannot be made.
     """
-    http = await asyncio.to_thread(importlib.import_module, "portico.api.http")
     listening = _listen(path)
     try:
+        http = await asyncio.to_thread(importlib.import_module, "portico.api.http")
         await http.run(engine, listening, _GRACE)
     finally:
         listening.close()

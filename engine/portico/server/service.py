@@ -130,6 +130,7 @@ class _Service:
             starting.result()
             _settle_memory()
             self._serve()
+            await asyncio.sleep(0)  # the control socket is there before `ready` is said
             if self._reload_due:
                 self._reload()
             await self._say_ready()
