@@ -6,9 +6,9 @@ import itertools
 import pytest
 
 from portico.errors import JournalUnavailable
-from portico.flow.arrivals import deferring, desk, entries
-from portico.flow.arrivals.deferring import Deferring
-from portico.flow.arrivals.desk import Policy
+from portico.flow.arrivals import entries
+from portico.flow.arrivals.deferring import Deferring, DeferringWorld
+from portico.flow.arrivals.desk import IntakeWorld, Policy
 from portico.flow.arrivals.intake import Intake
 from portico.flow.arrivals.recalling import Recaller
 from portico.flow.sessions.dispatch import Dispatcher, DispatchWorld
@@ -319,7 +319,7 @@ class Engine:
         )  # fmt: skip
         self.shelf = Shelf(self.dispatcher.shelve)
         self.deferring = Deferring(
-            deferring.World(
+            DeferringWorld(
                 self.journal, self.time, self.time.later, MetricsTwin(), self.queued.append,
                 lambda to, key, signal, number: key, self.journal.owing, self._forget,
             )
@@ -348,7 +348,7 @@ class Engine:
         self.running.adopt({"a": FailureTerms("v1"), "b": FailureTerms("v1")})
         self.intake = Intake(
             self.policy,
-            desk.World(
+            IntakeWorld(
                 self.journal, self.dispatcher, self.ids, self.time, self.time.later,
                 self.events.append, MetricsTwin(), self.journal.state_of, self._forget,
                 self.deferring, self.journal.answer_of,

@@ -17,14 +17,14 @@ from portico.destinations.contract import Creditor
 from portico.events.emit import Emit
 from portico.events.intake import AnswerUncredited
 from portico.events.metrics import Metrics
-from portico.flow.arrivals import deferring, desk
 from portico.flow.arrivals.channels import Channel, Origin
-from portico.flow.arrivals.deferring import Deferring
+from portico.flow.arrivals.deferring import Deferring, DeferringWorld
+from portico.flow.arrivals.desk import IntakeWorld, Policy
 from portico.flow.arrivals.fetching import Fetch
 from portico.flow.arrivals.intake import Intake
 from portico.flow.arrivals.recalling import Recaller
-from portico.flow.deliveries import crediting, delivering
-from portico.flow.deliveries.delivering import Outbox
+from portico.flow.deliveries import crediting
+from portico.flow.deliveries.delivering import DeliveringWorld, Outbox
 from portico.flow.runs import Run, Waiter
 from portico.flow.sessions.asking import Broker, Doer
 from portico.flow.sessions.dispatch import Dispatcher, DispatchWorld
@@ -103,7 +103,7 @@ class House:
     dispatcher: Dispatcher = field(init=False)
     recaller: Recaller = field(init=False)
     deferring: Deferring = field(init=False)
-    policies: dict[str, desk.Policy] = field(default_factory=dict)
+    policies: dict[str, Policy] = field(default_factory=dict)
     waiters: dict[SignalId, Waiter] = field(default_factory=dict)
     ids: IdMaker = field(init=False)
 
@@ -123,7 +123,7 @@ class House:
         )
         self.shelf = Shelf(self.dispatcher.shelve)
         self.deferring = Deferring(
-            deferring.World(
+            DeferringWorld(
                 journal.writer,
                 base.clock,
                 base.loop.call_later,
@@ -224,7 +224,7 @@ class House:
     def new_channel(self, name: str) -> Channel:
         """A channel of the site, not started."""
         base = self.base
-        world = desk.World(
+        world = IntakeWorld(
             self.journal.writer,
             self.dispatcher,
             self.ids,
@@ -260,7 +260,7 @@ class House:
             base.certificates,
         )
         adapter = catalog.destination(spec.type).build(name, spec, around)
-        world = delivering.World(
+        world = DeliveringWorld(
             self.journal.writer,
             self.journal.reader,
             base.clock,

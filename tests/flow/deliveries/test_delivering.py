@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from portico.flow.deliveries import lanes, refill
-from portico.flow.deliveries.delivering import Outbox, Terms, World
+from portico.flow.deliveries.delivering import DeliveringWorld, Outbox, Terms
 from portico.ids import SignalId
 from portico.model.delivery import Answered, Attempt, Delivery
 
@@ -102,7 +102,7 @@ class House:
     def __init__(self, time, queue=None, held=frozenset(), width=4, adapter=Adapter, **terms):
         self.time, self.queue, self.adapter = time, queue or QueueTwin(), adapter(width)
         self.events, self.settled = [], []
-        world = World(
+        world = DeliveringWorld(
             self.queue, self.queue, time, time.later, lambda: 0.5, self.events.append,
             Nothing(), lambda delivery, outcome, attempt: self.settled.append(outcome),
         )  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from portico.flow.deliveries import lanes, refill
-from portico.flow.deliveries.delivering import Outbox, Terms, World
+from portico.flow.deliveries.delivering import DeliveringWorld, Outbox, Terms
 from portico.ids import SignalId, floor_at
 from portico.model import lane as names
 from portico.model.delivery import Answered, Attempt, Delivery
@@ -64,7 +64,7 @@ class Life:
 
     def __init__(self, queue, time):
         self.queue, self.out, self.wrong = queue, [], []
-        world = World(
+        world = DeliveringWorld(
             queue, queue, time, time.later, lambda: 0.5, lambda event: None,
             type("Nothing", (), {"delivered": lambda *labels: None})(),
             lambda delivery, outcome, attempt: None,

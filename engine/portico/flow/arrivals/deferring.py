@@ -36,7 +36,7 @@ _LOOK_AGAIN = 1.0  # seconds between looks at Deliveries that an earlier engine 
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class DeferringWorld:
     """What deferred answers need of the engine.
 
     queue: takes a committed Delivery. owing: of each Signal, whether a Delivery is queued and
@@ -216,7 +216,7 @@ class Deferral:
 class Deferring:
     """The deferred answers of one engine."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: DeferringWorld) -> None:
         self.world = world
         self._watched: dict[SignalId, Deferral] = {}
         self._looking: asyncio.Task[None] | None = None

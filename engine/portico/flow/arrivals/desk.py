@@ -72,7 +72,7 @@ class Dispatch(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class IntakeWorld:
     """What intake needs of the engine.
 
     state_of: what became of an earlier Signal; with True, of its Deliveries too. forget: the
@@ -101,7 +101,7 @@ class Desk(Protocol):
     looking: the tasks that look after earlier messages; repeated: what they found.
     """
 
-    world: World
+    world: IntakeWorld
     name: str
     repeated: Repeated
     looking: set[asyncio.Task[None]]

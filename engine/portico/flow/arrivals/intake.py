@@ -12,7 +12,7 @@ from portico.agents.item import RESULT
 from portico.errors import MessageError
 from portico.flow.arrivals import desk
 from portico.flow.arrivals.bundles import Bundle
-from portico.flow.arrivals.desk import Policy, World, by_name
+from portico.flow.arrivals.desk import IntakeWorld, Policy, by_name
 from portico.flow.arrivals.entries import Entry
 from portico.flow.arrivals.reading import LARGE, Queue
 from portico.flow.arrivals.repeated import Repeated
@@ -33,7 +33,7 @@ class Intake:
     """
 
     def __init__(
-        self, policy: Policy, world: World, pressed: Callable[["Intake"], None]
+        self, policy: Policy, world: IntakeWorld, pressed: Callable[["Intake"], None]
     ) -> None:
         self.policy = policy
         self.world = world

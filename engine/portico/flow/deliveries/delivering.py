@@ -43,7 +43,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class DeliveringWorld:
     """What an outbox needs of the engine. later: the loop's timer. chance: 0 to 1.
 
     settled: called when a Delivery has left the queue, with `delivered` or `parked`.
@@ -67,7 +67,7 @@ class Outbox:
         name: str,
         adapter: Destination,
         terms: Terms,
-        world: World,
+        world: DeliveringWorld,
         held: frozenset[str] = frozenset(),
     ) -> None:
         self.name, self.adapter, self.terms = name, adapter, terms
