@@ -83,15 +83,15 @@ class Resuming:
         if not self._world.dispatcher.room:
             await asyncio.sleep(_TURN)
             return
-        held = {place for place in page if shelf.holds(place)}
+        standing = [shelf.standing(place) for place in page]
         try:
             found = {one.seq: one for one in await self._world.read(page)}
         except JournalError:
             await asyncio.sleep(_AGAIN)
             return
-        for place in page:
-            if place in held and not shelf.holds(place):
-                return  # others have concluded since: it is read again
+        for place, before in zip(page, standing, strict=True):
+            if shelf.standing(place) != before:
+                return  # others have begun or concluded since: it is read again
             if not shelf.let(agent, place):
                 continue  # a person has ended it since
             run = shelf.run(agent, place)

@@ -79,6 +79,11 @@ class Shelf:
         """Whether the Run of this place is in memory."""
         return place in self._runs
 
+    def standing(self, place: int) -> tuple[bool, frozenset[str]]:
+        """Whether its Run is in memory, and for whom it waits, if for several: as long as that
+        stays, what was read of it is true."""
+        return place in self._runs, self._several.get(place, frozenset())
+
     def let(self, agent: str, place: int) -> bool:
         """The agent may run up to this place; whether its Signal still waits here for it."""
         line = self._next[agent]
