@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from destinations.stalls import stall
 from portico.clock import SystemClock
 from portico.errors import ListenFailed
 from portico.ids import SignalId
@@ -387,6 +388,27 @@ async def test_a_peer_that_trickles_is_told_408(serving, desk, begun):
         writer.write(b"x")
     assert (await said).startswith(b"HTTP/1.1 408 ")
     assert not desk.arrivals
+    writer.close()
+
+
+async def test_a_stall_of_ours_is_not_taken_for_the_senders_silence(serving, desk):
+    """The rest of the body came in time and lies in the socket, unread, while we do nothing for
+    much longer than the time-out: it is taken."""
+    listener = await serving(timeout="80ms", idle="80ms")
+    reader, writer = await asyncio.open_connection(*listener.address)
+    writer.write(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    server = listener._server
+
+    def held_up() -> None:
+        stall(0.4, writer.write, b"{}")
+        server._sweep()
+
+    server._sweeper.cancel()
+    server._sweeper = asyncio.get_running_loop().call_soon(held_up)
+    assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
     writer.close()
 
 

@@ -12,6 +12,7 @@ from hl7.client import MLLPClient
 from pydantic import ValidationError
 
 import hl7
+from destinations.stalls import stall
 from portico.errors import ListenFailed
 from portico.listeners.mllp import MllpSource
 from portico.model.receipt import Receipt, Told
@@ -264,6 +265,26 @@ async def test_a_begun_message_that_stops_is_closed_after_the_timeout(listening,
     assert desk.arrivals == []
     assert desk.named("FrameRefused")[0].code == "timeout"
     assert desk.named("ConnectionClosed")[0].left == 5
+
+
+async def test_a_stall_of_ours_is_not_taken_for_the_senders_silence(
+    listening, connect, reactor
+):
+    """The rest of the message came in time and lies in the socket, unread, while we do nothing
+    for much longer than the time-out: it is taken, and its sender is answered."""
+    listener = await listening(timeout="80ms", idle="80ms")
+    peer = await connect(listener)
+    peer.writer.write(START + b"ha")
+    while not any(one.decoder.unfinished for one in listener._connections):
+        await asyncio.sleep(0)
+
+    def held_up() -> None:
+        stall(0.4, peer.writer.write, b"lf" + END)
+        listener._sweep()
+
+    listener._sweeper.cancel()
+    listener._sweeper = reactor.callLater(0, held_up)
+    await peer.hear(b"ACK:half")
 
 
 async def test_a_silent_peer_is_closed_after_idle_unless_we_owe_an_answer(

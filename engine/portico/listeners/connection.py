@@ -35,7 +35,7 @@ class ConnectionOwner(Protocol):
     channel: str
     framing: Framing
     receive: Receive
-    now: float  # seconds of the reactor at the last sweep
+    now: float  # seconds, counted in sweeps
     held: bool
 
     def opened(self, connection: "Connection") -> None:

@@ -62,7 +62,7 @@ class Route(Protocol):
 
 
 class HttpOwner(Protocol):
-    """What a connection needs of its server. now: seconds of the last sweep; date: its text;
+    """What a connection needs of its server. now: seconds, counted in sweeps; date: its text;
     tick: seconds between sweeps, by which `now` may be late.
     """
 

@@ -1,7 +1,8 @@
 """HTTP servers: one for each address, shared by the channels that have a path there.
 
 Paths come and go without a connection being dropped. There is one sweep for all deadlines,
-so that a request costs no timer; a deadline is never early and at most two sweeps late.
+so that a request costs no timer; a deadline is never early and at most two sweeps late. Time is
+counted in sweeps: while the loop is held up it stands still, and no peer is silent.
 """
 
 import asyncio
@@ -53,8 +54,8 @@ class HttpServer:
         self._tls: Secured | None = None
         self.timeout = self.idle = 0.0
         self._clock, self._emit = clock, emit
-        self.now = clock.monotonic()
-        self.date, self.tick = b"", 0.0
+        self.now = self.tick = 0.0
+        self.date = b""
         self._routes: dict[str, Route] = {}
         self._terms: dict[str, HttpTerms] = {}
         self._gate = Gate((), 0)
@@ -196,7 +197,7 @@ class HttpServer:
         return next((one.channel for one in self._terms.values()), "")
 
     def _sweep(self) -> None:
-        self.now = self._clock.monotonic()
+        self.now += self.tick
         self.date = formatdate(self._clock.time_ns() // 1_000_000_000, usegmt=True).encode()
         for connection in tuple(self.connections):
             connection.expire(self.now)

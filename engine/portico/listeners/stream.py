@@ -1,9 +1,10 @@
 """A listener of a byte-stream protocol: its port or its peer, its connections, its timers.
 
 Peers connect to us (`listen`), or we to one (`address`); either way with TLS where `tls` says
-so. What differs between protocols is the Framing. Times are those of the last sweep, so that a
-read costs no call of the clock and 5,000 idle connections cost one loop a second; a time-out
-is never early and at most two sweeps late.
+so. What differs between protocols is the Framing. Time is counted in sweeps, so that a read
+costs no call of the clock and 5,000 idle connections cost one loop a second; a time-out is
+never early and at most two sweeps late. While the loop is held up time stands still: a stall
+of ours is no silence of a peer.
 """
 
 import asyncio
@@ -96,7 +97,7 @@ class StreamListener:
         self.later = around.reactor.callLater
         self._reactor = around.reactor
         self._certificates = around.certificates
-        self.now: float = around.reactor.seconds()
+        self.now = self._tick = 0.0
         self._framing = framing
         self._secured: Secured | None = None
         self._take(source)
@@ -112,7 +113,6 @@ class StreamListener:
         self.framing = self._framing(source)
         self.gate = Gate(admitted(source), source.connections)
         self.patience = source.timeout
-        self._tick = max(0.01, min(1.0, source.timeout / 4, source.idle / 4))
 
     async def start(self) -> None:
         """Listen, or begin to dial. Raises ListenFailed with what is in the way."""
@@ -269,9 +269,9 @@ class StreamListener:
 
     def _sweep(self) -> None:
         """Close who began a message and fell silent, and who was silent for long."""
-        self.now = self._reactor.seconds()
-        timeout = self._source.timeout + self._tick
-        idle = self._source.idle + self._tick
+        self.now += self._tick
+        source = self._source
+        timeout, idle = source.timeout + self._tick, source.idle + self._tick
         for connection in tuple(self._connections):
             if not connection.silent_for(timeout):
                 continue
@@ -279,4 +279,5 @@ class StreamListener:
                 connection.refuse("timeout", "a begun message was not continued")
             elif connection.silent_for(idle) and not connection.owed:
                 connection.expire()
+        self._tick = max(0.01, min(1.0, source.timeout / 4, source.idle / 4))
         self._sweeper = self.later(self._tick, self._sweep)
