@@ -174,13 +174,14 @@ async def test_a_stall_of_ours_is_not_taken_for_the_servers_silence(server, targ
         asked.set()
         assert told.wait(10)
 
-    server.script = [answers]
-    sending = asyncio.ensure_future(
-        send(target(address=server.url, timeout=0.08, connect=0.08))
-    )
-    while not server.seen:
+    server.script = [(200, {}, b"ok"), answers]
+    destination = target(address=server.url)
+    await send(destination)
+    destination._spec.timeout = destination._spec.connect = 0.5
+    sending = asyncio.ensure_future(send(destination))
+    while len(server.seen) < 2 and not sending.done():
         await asyncio.sleep(0)
-    stall(0.4, ask)
+    stall(1.5, ask)
     attempt = await sending
     assert (attempt.answered, attempt.code) == (Answered.ANSWERED, "200")
     assert len(attempt.answer) == 100_000

@@ -27,11 +27,11 @@ async def test_what_was_said_during_a_stall_is_heard_whatever_turns_it_takes():
     """A stall of many time-outs; reading takes some turns of the loop, and asking again."""
     ours, theirs = socket.socketpair()
     reader, writer = await asyncio.open_connection(sock=ours)
-    async with Patience(0.04):
+    async with Patience(0.1):
         for word in (b"one", b"two"):
             waiting = asyncio.ensure_future(reader.readexactly(3))
             await asyncio.sleep(0)
-            stall(0.2, theirs.send, word)
+            stall(0.5, theirs.send, word)
             assert await waiting == word
             for _ in range(20):
                 await asyncio.sleep(0)

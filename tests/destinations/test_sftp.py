@@ -154,7 +154,7 @@ async def test_a_stall_of_ours_is_not_taken_for_the_servers_silence(sent, peer):
     await sent(delivery(1))
     peer.hook, sent.spec.timeout = renamed, 0.5
     sending = asyncio.ensure_future(sent(delivery(2, "b.hl7")))
-    while not asked.is_set():
+    while not (asked.is_set() or sending.done()):
         await asyncio.sleep(0.01)
     stall(1.5, stalled.set)
     got = await sending
