@@ -241,7 +241,7 @@ def test_a_lane_goes_on_while_a_person_looks_where_the_step_says_so(site, url):
 
 
 def test_a_lane_waits_for_the_person_where_nothing_is_said(site, url):
-    """In order: the second leaves after the first was edited."""
+    """In order: the second leaves after the first was edited, by what fits the schema."""
     more = "review: {when: {finding/code: X2}}"
     script = {"way": "sequence", "answers": [{"code": "X2"}, {"code": "X1"}]}
     one = site(script, more=more, journal=url).start()
@@ -250,6 +250,12 @@ def test_a_lane_waits_for_the_person_where_nothing_is_said(site, url):
         lambda: json.loads(one.run("review", "list", "--json").stdout)["reviews"]
     )
     assert (waiting["answer"], found(one)) == (None, [])
+
+    worse = one.site / "worse.json"
+    worse.write_text('{"code": "X3"}')
+    refused = one.run("review", "edit", waiting["id"], str(worse))
+    assert (refused.returncode, found(one)) == (1, [])
+    assert "/code does not fit the schema (enum); the model's answer" in refused.stderr
 
     better = one.site / "better.json"
     better.write_text('{"code": "X1", "quote": "ill"}')

@@ -17,6 +17,7 @@ _NAMES = {
     "review": ("review.asked", "review.decided"),
     "review_meanwhile": ("review.asked", "review.decided"),
 }
+_PERSON = "review"
 
 
 def events(calls: Iterable[CallFound]) -> tuple[TurnEvent, ...]:
@@ -28,9 +29,12 @@ def events(calls: Iterable[CallFound]) -> tuple[TurnEvent, ...]:
 def _of(call: CallFound) -> Iterator[TurnEvent]:
     started, ended = _NAMES.get(call.verb, ("", call.verb))
     about: dict[str, Any] = {"agent": call.agent, "step": call.step, "target": call.target}
+    begun = call.at
+    if call.verb.startswith(_PERSON):  # nothing left, so its row is as old as its answer
+        begun -= timedelta(microseconds=call.micros)
     if started:
-        yield TurnEvent(at=call.at, event=started, **about)
+        yield TurnEvent(at=begun, event=started, **about)
     if call.error != OPEN or not started:
-        end = call.at + timedelta(microseconds=call.micros)
+        end = begun + timedelta(microseconds=call.micros)
         outcome = call.error or "ok"
         yield TurnEvent(at=end, event=ended, outcome=outcome, micros=call.micros, **about)

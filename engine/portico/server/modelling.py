@@ -1,6 +1,7 @@
 """The language models of a running engine: opened with the first call for each."""
 
 import asyncio
+import importlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from portico.check.site import Site
 from portico.clock import Clock
-from portico.errors import JournalError
+from portico.errors import JournalError, RequestError
 from portico.events.emit import Emit
 from portico.events.metrics import Metrics
 from portico.flow.sessions.asking import Asked, Doer
@@ -32,6 +33,7 @@ from portico.spec.models import Provider as Settings
 from portico.spec.rules import walk
 
 KEY = "llm.key"
+_RULES = "portico.steps.jsonrules"  # loaded with the first answer that a person changes
 _SETTLE = 1.0  # seconds for what was sent to plugins, once these have ended
 _AGAIN = 1.0  # seconds until the journal is asked again what was spent
 
@@ -120,6 +122,9 @@ class Modelling:
 
     async def decide(self, name: str, verdict: str, who: str, answer: Any = None) -> None:
         """Take a person's decision (api.models)."""
+        one = self.reviewing.waiting.get(name)
+        if one is not None and verdict == "edited":
+            await asyncio.to_thread(self._fits, one, answer)
         await self.reviewing.decide(name, verdict, who, answer)
 
     async def egress(self, signal: SignalId) -> list[Egress]:
@@ -133,6 +138,16 @@ class Modelling:
         await self._tooling.settle(_SETTLE)
         for _, provider in self._open.values():
             await provider.close()
+
+    def _fits(self, one: WaitingReview, answer: Any) -> None:
+        """Raises RequestError where an answer breaks the step's schema, as the site has it."""
+        agent = self._site.agents.get(one.agent)
+        for step in walk(agent.steps) if agent else ():
+            if (step["verb"], step["name"]) == ("llm", one.call.step) and one.of_step:
+                rules = importlib.import_module(_RULES).JsonRules
+                schema = (self._site.root / step["args"]["output"]).read_bytes()
+                for broken in rules(schema).broken(answer):
+                    raise RequestError(f"{broken.text}; the model's answer still waits")
 
     def _granted(self, agent: str, step: str) -> Frozen:
         """What a step's model may use."""

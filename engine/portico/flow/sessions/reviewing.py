@@ -38,6 +38,11 @@ class WaitingReview:
     answer: Any
     decided: "asyncio.Future[Called]"
 
+    @property
+    def of_step(self) -> bool:
+        """Whether it is the answer of a step, and no question about one of its tools."""
+        return "into" in msgspec.json.decode(self.call.request)
+
 
 class Reviewing:
     """The queue. record: where decisions are stored."""
