@@ -86,6 +86,21 @@ async def test_a_missing_file_is_one_line(portico):
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("parked", "--after", "nonsense"), "'nonsense' is no place in the list"),
+        (("status", "--site", "no-such-site"), "'no-such-site' does not exist"),
+    ],
+)
+async def test_a_wrong_argument_is_a_usage_error(portico, words, said):
+    """It says what is wrong with it; no trace of ours."""
+    done = await portico(*words)
+
+    assert (done.code, "Traceback" in done.err) == (exits.USAGE, False)
+    assert said in " ".join(done.err.split())
+
+
 async def test_an_unknown_command_suggests_the_nearest(portico):
     """`sends` is probably `send`."""
     done = await portico("sends")

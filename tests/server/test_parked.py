@@ -104,6 +104,8 @@ def test_a_refused_delivery_is_released_to_its_old_place_and_the_books_hold(life
     (item,) = run.parked(1)
     assert (item["kind"], item["name"], item["code"]) == ("delivery", "his", "AR")
     assert item["control_id"] == "one"
+    assert "the answer was AR" in run.say("parked")
+    assert "the answer was AR  [AR]" in run.say("show", item["id"])
     assert run.book("destinations", "his") == {"owed": 2, "delivered": 1, "parked": 1}
 
     run.peer.codes.clear()
@@ -219,7 +221,7 @@ def test_a_parked_signal_runs_again_once_the_site_is_repaired(life):
     run.engine.write(documents.replace("require: [PID-5]", "require: [PID-3]"))
     run.engine.reload()
     run.server.until(lambda: run.engine.said("site_swapped") == 1)
-    run.portico("release", again["id"])
+    assert run.say("release", again["id"]) == f"{again['id']}  done\n"
     run.delivered("nameless")
     run.server.until(lambda: run.book("channels", "adt") == {"received": 1, "done": 1})
     assert run.portico("signals")["signals"][0]["state"] == "done"

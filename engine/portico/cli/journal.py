@@ -6,10 +6,12 @@ from typing import Annotated
 from rich.text import Text
 from typer import Argument, Option
 
+from portico.api.parked import ParkedItem
 from portico.api.shapes import (
     ActItem,
     Delivery,
     Message,
+    Parked,
     Session,
     SignalDetail,
     SignalRow,
@@ -19,7 +21,7 @@ from portico.cli import calls, console, exits, following, reading, when
 from portico.cli.grid import Grid
 from portico.model.states import SignalState
 
-SITE = Option(help="The site's folder.", file_okay=False)
+SITE = Option(help="The site's folder.", exists=True, file_okay=False)
 JSON = Option("--json", help="Print JSON.")
 PHI = Option("--phi", help="Show patient data.")
 
@@ -150,7 +152,7 @@ def _show(found: SignalDetail) -> None:
         step = f" in step {parked.step} ({parked.at})" if parked.step else ""
         console.line(
             f"parked: {what} since {when.local(parked.since)}{step}{where}: "
-            f"{parked.reason}  [{parked.code}]",
+            f"{why(parked)}  [{parked.code}]",
             style="bold red",
         )
     for act in found.acts:
@@ -226,5 +228,10 @@ def _delivery(delivery: Delivery) -> None:
 
 def act_text(one: ActItem) -> str:
     """Why, and what came of it."""
-    made = f"made {one.other}" if one.other else ""
+    made = f"made {one.other}" if one.other and one.other not in one.reason else ""
     return "  ".join(part for part in (one.reason, made, one.job and f"job {one.job}") if part)
+
+
+def why(one: Parked | ParkedItem) -> str:
+    """The reason; where the other side gave none, what it answered."""
+    return one.reason or f"the answer was {one.code}"

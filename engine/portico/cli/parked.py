@@ -6,12 +6,13 @@ engine, which wakes the lanes and keeps the books.
 
 import base64
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
+from pydantic import ValidationError
 from typer import Argument, Option
 
 from portico.api import answers
@@ -21,7 +22,7 @@ from portico.api.shapes import ActItem
 from portico.cli import audited, console, exits, messages, reading, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
-from portico.cli.journal import JSON, PHI, SITE, act_text
+from portico.cli.journal import JSON, PHI, SITE, act_text, why
 from portico.events.auditing import RecordsRead, queried
 from portico.flow.acts import releasing
 from portico.ids import SignalId
@@ -113,7 +114,8 @@ def edit(
     site: Annotated[Path, SITE] = Path(),
 ) -> int:
     """Let a changed copy take the place of a parked message; the original is kept."""
-    body: dict[str, Any] = {"id": _target(id), "set": dict(map(_pair, set or []))}
+    target = _target(id)
+    body: dict[str, Any] = {"id": target, "set": dict(map(_pair, set or []))}
     if from_ is not None:
         found = messages.read(from_, as_is)
         if len(found) != 1:
@@ -122,7 +124,7 @@ def edit(
     if not body["set"] and from_ is None:
         raise typer.BadParameter("give --set PLACE=TEXT or --from FILE")
     told = Engine(site).call("POST", "/v1/parked/edit", {}, body)
-    return _say([Acted.model_validate(told)], json)
+    return _say([Acted.model_validate(told)], json, {target: id})
 
 
 def resend(
@@ -135,9 +137,10 @@ def resend(
     site: Annotated[Path, SITE] = Path(),
 ) -> int:
     """Send the same bytes once more to one destination."""
-    body = {"id": _target(id), "to": to, "received": received}
+    target = _target(id)
+    body = {"id": target, "to": to, "received": received}
     told = Engine(site).call("POST", "/v1/resend", {}, body)
-    return _say([Acted.model_validate(one) for one in told], json)
+    return _say([Acted.model_validate(one) for one in told], json, {target: id})
 
 
 def acts(
@@ -186,7 +189,13 @@ def _filter(
 
 
 def _page(site: Path, given: dict[str, str]) -> ParkedPage:
-    wanted = ParkedWanted.model_validate(given)
+    try:
+        wanted = ParkedWanted.model_validate(given)
+    except ValidationError:  # all others were looked at before
+        raise typer.BadParameter(
+            f"{given.get('after')!r} is no place in the list; `parked` prints one at its end "
+            "where there are more"
+        ) from None
 
     async def read(search: Search) -> ParkedPage:
         if wanted.phi:
@@ -220,14 +229,15 @@ def _act(
         return [Acted.model_validate(one) for one in told]
 
     if ids:
-        return _say(send(list(dict.fromkeys(map(_target, ids)))), json)
+        typed = {_target(one): one for one in ids}
+        return _say(send(list(typed)), json, typed)
     total = sum(heap.count for heap in _asked(engine, given, 1).counts)
     if not total:
         console.note("nothing that is parked fits")
         return exits.OK
     if not yes and not typer.confirm(f"{verb} {total} parked messages?", err=True):
         return exits.INTERRUPTED
-    return _say(list(_each(engine, given, send, total)), json)
+    return _say(list(_each(engine, given, send, total)), json, {})
 
 
 def _each(
@@ -266,9 +276,7 @@ def _list(page: ParkedPage) -> None:
         of = f"{one.name} {one.agent}".strip() + (" (holds its key)" if one.hold else "")
         place = " ".join(part for part in (one.step, one.at, one.location) if part)
         tries = f" after {one.tries} tries" if one.tries > 1 else ""
-        console.row(
-            made, one.id, when.local(one.since), of, one.code, place, one.reason + tries
-        )
+        console.row(made, one.id, when.local(one.since), of, one.code, place, why(one) + tries)
     console.show(made)
     for heap in page.counts:
         of = f"{heap.name} {heap.agent}".strip()
@@ -277,14 +285,16 @@ def _list(page: ParkedPage) -> None:
         console.note(f"there are more: --after {page.next}")
 
 
-def _say(told: list[Acted], json: bool) -> int:
+def _say(told: list[Acted], json: bool, typed: Mapping[str, str]) -> int:
+    """typed: what a person called each target."""
     done = all(one.done for one in told)
     if json:
         console.say_json(told)
     for one in told if not json else ():
         made = f", made {one.made}" if one.made else ""
         text = f"done{made}" if one.done else f"not done: {one.text}"
-        console.line(f"{one.target}  {text}", style="" if one.done else "bold red")
+        name = typed.get(one.target, one.target)
+        console.line(f"{name}  {text}", style="" if one.done else "bold red")
     return exits.OK if done else exits.FAILED
 
 
