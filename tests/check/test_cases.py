@@ -5,7 +5,7 @@ import os
 import pytest
 
 from portico.check import site as sites
-from portico.check.case import read_cases
+from portico.check.case import examine_cases, read_cases
 from portico.check.cases import run_cases
 from portico.clock import SystemClock
 
@@ -254,8 +254,21 @@ async def test_a_sample_that_is_not_there_fails_its_case_alone(run):
         f"case: two\nchannel: in\n{GIVEN}\nexpect: {{verdict: deliver}}\n"
     )
 
-    assert "samples/none.hl7" in results[0].differences[0]
+    assert results[0].differences == ("none.hl7: No such file or directory",)
     assert results[1].differences == ()
+
+
+async def test_check_names_a_sample_that_is_not_there_and_the_nearest(run, tmp_path):
+    """Before the case is run."""
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples/adt_a01.hl7").touch()
+    await run("case: one\nchannel: in\ngiven: samples/adt_a1.hl7\nexpect: {verdict: deliver}\n")
+
+    [finding] = examine_cases(tmp_path, sites.load_site(tmp_path, os.environ))
+    assert str(finding) == (
+        "channels/site.test.yaml:3 given: there is no file samples/adt_a1.hl7; "
+        "did you mean 'adt_a01.hl7'?  [site.case_file]"
+    )
 
 
 @pytest.mark.parametrize(

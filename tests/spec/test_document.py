@@ -117,6 +117,7 @@ def test_what_a_repeated_key_holds_is_dropped_whole():
     assert one.lines == {(): 1, ("a",): 1, ("a", "b"): 1, ("e",): 3}
 
 
+OPEN = 'a { or [ is not closed, here or above; or quote a text that holds ": "'
 COLUMN = "the keys of one mapping begin in the same column, and so do the - of one list"
 
 
@@ -131,6 +132,9 @@ COLUMN = "the keys of one mapping begin in the same column, and so do the - of o
         ("on: {channel: adt, type: *}", "quote the text"),
         ("  listen: 2575", f"{COLUMN}; or quote a text that ends with :"),
         ("\tx: 1", "indent with spaces, not with tabs"),
+        ("on: {type: [A, B}", OPEN),
+        ("on: {a: {b: c}\nc: d", OPEN),
+        ("- a: {b: c}", COLUMN),
         ("goal: one: two", 'quote a text that holds ": " or begins with a sign'),
     ],
 )

@@ -21,6 +21,7 @@ from portico.spec.fields import (
     Text,
     nearest,
 )
+from portico.spec.rules import TemplateField
 
 
 def read(kind, value):
@@ -89,6 +90,15 @@ def test_a_list_or_mapping_is_no_text(kind):
 def test_a_secret_is_refused_where_none_belongs(kind):
     """A reference that nobody resolves would be used as a text."""
     assert refused(kind, "${file:x}")[0] == "config.secret"
+
+
+def test_a_template_that_yaml_takes_for_a_mapping_is_to_be_quoted():
+    """`PV1-6: {PV1-2}` without quotes."""
+    assert refused(TemplateField, {"PV1-2": ""}) == (
+        "config.template",
+        "expected one text, found a mapping",
+        "quote a text that begins with {",
+    )
 
 
 class Part(Options):

@@ -182,7 +182,7 @@ def test_ping_is_answered():
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (ConfigError("no such step"), "ConfigError: no such step"),
+        (ConfigError("no such step"), "no such step"),
         (ImportError("no module named x"), "ImportError: no module named x"),
         (SystemExit(3), "SystemExit: 3"),
         (RecursionError("deep"), "RecursionError: deep"),

@@ -197,6 +197,7 @@ def _dangling(found: PlacedCase, site: Site) -> Iterator[Finding]:
             text = f"there is no destination {name!r}"
             code = "site.unknown_destination"
             yield document.finding((*place, name), code, text, hint)
+    yield from _missing(found, site.root)
     steps = {step["name"] for agent in site.agents.values() for step in walk(agent.steps)}
     for name in case.steps.keys() - steps:
         text = f"no agent has a step {name!r}"
@@ -206,6 +207,20 @@ def _dangling(found: PlacedCase, site: Site) -> Iterator[Finding]:
     for name in case.tools.keys() - tools:
         text = f"no model may call {name!r}"
         yield document.finding(("tools", name), "site.unknown_tool", text, nearest(name, tools))
+
+
+def _missing(found: PlacedCase, root: Path) -> Iterator[Finding]:
+    """Files of messages and answers that are not there. Golden files are made by --update."""
+    case = found.case
+    named: list[tuple[tuple[str, ...], str]] = [(("given",), one.file) for one in case.given]
+    named += [(("answers", name), one.file) for name, one in case.answers.items()]
+    for place, file in named:
+        if file and not (root / file).is_file():
+            beside = [one.name for one in (root / file).parent.glob("*")]
+            hint = nearest(Path(file).name, beside)
+            yield found.document.finding(
+                place, "site.case_file", f"there is no file {file}", hint
+            )
 
 
 def _name(path: Path, root: Path) -> str:

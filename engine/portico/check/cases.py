@@ -55,7 +55,10 @@ async def _run(stage: Stage, found: PlacedCase, update: bool) -> CaseResult:
             await happen(stage, case, content, number, said)
             for number, content in enumerate(_contents(stage.site, case))
         ]
-    except (PorticoError, OSError) as error:
+    except OSError as error:
+        named = Path(error.filename or "").name
+        return CaseResult(case.case, found.place, (f"{named}: {error.strerror}",))
+    except PorticoError as error:
         return CaseResult(case.case, found.place, (str(error),))
     judge = Judge(stage, case, update)
     judge.all(happened)

@@ -59,6 +59,7 @@ CODES: dict[str, str] = {
     "site.acknowledge": "ways to answer a sender that do not go together",
     "site.audit": "audit messages that others may read, or that may be lost on their way",
     "site.call": "a function of the site that cannot be called as the step says",
+    "site.case_file": "a case that gives a file which is not there",
     "site.case_place": "a case outside a *.test.yaml file",
     "site.capability": "a capability whose files or tools cannot be used",
     "site.duplicate_name": "two channels, agents or destinations of one name",

@@ -177,7 +177,8 @@ class HostPort(NamedTuple):
 def text_of(value: object) -> str:
     """The scalar as typed; raises ValueError for a list or a mapping."""
     if not isinstance(value, str):
-        raise ValueError(f"expected one text, found {kind_of(value)}")
+        hint = "; quote a text that begins with {" if isinstance(value, dict) else ""
+        raise ValueError(f"expected one text, found {kind_of(value)}{hint}")
     return value
 
 

@@ -5,7 +5,7 @@ import re
 from portico.spec.finding import Finding
 
 _BARE_PATH = re.compile(r"\{[^\"']*[A-Z][A-Z0-9]{2}(-\d+(\.\d+)*)?\[")
-_TEMPLATE = re.compile(r":\s+\{[A-Za-z/]")
+_TEMPLATE = re.compile(r":\s+\{[A-Za-z/][^{}]*\}[^\s,}\]]")
 _STRANGE_START = re.compile(r"[:\[{,-]\s*[*&!%@`]")
 _COLUMN = "the keys of one mapping begin in the same column, and so do the - of one list"
 
@@ -36,6 +36,8 @@ def _hint(line: str, problem: str) -> str:
         return 'a text that begins with { is quoted: "{PID-3.1}.pdf"'
     if "block end" in problem:
         return _COLUMN
+    if problem.startswith("expected ',' or"):
+        return 'a { or [ is not closed, here or above; or quote a text that holds ": "'
     if "mapping values" in problem and line.count(": ") < 2:
         return f"{_COLUMN}; or quote a text that ends with :"
     return 'quote a text that holds ": " or begins with a sign' if ": " in line else ""

@@ -24,7 +24,7 @@ from portico.agents import sources
 from portico.agents.item import Item
 from portico.agents.plan import Plan
 from portico.clock import SystemClock
-from portico.errors import ConfigError, Permanent, WorkerError
+from portico.errors import ConfigError, Permanent, PorticoError, WorkerError
 from portico.model.verdict import Failure, Kind, SessionResult
 from portico.steps.ambient import ambient
 from portico.wire.pipe import Frame, PipeDecoder
@@ -172,9 +172,9 @@ class _Child:
             gc.freeze()
             gc.set_threshold(20_000, 20, 20)  # a message's values hardly ever form cycles
         except BaseException as error:  # noqa: BLE001  the fence of a load: site code raises anything
-            self._connection.sendall(
-                protocol.encode(LoadFailed(f"{type(error).__name__}: {error}"[:_TEXT_LIMIT]))
-            )
+            ours = isinstance(error, PorticoError)  # its text says all
+            text = str(error) if ours else f"{type(error).__name__}: {error}"
+            self._connection.sendall(protocol.encode(LoadFailed(text[:_TEXT_LIMIT])))
             return
         self._connection.sendall(protocol.encode(Loaded(self._runner.version)))
 
