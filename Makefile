@@ -38,7 +38,7 @@ bench: venv
 
 # All the long drills, or one deck of them with its short ones:
 #   make drills DECK=selection SEED=5062686 MINUTES=10
-# DECK: kills database engines peers fuzz backlog retention selection killpoints power
+# DECK: kills database engines peers fuzz backlog release retention selection killpoints power
 # mutants channels models conversations providers.
 # MINUTES: selection goes on for so long, and no deck begins another drill after that.
 SEED ?= $(DRILL_SEED)

@@ -27,14 +27,14 @@ class Messages:
     def __init__(self):
         self.asked, self.error = [], None
 
-    async def parked(self, wanted):
+    async def parked(self, wanted, counts):
         """One refused Delivery."""
         self.asked.append(wanted)
         row = ParkedSummary(
             SIGNAL, "delivery", 2, 7, "his", "", "4711", True, "AR", "rejected", "", "", "", 1,
             AT, "adt", "ADT^A01", "MSG1",
         )  # fmt: skip
-        return [row], [Heap("delivery", "his", "", "AR", 9, AT)]
+        return [row], [Heap("delivery", "his", "", "AR", 9, AT)] if counts else []
 
     async def acts(self, of, limit):
         """One release."""
@@ -96,6 +96,8 @@ async def test_parked_messages_are_listed_and_counted_without_patient_data(serve
     assert (item["id"], item["code"], item["hold"]) == (f"{ID}/d2", "AR", True)
     assert "4711" not in item["lane"]
     assert (body["counts"][0]["count"], body["next"]) == (9, "7,delivery,2")
+    body = (await served.get("/v1/parked", **asked, counts="false")).json()
+    assert (len(body["parked"]), body["counts"]) == (1, [])
 
 
 async def test_an_act_reaches_the_engine_with_who_asked(served, messages):

@@ -8,64 +8,15 @@ import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from drills import oracle
+from drills import oracle, seeds
 from drills.appliance import until
 from drills.drill import Drill, Plan
-from portico.clock import SystemClock
-from portico.journal import binaries
-from portico.journal.embedded import Embedded
-from portico.journal.folder import Folder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 
-PATIENTS = 1000
 DEAD = "dead"
-# Deliveries as the engine would have written them: one patient after the other, in order.
-SEED = """
-    create temporary table seed as
-    select n, (
-            lpad(to_hex(floor(extract(epoch from now()) * 1000)::bigint), 12, '0')
-            || '7' || lpad(to_hex(n % 4096), 3, '0') || '8' || lpad(to_hex(n), 15, '0')
-        )::uuid as id,
-        'P' || n % {patients} as patient, n / {patients} + 1 as number
-    from generate_series(0, {count} - 1) n;
-    insert into signal (id, seq, origin, received, type, control_id, sender, patient,
-        order_key, repeat_key, peer, size, sha256, flags, parent, ended)
-    select id, n + 1, 'adt', now(), 'ADT^A08', 'D-S' || n, 'DRILL|WARD', patient, patient, 0,
-        '', 200, '', '', null, '' from seed;
-    insert into body (signal, part, content)
-    select id, 0, convert_to(format(
-        E'MSH|^~\\\\&|DRILL|WARD|PORTICO|HOUSE|2026||ADT^A08|D-S%s|P|2.5.1\\r'
-        'PID|1||%s^^^HOUSE^MR||DRILL\\rZSQ|%s|%s|STAMPED\\r', n, patient, number,
-        repeat('n', 100)), 'utf8') from seed;
-    insert into delivery (signal, number, session, destination, lane, seq, control_id, part,
-        file)
-    select id, 1, 1, '{dead}', patient, n + 1, 'D-S' || n, 0, '' from seed;
-    insert into queued (destination, seq, signal, number, lane, tries)
-    select '{dead}', n + 1, id, 1, patient, 0 from seed;
-    insert into tally (scope, name, state, n) values
-        ('channel', 'adt', 'received', {count}), ('channel', 'adt', 'done', {count}),
-        ('destination', '{dead}', 'owed', {count}), ('destination', '{dead}', 'queued', {count})
-    on conflict (scope, name, state) do update set n = tally.n + excluded.n
-    """
-
-
-async def fill(data: Path, count: int) -> None:
-    """Queue so many for the dead destination, in the journal of a stopped engine."""
-    folder = Folder(data)
-    server = Embedded(folder, binaries.find(), lambda event: None, SystemClock())
-    try:
-        await server.start()
-        async with await psycopg.AsyncConnection.connect(server.conninfo) as connection:
-            text = SEED.format(count=count, patients=PATIENTS, dead=DEAD)
-            for statement in text.split(";\n"):
-                await connection.execute(statement)
-    finally:
-        await server.stop()
-        folder.close()
 
 
 def resident(pid: int) -> float:
@@ -116,7 +67,7 @@ async def dead_for_long(drill: Drill, count: int, seconds: float) -> str:
     assert await drill.appliance.stop() == 0
     await dead.stop()
     dead.received.clear()
-    await fill(drill.appliance.data, count)
+    await seeds.fill(drill.appliance.data, seeds.QUEUED, DEAD, count)
 
     async with watched(drill, peak):
         await drill.appliance.start()

@@ -25,8 +25,11 @@ MOST = 500  # targets of one request
 class Handling(Protocol):
     """What /v1 asks about parked messages. Every verb may raise JournalError."""
 
-    async def parked(self, wanted: ParkedFilter) -> tuple[list[ParkedSummary], list[Heap]]:
-        """Those that fit, in the journal's order; and all that fit, counted by reason."""
+    async def parked(
+        self, wanted: ParkedFilter, counts: bool
+    ) -> tuple[list[ParkedSummary], list[Heap]]:
+        """Those that fit, in the journal's order; and all that fit, counted by reason, where
+        that is asked."""
         ...
 
     async def acts(self, of: SignalId | None, limit: int) -> list[ActFound]:
@@ -121,7 +124,8 @@ class _Asked(BaseModel):
 
 
 class ParkedWanted(_Asked):
-    """Which parked messages; after: `next` of the page before."""
+    """Which parked messages; after: `next` of the page before. counts: whether all that fit
+    are counted, too."""
 
     channel: str = ""
     destination: str = ""
@@ -131,6 +135,7 @@ class ParkedWanted(_Asked):
     after: Annotated[str, Field(pattern=r"^(\d+,[a-z]+,\d+)?$")] = ""
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     phi: bool = False
+    counts: bool = True
 
     def filter(self) -> ParkedFilter:
         """For the journal."""
@@ -206,7 +211,7 @@ def routes(handling: Callable[[], Handling]) -> APIRouter:
     @router.get("/parked")
     async def listed(wanted: Annotated[ParkedWanted, Query()]) -> ParkedPage:
         """What waits for a person."""
-        return page(await handling().parked(wanted.filter()), wanted)
+        return page(await handling().parked(wanted.filter(), wanted.counts), wanted)
 
     @router.post("/parked/release")
     async def release(targets: Targets, who: Who) -> tuple[Acted, ...]:

@@ -247,7 +247,7 @@ def _each(
     with console.progress() as bar:
         task = bar.add_task("messages", total=total)
         while after is not None:
-            page = _asked(engine, {**given, "after": after}, _AT_ONCE)
+            page = _asked(engine, {**given, "after": after, "counts": "false"}, _AT_ONCE)
             targets = list(dict.fromkeys(_whole(one) for one in page.parked))
             while targets:
                 told = send(targets)

@@ -14,6 +14,7 @@ from portico.ids import SignalId
 from portico.journal.contract import JobRow, Recovered
 from portico.journal.reader import Reader, delivery_of, nanoseconds, recovered
 from portico.model.delivery import Delivery
+from portico.model.lane import keys
 
 
 class Held(Struct, frozen=True):
@@ -80,9 +81,10 @@ async def deliveries_of(
     return {(one.signal, one.number): one for one in made}
 
 
-async def holds(reader: Reader) -> list[KeptKey]:
-    """Everything that is kept for a person."""
-    found = await reader.rows("holds", ())
+async def holds(reader: Reader, rows: Iterable[Held]) -> list[KeptKey]:
+    """What keeps any of the order keys and lanes that these rows keep."""
+    lanes = list(dict.fromkeys(key for row in rows if row.hold for key in keys(row.lane)))
+    found = await reader.rows("holds", (lanes, lanes)) if lanes else []
     return [
         KeptKey(kind, name, agent, lane, SignalId(signal.bytes), number)
         for kind, name, agent, lane, signal, number in found

@@ -142,6 +142,7 @@ def _clauses(wanted: ParkedFilter) -> list[sa.ColumnElement[bool]]:
         clauses.append(parked.c.signal >= UUID(bytes=floor))
     if wanted.after is not None:
         place = sa.tuple_(parked.c.seq, parked.c.kind, parked.c.number)
+        clauses.append(parked.c.seq >= wanted.after[0])  # what an index can begin at
         clauses.append(place > sa.tuple_(*map(sa.literal, wanted.after)))
     return clauses
 

@@ -193,8 +193,11 @@ _READ: dict[str, str] = {
             )
         from parked p where p.signal = any(%s) order by p.seq, p.number
         """,
-    # Holds: (kind, name, agent, lane, signal) of what is parked and keeps its lane.
-    "holds": "select kind, name, agent, lane, signal, number from parked where hold",
+    # Holds: (kind, name, agent, lane, signal) of what is parked and keeps one of these lanes.
+    "holds": """
+        select kind, name, agent, lane, signal, number from parked where hold
+            and (lane = any(%s) or string_to_array(lane, chr(31)) && %s)
+        """,
     # What a Signal's Deliveries sent.
     "sent": """
         select d.number, d.session, d.destination, d.lane, d.part, d.control_id, d.file,

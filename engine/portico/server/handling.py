@@ -57,10 +57,13 @@ class Handling:
         """Begin no more."""
         await self._replaying.stop()
 
-    async def parked(self, wanted: ParkedFilter) -> tuple[list[ParkedSummary], list[Heap]]:
+    async def parked(
+        self, wanted: ParkedFilter, counts: bool
+    ) -> tuple[list[ParkedSummary], list[Heap]]:
         """What waits for a person."""
         search = self._search()
-        return await search.ask(reads.listing(wanted)), await search.ask(reads.heaps(wanted))
+        found = await search.ask(reads.listing(wanted))
+        return found, await search.ask(reads.heaps(wanted)) if counts else []
 
     async def acts(self, of: SignalId | None, limit: int) -> list[ActFound]:
         """What people did."""

@@ -217,3 +217,23 @@ async def test_an_emission_that_nobody_answers_ends_as_unmatched(start):
     first, emitted = engine.journal.signals.values()
 
     assert (emitted.ended, emitted.parent) == ("unmatched", first.id)
+
+
+async def test_what_a_person_releases_does_not_overtake_what_is_still_to_be_read(start, small):
+    """After a start what waits is read page by page; until then what came behind it stays
+    parked, as it does when memory is full of what was released."""
+    before = await start()
+    for n in range(12):
+        before.send(str(n))
+    before.journal.commit()
+    *_, last = before.journal.waiting_rows
+    engine = await start(before.journal)
+    await read(engine)
+    assert engine.dispatcher.crowded("adt", last)
+    while engine.pool.items:
+        engine.pool.deliver()
+        engine.journal.commit()
+        await read(engine)
+    assert not engine.dispatcher.crowded("adt", last)
+    engine.dispatcher.count = dispatch.WINDOW + dispatch._MOST_RELEASED
+    assert engine.dispatcher.crowded("adt", last)

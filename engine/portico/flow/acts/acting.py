@@ -32,9 +32,9 @@ from portico.journal.reader import Reader
 from portico.model.delivery import Delivery
 
 _NAMED = 50  # Signals that an event names
+_TURN = 25  # messages that are released in one turn of the loop
 
-
-_LATER = "what was released before it has not left yet; it stays parked: try again later"
+_LATER = "what goes before it has not left yet; it stays parked: try again later"
 
 
 class ActOutcome(Struct, frozen=True):
@@ -72,15 +72,16 @@ class ActingWorld:
 class TargetsFound:
     """What the journal says of the targets of one call."""
 
-    rows: list[Held]
+    rows: dict[SignalId, list[Held]]
     signals: dict[SignalId, Recovered]
     deliveries: dict[tuple[SignalId, int], Delivery]
     keeper: Keeper
 
     def take(self, target: Target) -> list[Held]:
         """The rows that a target means; each is taken once."""
-        taken = [row for row in self.rows if target.covers(row)]
-        self.rows[:] = [row for row in self.rows if row not in taken]
+        mine = self.rows.get(target.signal, [])
+        taken = [row for row in mine if target.covers(row)]
+        mine[:] = [row for row in mine if row not in taken]
         return taken
 
     def deliveries_of(self, taken: Sequence[Held]) -> list[Delivery]:
@@ -106,7 +107,11 @@ class Acting:
         async with self._world.lock:
             found = await find(self._world, targets)
             word = Word(who, self._world.clock.time_ns())
-            done = [self._release(target, found, word) for target in targets]
+            done = []
+            for n, target in enumerate(targets):
+                done.append(self._release(target, found, word))
+                if n % _TURN == _TURN - 1:
+                    await asyncio.sleep(0)  # others' messages go between
             return await told(self._world, "release", who, done)
 
     async def discard(
@@ -128,7 +133,7 @@ class Acting:
         if not found.whole(taken):
             return _refused(target, "its bytes are not in the journal any more")
         back, waits = found.deliveries_of(taken), releasing.waits(taken)
-        if _crowded(world, back, bool(waits)):
+        if _crowded(world, back, waits):
             return _refused(target, _LATER, later=True)
         boxes = [(one, expect(world, one)) for one in back]
         for seq, _, _ in waits:
@@ -174,11 +179,15 @@ async def find(world: ActingWorld, targets: Sequence[Target]) -> TargetsFound:
     """What the journal says of these."""
     reader = world.reader
     signals = [target.signal for target in targets]
+    rows = await held.rows_of(reader, signals)
+    grouped: dict[SignalId, list[Held]] = {}
+    for row in rows:
+        grouped.setdefault(row.signal, []).append(row)
     return TargetsFound(
-        await held.rows_of(reader, signals),
+        grouped,
         await held.signals_of(reader, signals),
         await held.deliveries_of(reader, signals),
-        Keeper(await held.holds(reader)),
+        Keeper(await held.holds(reader, rows)),
     )
 
 
@@ -258,10 +267,13 @@ def _refused(target: Target, why: str, later: bool = False) -> "asyncio.Future[A
     return future
 
 
-def _crowded(world: ActingWorld, back: Sequence[Delivery], waits: bool) -> bool:
+def _crowded(
+    world: ActingWorld, back: Sequence[Delivery], waits: Sequence[tuple[int, SignalId, str]]
+) -> bool:
     """What is released comes into memory, however much more waits: only so much at a time."""
     boxes = (world.outbox(one.destination) for one in back)
-    return (waits and world.dispatcher.crowded) or any(box and box.crowded for box in boxes)
+    crowded = any(world.dispatcher.crowded(origin, seq) for seq, _, origin in waits)
+    return crowded or any(box and box.crowded for box in boxes)
 
 
 def nothing(seq: int) -> None:

@@ -4,6 +4,7 @@ A Signal's parked sessions go together, each of its Deliveries for itself. Nothi
 or writes; flow/acts/acting.py does both.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -138,12 +139,14 @@ class Keeper:
 
     def __init__(self, holds: Iterable[KeptKey]) -> None:
         self._holds = {(one.signal, one.kind, one.number): one for one in holds}
+        self._kept = Counter(key for one in self._holds.values() for key in _keys(one))
 
     def let_go(self, rows: Sequence[Held]) -> list[KeptKey]:
         """These rows are gone: order keys and lanes that nothing keeps now, one key each."""
         ours = [hold for key in keys(rows) if (hold := self._holds.pop(key, None))]
-        kept = {key for hold in self._holds.values() for key in _keys(hold)}
-        loose = dict.fromkeys(key for hold in ours for key in _keys(hold) if key not in kept)
+        gone = [key for hold in ours for key in _keys(hold)]
+        self._kept.subtract(gone)
+        loose = dict.fromkeys(key for key in gone if not self._kept[key])
         return [KeptKey(*key, SignalId(b""), 0) for key in loose]
 
 

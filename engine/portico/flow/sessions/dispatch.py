@@ -24,6 +24,7 @@ from portico.model.verdict import Failure
 
 WINDOW = 16_384
 PAGE = 256
+_MOST_RELEASED = 1024  # by people, beside the window
 _READ_AGAIN = 1.0
 
 
@@ -142,11 +143,11 @@ class Dispatcher:
         """Whether a page of Runs may come into memory."""
         return not self._paused and self.count <= WINDOW - PAGE
 
-    @property
-    def crowded(self) -> bool:
-        """People released so many Signals that more would fill memory: dispatch itself stops
-        at half of that."""
-        return self.count >= 2 * WINDOW
+    def crowded(self, origin: str, seq: int) -> bool:
+        """Whether this Signal is not to be released yet: people released so many that more
+        would fill memory, or what an earlier engine left before it has not been read."""
+        unread = self._held.get(origin, self._cursor) < seq < self._world.first
+        return unread or self.count >= WINDOW + _MOST_RELEASED
 
     def shelve(self, run: Run) -> None:
         """A Run has left memory until `bring`: paused agents are all that it waits for."""
