@@ -1,16 +1,20 @@
 """`python -m bench.llm`: what models cost the engine, with one that answers at once.
 
 Recorded turns (two exchanges and a tool each) a second, and SQL statements for each, as
-PostgreSQL's own log counts them; CPU of the engine for a plain `llm` step; a hundred sessions
-at once on a model that takes a second. Exit code 1 with `--strict` when a floor is missed.
+PostgreSQL's own log counts them; CPU of the engine for a plain `llm` step, without and with
+HTTP; a hundred sessions at once on a model that takes a second. Exit code 1 with `--strict`
+when a floor is missed.
 """
 
 import argparse
+import asyncio
 import json
+import multiprocessing
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 
@@ -19,8 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import messages, processes
-from bench.appliance import Appliance
+from bench.appliance import Appliance, free_port
 from bench.figures import percentile
+from portico.llm.script import Script
+from portico.llm.simserver import SimServer
 
 ROOT = Path(__file__).parents[1]
 # Name: floor, and whether more is better.
@@ -29,6 +35,8 @@ FLOORS = {
     "CPU of a turn, all processes, ms": (20.0, False),  # a hundred a second on two cores
     "SQL statements a turn": (40.0, False),
     "engine CPU of an llm step, ms": (5.0, False),
+    "the same over HTTP": (5.0, False),
+    "of that its loop's": (1.0, False),
     "100 sessions, 1 s model, p50 s": (1.2, False),
 }
 SITE = """\
@@ -45,13 +53,14 @@ steps:
 """
 CONFIG = """\
 providers:
-  instant: {phi: allowed, address: instant.json}
-  slow: {phi: allowed, address: slow.json}
+  instant: {{phi: allowed, address: instant.json}}
+  slow: {{phi: allowed, address: slow.json}}
+  http: {{phi: allowed, type: openai, model: m, address: "http://127.0.0.1:{port}/v1"}}
 """
 SCHEMA = {"type": "object", "properties": {"code": {"enum": ["A", "B"]}}, "required": ["code"]}
 READ = {"$call": [{"tool": "hl7_read", "with": {"path": "PID-8"}}]}
 TURNS = "model: instant, capabilities: hl7"
-PLAIN, SLOW = "model: instant", "model: slow"
+PLAIN, SLOW, HTTP = "model: instant", "model: slow", "model: http"
 _PATIENCE = 300.0
 
 
@@ -62,7 +71,8 @@ class Bench:
         self._engine, self._folder, self._count = Appliance(folder), folder, count
         self._frames = messages.Frames()
         site = folder / "site"
-        (site / "config/portico.yaml").write_text(CONFIG)
+        self._http = free_port()
+        (site / "config/portico.yaml").write_text(CONFIG.format(port=self._http))
         (site / "transforms/p.md").write_text("Read {MSH-10}, a {PID-8}")
         (site / "transforms/s.json").write_text(json.dumps(SCHEMA))
         instant = {"way": "fixed", "answers": [[READ, {"code": "A"}]]}
@@ -84,19 +94,26 @@ class Bench:
         (self._folder / "site/instant.json").write_text(
             json.dumps({"way": "fixed", "answers": [{"code": "A"}]})
         )
-        self._engine.start(SITE, more=PLAIN)
-        self._wait()
-        before = processes.cpu(self._engine.pid)
-        self._through(self._count)
-        spent = processes.cpu(self._engine.pid)["engine"] - before["engine"]
-        found["engine CPU of an llm step, ms"] = spent / 1000 / self._count
-        self._engine.stop()
+        found["engine CPU of an llm step, ms"], _ = self._plain(PLAIN)
+        with _served(self._http):
+            found["the same over HTTP"], found["of that its loop's"] = self._plain(HTTP)
         self._engine.start(SITE, more=SLOW)
         self._wait()
         self._through(100)
         found["100 sessions, 1 s model, p50 s"] = percentile(self._ages(100), 0.5)
         self._engine.stop()
         return found
+
+    def _plain(self, model: str) -> tuple[float, float]:
+        """Milliseconds of CPU for a plain step: the engine's, and of that its loop's."""
+        self._engine.start(SITE, more=model)
+        self._wait()
+        pid = self._engine.pid
+        engine, loop = processes.cpu(pid)["engine"], processes.loop(pid)
+        self._through(self._count)
+        engine, loop = processes.cpu(pid)["engine"] - engine, processes.loop(pid) - loop
+        self._engine.stop()
+        return engine / 1000 / self._count, loop / 1000 / self._count
 
     def _through(self, count: int) -> float:
         """Send so many at once; the seconds until no session is open."""
@@ -148,6 +165,24 @@ class Bench:
         with psycopg.connect(self._engine.conninfo(), autocommit=True) as link:
             cursor = link.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def _served(port: int) -> Iterator[None]:
+    """A simulated model over HTTP, in a process of its own."""
+    server = multiprocessing.Process(target=_serve, args=(port,), daemon=True)
+    server.start()
+    yield
+    server.terminate()
+    server.join()
+
+
+def _serve(port: int) -> None:
+    async def serve() -> None:
+        await SimServer(Script("fixed", [{"code": "A"}])).start(port)
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -32,6 +32,11 @@ def cpu(engine: int) -> dict[str, float]:
     return spent
 
 
+def loop(engine: int) -> float:
+    """Microseconds of CPU so far of the engine's loop, which is its first thread."""
+    return _read(Path(f"/proc/{engine}/task/{engine}/stat").read_text()).own
+
+
 def memory(engine: int) -> dict[str, float]:
     """MiB of engine, nursery and workers: RSS counts what they share each time, PSS once."""
     kib = {"Rss": 0, "Pss": 0}

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from portico.clock import SystemClock
+from portico.errors import JournalRefused
+from portico.llm.beside import Beside
 from portico.llm.contract import ModelFailed, Request, Round, Surroundings, Tool
 from portico.llm.script import Script
 from portico.llm.simserver import SimServer
@@ -20,21 +23,38 @@ SCHEMA = {
 }
 GOOD = {"code": "X1", "sure": 0.5}
 FIND = {"type": "object", "properties": {"code": {"type": "string"}}}
-AROUND = Surroundings(SystemClock(), Path(), {"KEY": "sk-secret"}, asyncio.sleep)
 BOTH = pytest.mark.parametrize("kind", ["openai", "anthropic"])
 
 
 @pytest.fixture
-async def served():
+async def around():
+    """What every provider of a test may use."""
+    beside = Beside("providers")
+    yield Surroundings(SystemClock(), Path(), {"KEY": "sk-secret"}, asyncio.sleep, beside)
+    await beside.close(5)
+
+
+@pytest.fixture
+def provider(around):
+    """Makes providers of a type, at a port of this machine."""
+
+    def make(kind, port):
+        address = f"http://127.0.0.1:{port}" + ("/v1" if kind == "openai" else "")
+        settings = Settings(type=kind, address=address, model="m", key="${env:KEY}")
+        return provider_type(kind).build(settings, around)
+
+    return make
+
+
+@pytest.fixture
+async def served(provider):
     """Makes servers of a script, each with a provider of a type."""
     made = []
 
     async def make(kind, acts):
         server = await SimServer(acts).start()
         made.append(server)
-        address = f"http://127.0.0.1:{server.port}" + ("/v1" if kind == "openai" else "")
-        settings = Settings(type=kind, address=address, model="m", key="${env:KEY}")
-        return server, provider_type(kind).build(settings, AROUND)
+        return server, provider(kind, server.port)
 
     yield make
     for server in made:
@@ -112,6 +132,78 @@ async def test_the_time_limit_begins_when_the_request_leaves(kind, served):
     done = await provider.complete(asked(timeout=0.05, leaving=slowly))
 
     assert json.loads(done.text) == GOOD
+
+
+@BOTH
+async def test_what_cannot_be_stored_does_not_leave(kind, served):
+    """The journal's error is told as it is: it says nothing of the provider."""
+    server, provider = await served(kind, Script("fixed", [GOOD]))
+    fault = JournalRefused("the disk is full", "53100")
+
+    async def refused(sent):
+        raise fault
+
+    with pytest.raises(JournalRefused) as told:
+        await provider.complete(asked(leaving=refused))
+
+    assert told.value is fault
+    assert server.seen == []
+
+
+async def test_nothing_leaves_once_who_waits_has_gone(served, around):
+    """An exchange that is cancelled while its record is stored stays here."""
+    server, provider = await served("openai", Script("fixed", [GOOD]))
+    storing = asyncio.Event()
+
+    async def leaving(sent):
+        storing.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(provider.complete(asked(leaving=leaving)))
+    await asyncio.wait_for(storing.wait(), 20)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await around.beside.close(5)
+    assert server.seen == []
+
+
+@BOTH
+async def test_an_exchange_that_is_cancelled_closes_its_connection(kind, provider):
+    """The provider need not go on for nobody."""
+    asking, closed = asyncio.Event(), asyncio.Event()
+
+    async def client(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        asking.set()
+        await reader.read()
+        closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(client, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        task = asyncio.ensure_future(provider(kind, port).complete(asked()))
+        await asyncio.wait_for(asking.wait(), 20)
+        task.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(closed.wait(), 5)
+
+
+@BOTH
+async def test_an_exchange_costs_another_loop(kind, served):
+    """Of what forty cost, and forty answers of the simulator here, most is spent elsewhere."""
+    _, provider = await served(kind, Script("fixed", [GOOD]))
+    await provider.complete(asked())  # loads what is loaded once
+    ours, all_of_it = time.thread_time(), time.process_time()
+
+    await asyncio.gather(*(provider.complete(asked()) for _ in range(40)))
+
+    ours, all_of_it = time.thread_time() - ours, time.process_time() - all_of_it
+    assert ours < all_of_it / 2
 
 
 async def test_a_server_that_is_away_is_unreachable(served):

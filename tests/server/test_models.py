@@ -3,6 +3,7 @@
 import base64
 import json
 import signal
+import socket
 
 import psycopg
 import pytest
@@ -28,6 +29,10 @@ providers:
     address: script.json
     model: m1
     prices: {m1: {input: 1000000, output: 2000000}}
+"""
+HTTP = """\
+providers:
+  far: {{type: openai, phi: deidentified, model: m, address: "http://127.0.0.1:{port}/v1"}}
 """
 
 
@@ -164,6 +169,23 @@ def test_a_provider_that_fails_holds_its_lane_alone_and_is_asked_again(site, url
 
     assert [row[3] for row in calls(url)] == ["llm.http_429", "llm.http_500", ""]
     assert all(row[2] for row in calls(url))
+
+
+def test_a_stop_waits_for_no_model(site, url):
+    """An exchange over HTTP that is under way ends with its connection, without a word."""
+    with socket.create_server(("127.0.0.1", 0)) as model:
+        one = site({}, journal=url)
+        (one.site / "config/portico.yaml").write_text(HTTP.format(port=model.getsockname()[1]))
+        one.start()
+        assert send(one) == "AA"
+        line, _ = model.accept()
+        with line:
+            line.settimeout(20)
+            assert line.recv(1 << 16).startswith(b"POST /v1/chat/completions")
+            assert one.end() == 0
+            while line.recv(1 << 16):  # what was left of the request, then its end
+                pass
+    assert "Traceback" not in one.log.read_text()
 
 
 def test_a_budget_is_kept_over_a_restart(site, url):

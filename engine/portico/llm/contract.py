@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from portico.clock import Clock
 from portico.errors import PorticoError
+from portico.llm.beside import Beside
 from portico.spec.models import Provider as Settings
 
 MOST_TOKENS = 4096  # of one answer
@@ -117,7 +118,8 @@ class Provider(Protocol):
     """One provider of the site."""
 
     async def complete(self, request: Request) -> Completion:
-        """The answer, no later than the request's timeout. Raises ModelFailed."""
+        """The answer, no later than the request's timeout. Raises ModelFailed, and what
+        `leaving` raises."""
         ...
 
     async def close(self) -> None:
@@ -127,12 +129,13 @@ class Provider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a provider may use. sleep: seconds."""
+    """What a provider may use. sleep: seconds. beside: for exchanges that cost a loop much."""
 
     clock: Clock
     root: Path
     environ: Mapping[str, str]
     sleep: Callable[[float], Awaitable[None]]
+    beside: Beside
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ here: the engine's own retries and circuit are above. Imported where such a prov
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import httpx2
@@ -35,6 +35,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
+from portico.llm.beside import Back, Beside
 from portico.llm.contract import (
     Completion,
     ModelFailed,
@@ -106,23 +107,26 @@ Make = Callable[[httpx2.AsyncClient, str], Model]
 
 
 class Remote:
-    """One provider. make: the model of a name, over that client."""
+    """One provider. make: the model of a name, over that client. beside: where its exchanges
+    are made, each of which costs a loop more than 2 ms."""
 
-    def __init__(self, make: Make) -> None:
-        self._make = make
+    def __init__(self, make: Make, beside: Beside) -> None:
+        self._make, self._beside = make, beside
 
     async def complete(self, request: Request) -> Completion:
         """One exchange on a connection of its own, so that its bytes are told apart."""
+        return await self._beside.do(partial(self._exchange, request))
+
+    async def _exchange(self, request: Request, back: Back) -> Completion:
         limit = asyncio.timeout(None)
 
         async def leaving(sent: bytes) -> None:
             if request.leaving is not None:
-                await request.leaving(sent)
+                await back(partial(request.leaving, sent))
             # A journal that takes its time does not take it from the provider.
             limit.reschedule(asyncio.get_running_loop().time() + request.timeout)
 
-        # Read once, beside the loop: the certificates of all authorities take 20 ms and more.
-        wire = _Wire(await asyncio.to_thread(_trust), leaving)
+        wire = _Wire(_trust(), leaving)
         timeout = httpx2.Timeout(request.timeout, connect=min(_CONNECT, request.timeout))
         client = httpx2.AsyncClient(transport=wire, timeout=timeout, follow_redirects=False)
         settings = ModelSettings(
@@ -251,7 +255,7 @@ def _openai(settings: Settings, around: Surroundings) -> Provider:
         )
         return OpenAIChatModel(model, provider=OpenAIProvider(openai_client=api))
 
-    return Remote(make)
+    return Remote(make, around.beside)
 
 
 def _anthropic(settings: Settings, around: Surroundings) -> Provider:
@@ -266,7 +270,7 @@ def _anthropic(settings: Settings, around: Surroundings) -> Provider:
         )
         return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=api))
 
-    return Remote(make)
+    return Remote(make, around.beside)
 
 
 def _any(client: httpx2.AsyncClient) -> Any:

@@ -23,6 +23,7 @@ from portico.ids import SignalId
 from portico.journal.calls import Called, Calls, Egress, Spent
 from portico.journal.folder import write_durably
 from portico.journal.search import Search
+from portico.llm.beside import Beside
 from portico.llm.contract import Provider, Surroundings, ToolFailed
 from portico.llm.granted import Frozen
 from portico.llm.spending import Amount, Spending, amount, whose
@@ -71,7 +72,9 @@ class Modelling:
         self._site = site
         self._calls = calls
         self._clock = clock
-        self._around = Surroundings(clock, site.root, environ, asyncio.sleep)
+        self._around = Surroundings(
+            clock, site.root, environ, asyncio.sleep, Beside("providers")
+        )
         self._open: dict[str, tuple[Settings, Provider]] = {}
         self._key = b""
         self._loading: asyncio.Task[None] | None = None
@@ -138,6 +141,7 @@ class Modelling:
         await self._tooling.settle(_SETTLE)
         for _, provider in self._open.values():
             await provider.close()
+        await self._around.beside.close(_SETTLE)
 
     def _fits(self, one: WaitingReview, answer: Any) -> None:
         """Raises RequestError where an answer breaks the step's schema, as the site has it."""

@@ -36,6 +36,7 @@ from portico.workers.nursery import Nursery
 OK, FAILED = 0, 1
 AGAIN = -1  # not an exit code: this process is to begin anew
 _LOOK_AGAIN = 60.0  # seconds between looks at the files of certificates
+_TURN = 0.001  # seconds that a thread computes before the loop has its turn
 _HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -129,6 +130,7 @@ class _Service:
                 return OK
             starting.result()
             _settle_memory()
+            sys.setswitchinterval(_TURN)  # what other threads do is less urgent
             self._serve()
             await asyncio.sleep(0)  # the control socket is there before `ready` is said
             if self._reload_due:

@@ -189,7 +189,7 @@ class Prompting:
             done = await provider.complete(request)
         except ModelFailed as error:
             fault = error
-        except asyncio.CancelledError:
+        except BaseException:  # ended, or not journaled: that says nothing of the provider
             circuit.trying = False
             raise
         else:

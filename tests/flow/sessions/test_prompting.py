@@ -1,0 +1,93 @@
+"""portico.flow.sessions.prompting: what becomes of one exchange with a provider."""
+
+import msgspec
+import pytest
+
+from portico.clock import SystemClock
+from portico.errors import JournalRefused
+from portico.events.metrics import Metrics
+from portico.flow.runs import Run
+from portico.flow.sessions.asking import Asked
+from portico.flow.sessions.prompting import Prompting, PromptingWorld
+from portico.ids import SignalId
+from portico.llm import circuit
+from portico.llm.asking import Question
+from portico.llm.contract import Completion, ModelFailed
+from portico.llm.spending import Spending
+from portico.model.call import Call
+from portico.model.signal import Signal
+from portico.spec.models import Provider as Settings
+
+QUESTION = Question(
+    parts=[("", "Is this urgent?")],
+    prompt="p",
+    schema={},
+    phi="none",
+    model=["far", "m"],
+    timeout=1.0,
+    budget=None,
+    identifiers=[],
+    patient="",
+)
+CALL = Call("llm", "triage", 1, msgspec.json.encode(QUESTION))
+BUSY = ModelFailed("llm.http_429", "too many", True)
+FULL = JournalRefused("the disk is full", "53100")
+GOOD = Completion('{"code":"X1"}', b"asked", b"answered")
+
+
+class Site:
+    """Of one provider."""
+
+    def __init__(self):
+        self.providers = {"far": Settings(type="sim")}
+
+    def of_agent(self, agent):
+        """As prompting asks."""
+        return None, None
+
+
+class Clock(SystemClock):
+    """Its time passes when it is told to."""
+
+    now = 0.0
+
+    def monotonic(self):
+        """Seconds."""
+        return self.now
+
+
+class ProviderTwin:
+    """Does what it is told, by turns."""
+
+    def __init__(self, *acts):
+        self.acts = list(acts)
+
+    async def complete(self, request):
+        """As llm.contract."""
+        act = self.acts.pop(0)
+        if isinstance(act, Exception):
+            raise act
+        return act
+
+
+async def test_a_trial_that_the_journal_did_not_let_leave_is_no_trial():
+    """The provider that failed is tried again at the next call, and its circuit closes."""
+    twin, clock = ProviderTwin(*[BUSY] * circuit.FAILURES, FULL, GOOD), Clock()
+
+    async def provider(name):
+        return twin
+
+    world = PromptingWorld(Site, provider, bytes, clock, lambda event: None, Metrics())
+    prompting = Prompting(world, Spending())
+    asked = Asked(
+        "a", Run(Signal(SignalId(b"\1" * 16), "in", 0, b"", b""), 1, {"a"}, {}), CALL, None
+    )
+    for _ in range(circuit.FAILURES):
+        await prompting.do(asked)
+    assert (await prompting.do(asked)).reply.error == "llm.circuit"
+    clock.now += circuit.FIRST
+
+    with pytest.raises(JournalRefused):
+        await prompting.do(asked)
+
+    assert (await prompting.do(asked)).reply.error == ""
