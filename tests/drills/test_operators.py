@@ -1,5 +1,5 @@
-"""People at work while everything runs: pauses, reloads, releases, discards and cancels at any
-moment, and kills among them."""
+"""People at work while everything runs: pauses, reloads, releases, discards, edits and cancels
+at any moment, and kills among them."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ steps:
 """
 ACTED = """
     select distinct s.control_id from signal s join act a on a.signal = s.id
-    where %s in ('', a.what)
+    where %s::text[] in ('{}', array[a.what])
     """
 
 
@@ -108,6 +108,11 @@ class People:
         if ids := await self.parked(1):
             await self.ask("POST", "/parked/discard", json={"ids": ids, "reason": "a drill"})
 
+    async def edit(self) -> None:
+        """A changed copy takes the place of one."""
+        if ids := await self.parked(1):
+            await self.ask("POST", "/parked/edit", json={"id": ids[0], "set": {"PV1-3": "W2"}})
+
     async def cancel(self) -> None:
         """Some that wait are ended."""
         page = await self.ask("GET", "/signals", params={"state": "waiting", "limit": 50})
@@ -133,7 +138,7 @@ class People:
         acts: list[Callable[[], Awaitable[None]]] = [
             *(self.wish,) * 8,
             *(self.release,) * 2,
-            *(self.discard, self.cancel, self.cancel, self.reload),
+            *(self.discard, self.edit, self.cancel, self.cancel, self.reload),
         ]
         end = time.monotonic() + seconds
         kills = 0
@@ -201,9 +206,13 @@ async def people(drill: Drill, seconds: float) -> People:
         await ours.go_home()
         await until(lambda: drill.appliance.pid, 5)
         async with await psycopg.AsyncConnection.connect(drill.conninfo()) as connection:
-            moved = {n for (n,) in await (await connection.execute(ACTED, ("",))).fetchall()}
-            given = await connection.execute(ACTED, ("discard",))
-            gone = {name for (name,) in await given.fetchall()}
+            moved, gone, edited = [
+                {
+                    name
+                    for (name,) in await (await connection.execute(ACTED, (what,))).fetchall()
+                }
+                for what in ([], ["discard"], ["edit"])
+            ]
         drill.refused = gone.__contains__
         owed = [o.sent for o in drill.source.acknowledged if o.sent.control_id not in gone]
         found = oracle.answers(drill.source, waits=False)
@@ -214,7 +223,7 @@ async def people(drill: Drill, seconds: float) -> People:
                 oracle.nothing_missing(owed, got),
                 lanes(drill, got, moved),
                 oracle.second_deliveries(got, drill.kills),
-                oracle.same_bytes(got),
+                oracle.same_bytes([one for one in got if one.control_id not in edited]),
                 oracle.no_strangers(drill.source, got),
             ):
                 found += [f"{sink.name}: {text}" for text in faults]
@@ -223,12 +232,20 @@ async def people(drill: Drill, seconds: float) -> People:
         found += oracle.gauged(await drill.appliance.metrics(), status)
         found += oracle.quiet(drill.appliance.log.read_text())
         assert not found, drill.told(found)
-        print(dict(ours.did), len(moved), "in hand,", len(gone), "discarded")
+        print(
+            dict(ours.did),
+            len(moved),
+            "in hand,",
+            len(gone),
+            "discarded",
+            len(edited),
+            "edited",
+        )
     return ours
 
 
 async def test_people_act_while_everything_runs(ground, seed, record):
-    """P2 to P5 under pauses, releases, discards, cancels, reloads and a kill: a selection."""
+    """P2 to P5 under pauses, releases, discards, edits, cancels, reloads and a kill."""
     drill = Drill(ground / "life", seed, PLAN)
     ours = await people(drill, 20.0)
     assert all(ours.did[name] for name in ("wish", "release", "cancel")), ours.did
