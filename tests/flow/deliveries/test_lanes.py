@@ -221,6 +221,25 @@ def test_a_place_that_a_person_gave_back_is_forgotten_once_it_is_settled():
     assert not one.aside
 
 
+def test_a_place_that_nobody_gives_back_is_forgotten():
+    """Not while a read is under way, and not what an earlier release has brought."""
+    one = lanes.Lanes()
+    one.expect(3)
+    one.reading(1)
+    one.forgo(3)
+    assert one.aside
+    one.reading(-1)
+    assert not one.aside
+
+    one.expect(4)
+    one.returned[4] = 1
+    one.put_back(delivery(4, "a"))
+    one.expect(4)
+    one.forgo(4)
+    assert emptied(one) == [4]
+    assert not one.aside
+
+
 def test_what_a_person_gives_back_goes_before_a_head_that_could_not_leave():
     """It found nobody to connect to, so nobody has seen it; a barrier steps back in the lane
     that has an older one now, and passes once that has gone."""

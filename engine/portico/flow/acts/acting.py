@@ -157,7 +157,7 @@ class Acting:
             queued=releasing.requeued(back),
             books=releasing.books(taken, True),
         )
-        return commit(world, target.text, act)
+        return commit(world, target.text, act, back=back)
 
     def _discard(
         self, target: Target, found: TargetsFound, word: Word
@@ -165,9 +165,15 @@ class Acting:
         world, taken = self._world, found.take(target)
         if why := releasing.obstacle(taken, world.destinations(), False):
             return _refused(target, why)
+
+        def stored(seq: int) -> None:
+            for row in _sent(taken):
+                forgo(world, row.name, row.seq)
+            free(world, found.keeper, taken)
+
         act = Act(
             releasing.act_rows(taken, "discard", word),
-            lambda seq: free(world, found.keeper, taken),
+            stored,
             nobody,
             freed=releasing.keys(taken),
             books=releasing.books(taken, False),
@@ -227,19 +233,28 @@ def put_back(world: ActingWorld, delivery: Delivery, box: Outbox | None) -> None
         box.put_back(delivery)
 
 
+def forgo(world: ActingWorld, destination: str, place: int) -> None:
+    """Its outbox does not have it back: it is kept aside no more."""
+    if box := world.outbox(destination):
+        box.forgo(place)
+
+
 def commit(
-    world: ActingWorld, target: str, act: Act, made: str = ""
+    world: ActingWorld, target: str, act: Act, made: str = "", back: Sequence[Delivery] = ()
 ) -> "asyncio.Future[ActOutcome]":
-    """Its outcome, once it is known."""
-    return asyncio.ensure_future(_outcome(stored(world.writer, act), target, made))
+    """Its outcome, once it is known. back: what outboxes expect to have back of it."""
+    done = stored(world.writer, act)
 
+    async def outcome() -> ActOutcome:
+        try:
+            await done
+        except JournalRefused:
+            for one in back:
+                forgo(world, one.destination, one.seq)
+            return ActOutcome(target, False, "it has changed meanwhile")
+        return ActOutcome(target, True, "", made)
 
-async def _outcome(done: "asyncio.Future[None]", target: str, made: str) -> ActOutcome:
-    try:
-        await done
-    except JournalRefused:
-        return ActOutcome(target, False, "it has changed meanwhile")
-    return ActOutcome(target, True, "", made)
+    return asyncio.ensure_future(outcome())
 
 
 def stored(writer: Writer, act: Act) -> "asyncio.Future[None]":

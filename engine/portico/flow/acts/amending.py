@@ -49,9 +49,9 @@ class Amending:
             word = Word(who, world.clock.time_ns())
             edit = self._edit_delivery if taken[0].kind == "delivery" else self._edit_signal
             act, made = await edit(taken, found, change, word)
-            (told,) = await acting.told(
-                world, "edit", who, [acting.commit(world, target.text, act, made)]
-            )
+            back = found.deliveries_of(taken)
+            done = acting.commit(world, target.text, act, made, back)
+            (told,) = await acting.told(world, "edit", who, [done])
             return told
 
     async def resend(

@@ -167,6 +167,10 @@ class Outbox:
         """A person is about to release this one: `put_back` brings it, nothing else does."""
         self._lanes.expect(delivery.seq)
 
+    def forgo(self, place: int) -> None:
+        """What stood there does not come back after all."""
+        self._lanes.forgo(place)
+
     def put_back(self, delivery: Delivery) -> None:
         """A Delivery whose release is committed goes to its old place in its lane."""
         self._lanes.returned[delivery.seq] = self._world.clock.time_ns()

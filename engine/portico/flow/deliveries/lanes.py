@@ -139,6 +139,12 @@ class Lanes:
         self.aside.add(place)
         self._settled.discard(place)
 
+    def forgo(self, place: int) -> None:
+        """Nobody gives back what stands there, unless that has happened before."""
+        if place in self.aside and place not in self.returned:
+            self._settled.add(place)
+            self._let_aside_go()
+
     def reading(self, reads: int) -> None:
         """So many more reads of the journal are under way; negative: fewer."""
         self._reads += reads
