@@ -56,7 +56,8 @@ def test_a_file_is_placed_whole_and_alone(tmp_path):
     assert place(folder, "a.hl7", b"content", "d1", "fail") == "a.hl7"
 
     assert files(folder) == {"a.hl7": b"content"}
-    assert os.stat(folder / "a.hl7").st_mode & 0o007 == 0
+    for made in (folder / "a.hl7", folder, folder.parent):
+        assert os.stat(made).st_mode & 0o007 == 0
 
 
 def test_the_name_appears_after_the_bytes_are_on_disk(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from portico.language import filename
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST = 200  # bytes of a name; NAME_MAX is 255, numbers and suffixes need room
-_MODE = 0o640  # patient data: for the owner and the group
+_MODE, _FOLDER_MODE = 0o640, 0o750  # patient data, in names too: for the owner and the group
 _MARK = "user.portico.delivery"  # extended attribute: whose file this is
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -62,7 +62,7 @@ def _open(folder: Path) -> int:
     """The folder's descriptor; a folder that is missing is made, and is there after a crash."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
-        one.mkdir(exist_ok=True)
+        one.mkdir(_FOLDER_MODE, exist_ok=True)
         above = os.open(one.parent, _FOLDER)
         os.fsync(above)
         os.close(above)
