@@ -7,6 +7,7 @@ import pkgutil
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -179,3 +180,26 @@ def test_no_command_is_explained_that_does_not_exist():
     sections = re.findall(r"^## `portico ([\w-]+)`$", page.read_text(), re.M)
 
     assert set(sections) == set(every_command())
+
+
+def every_route():
+    """`GET /v1/status` to the parameters of its query and body."""
+    resources = importlib.import_module("portico.api.resources")
+    api = resources.build(SimpleNamespace(tell=None)).openapi()
+    shapes = api["components"]["schemas"]
+    for path, verbs in api["paths"].items():
+        for verb, route in verbs.items():
+            body = route.get("requestBody", {}).get("content", {}).get("application/json", {})
+            shape = shapes.get(body.get("schema", {}).get("$ref", "").rpartition("/")[2], {})
+            query = {one["name"] for one in route.get("parameters", ()) if one["in"] == "query"}
+            yield f"{verb.upper()} {path}", query | set(shape.get("properties", ()))
+
+
+def test_every_route_and_parameter_of_the_api_is_explained():
+    """docs/api.md lists each route, and no other, and names what may be said to it."""
+    page = (DOCS / "api.md").read_text()
+    routes = dict(every_route())
+
+    assert sorted(re.findall(r"^\| `([A-Z]+ /[^`]+)`", page, re.M)) == sorted(routes)
+    words = set(re.findall(r"\w+", page))
+    assert {name for names in routes.values() for name in names} - words == set()
