@@ -142,9 +142,9 @@ class Batch:
     def _accepts(self, inbound: list[Pending], seq: int) -> list[bytes]:
         books = self.books
         signals = [pending.signal for pending in inbound]
-        for s in signals:
-            books["channel", s.origin, "received"] += 1
-            books["channel", s.origin, _first_state(s.ended)] += 1
+        for (origin, ended), n in Counter([(s.origin, s.ended) for s in signals]).items():
+            books["channel", origin, "received"] += n
+            books["channel", origin, _first_state(ended)] += n
         return [
             columns.int8s(range(seq, seq + len(signals))),
             columns.uuids([s.id for s in signals]),

@@ -28,11 +28,12 @@ _EPOCH_2000_MICROS = 946_684_800_000_000
 
 def blobs(values: Sequence[bytes], oid: int = BYTEA) -> bytes:
     """An array of byte strings: 16 bytes each for UUID, UTF-8 for JSON and TEXT."""
+    cells = [_HEAD.pack(1, 0, oid, len(values), 1)]
     try:
-        cells = [piece for value in values for piece in (_SHORT[len(value)], value)]
+        cells += [piece for value in values for piece in (_SHORT[len(value)], value)]
     except IndexError:
-        cells = [piece for value in values for piece in (pack("!i", len(value)), value)]
-    return _HEAD.pack(1, 0, oid, len(values), 1) + b"".join(cells)
+        cells += [piece for value in values for piece in (pack("!i", len(value)), value)]
+    return b"".join(cells)
 
 
 def uuids(values: Sequence[bytes]) -> bytes:
