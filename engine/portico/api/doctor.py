@@ -5,6 +5,7 @@ the data folder and removed. It blocks: the engine runs it in a thread.
 """
 
 import asyncio
+import getpass
 import os
 import platform
 import resource
@@ -36,7 +37,7 @@ _SPACE = 4 << 30
 def examine(root: Path, runs: bool, environ: Mapping[str, str] | None = None) -> Doctor:
     """All looks at the machine and at this site. runs: its engine runs, so ports are taken."""
     given = os.environ if environ is None else environ
-    looks = [_python(), *kernel.looks(), _files(), _cage()]
+    looks = [_python(), _user(), *kernel.looks(), _files(), _cage()]
     try:
         site, findings = sites.examine(root, given)
     except PorticoError as error:
@@ -51,6 +52,14 @@ def examine(root: Path, runs: bool, environ: Mapping[str, str] | None = None) ->
 def _python() -> Look:
     text = f"{platform.python_version()} on {platform.system()} {platform.release()}"
     return Look(subject="python", verdict=GOOD, text=text)
+
+
+def _user() -> Look:
+    name = getpass.getuser()
+    if os.geteuid():
+        return Look(subject="user", verdict=GOOD, text=name)
+    text = f"{name}, which may do all; have a user for it, as deploy/systemd makes one"
+    return Look(subject="user", verdict=WARNING, text=text)
 
 
 def _files() -> Look:
@@ -122,6 +131,8 @@ def _data(site: Site, root: Path) -> Look:
 
 def _ports(site: Site, runs: bool) -> Iterator[Look]:
     wanted = {"metrics": site.config.metrics.listen}
+    if site.config.api.open:
+        wanted["api"] = site.config.api.listen
     for name, channel in site.channels.items():
         listen = getattr(channel.source.options, "listen", None)
         if isinstance(listen, HostPort):
