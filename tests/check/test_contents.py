@@ -46,6 +46,19 @@ def test_places_that_fit_are_fine(tmp_path, content, place):
 
 
 @pytest.mark.parametrize(
+    ("place", "hint"),
+    [("PDI-3.1", "did you mean PID?"), ("QQQ-1", "those of a site begin with Z")],
+)
+def test_a_segment_that_no_version_has_is_warned_of(tmp_path, place, hint):
+    """It would be absent from every message, and nothing would ever say so."""
+    found = said(tmp_path, "hl7", "PID-3.1", place, "ZPI-1")
+
+    assert found == [
+        ("site.segment", 8, f"no version of HL7 has a segment {place[:3]}; {hint}")
+    ]
+
+
+@pytest.mark.parametrize(
     ("content", "place", "text"),
     [
         ("json", "PID-3.1", "PID-3.1 is of HL7, the content is json; try '/id'"),

@@ -78,6 +78,7 @@ CODES: dict[str, str] = {
     "site.plugin_pin": "a file of a plugin that is not its pinned version",
     "site.plugin_runtime": "a plugin that this machine cannot run",
     "site.retention": "shorter `headers` than the site's, which keeps its days whole",
+    "site.segment": "a segment that no version of HL7 has",
     "site.same_address": "two listeners on one address",
     "site.syntax": "Python code of the site that is not Python",
     "site.table": "a table that cannot be read",

@@ -1,19 +1,20 @@
 """Places that cannot read the content of their channel: HL7 places in XML, and the like."""
 
+import difflib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from portico.check import references
 from portico.check.draft import Draft
 from portico.check.pipeline import Pipeline, PipelineStep
-from portico.hl7 import transcode
+from portico.hl7 import names, transcode
 from portico.hl7.transcode import UTF16
 from portico.language.content import Content
-from portico.language.place import Place
+from portico.language.place import Hl7Place, Place
 from portico.spec.content import carries_any, misfit
 from portico.spec.destination import AS_IT_IS
 from portico.spec.document import Document, Location
-from portico.spec.finding import Finding
+from portico.spec.finding import Finding, Severity
 
 _OTHERS = ("python", "plugin", "llm", "stand-in")  # what these give may be of another kind
 
@@ -111,3 +112,17 @@ def _of(
         if why := misfit(form, place):
             text, _, hint = why.partition("; ")
             yield document.finding(document.known(at), "site.place", text, hint)
+        elif isinstance(place, Hl7Place) and (strange := _strange(place.path.segment)):
+            text, code = f"no version of HL7 has a segment {place.path.segment}", "site.segment"
+            where = document.known(at)
+            yield document.finding(where, code, text, strange, Severity.WARNING)
+
+
+def _strange(segment: str) -> str:
+    """What is meant, where the standard has no such segment; Z segments are the site's own."""
+    if segment.startswith("Z") or segment in names.segments():
+        return ""
+    near = difflib.get_close_matches(segment, sorted(names.segments()), 5, 0.6)
+    turned = [one for one in near if sorted(one) == sorted(segment)]  # PDI for PID
+    best = (*turned, *near)[:1]
+    return f"did you mean {best[0]}?" if best else "those of a site begin with Z"

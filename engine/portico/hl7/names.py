@@ -53,6 +53,12 @@ def label(path: Path, version: str = "") -> str:
     return f"{path} {name.text}" if name else str(path)
 
 
+@cache
+def segments() -> frozenset[str]:
+    """Every segment that some version has."""
+    return frozenset(key.partition("-")[0] for key in _table()[1] if "-" in key)
+
+
 @lru_cache(maxsize=4096)
 def _find(key: str, version: str) -> Name | None:
     versions, lines = _table()
