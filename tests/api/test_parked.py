@@ -111,11 +111,12 @@ async def test_an_act_reaches_the_engine_with_who_asked(served, messages):
 
 
 @pytest.mark.parametrize("body", [
-    {"ids": []}, {"ids": ["x"]}, {"ids": [f"{ID}/x1"]}, {"ids": [ID], "more": 1},
+    {"ids": []}, {"ids": ["x"]}, {"ids": [f"{ID}/x1"]}, {"ids": [ID], "more": 1}, [],
 ])  # fmt: skip
 async def test_what_is_no_target_is_refused_before_the_engine(served, messages, body):
-    """As a problem, without the values given."""
+    """As a problem that names what is wrong, without the values given."""
     answer = await served.ask("POST", "/v1/parked/release", json=body)
+    assert answer.json()["detail"].startswith("the body: " if body == [] else ("ids", "more"))
     assert (answer.status_code, answer.json()["code"]) == (422, "api.invalid")
     assert messages.asked == []
 

@@ -17,6 +17,14 @@ def test_no_peer_can_paint_the_terminal(text):
     assert console.printable(text).isprintable()
 
 
+def test_a_bar_of_progress_leaves_no_trace_in_a_file(capsys):
+    """Not a line feed: standard error is no terminal there."""
+    with console.progress() as bar:
+        bar.advance(bar.add_task("messages", total=2), 2)
+
+    assert capsys.readouterr() == ("", "")
+
+
 def test_ordinary_text_stays_as_it_is():
     """Umlauts and all."""
     assert console.printable("Größe 5 µm") == "Größe 5 µm"

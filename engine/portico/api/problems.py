@@ -81,7 +81,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """All that is wrong with a request's parameters, without the values given."""
     assert isinstance(error, RequestValidationError)
     wrong = "; ".join(
-        f"{'.'.join(str(part) for part in one['loc'][1:])}: {one['msg']}"
+        f"{'.'.join(str(part) for part in one['loc'][1:]) or 'the body'}: {one['msg']}"
         for one in error.errors()
     )
     return problem(422, "api.invalid", wrong)

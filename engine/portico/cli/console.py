@@ -76,14 +76,16 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def progress() -> Progress:
-    """A progress bar on standard error, gone when it is done."""
+def progress(*, quiet: bool = False) -> Progress:
+    """A progress bar on a terminal at standard error, gone when it is done."""
+    screen = err()
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=err(),
+        console=screen,
+        disable=quiet or not screen.is_terminal,
         transient=True,
     )
 

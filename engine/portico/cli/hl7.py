@@ -123,6 +123,8 @@ def validate(
             console.line(f"{place}  {at}{text}  [{condition}]")
     if json:
         console.say_json(told)
+    elif not told:
+        console.note("nothing to report")
     return exits.FAILED if told else exits.OK
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer import Argument, Option
 
 from portico.cli import console, exits, messages, when
@@ -176,16 +175,7 @@ def _message(path: Path | None) -> bytes:
 def _run(plan: LoadPlan, template: LoadMessage, quiet: bool) -> LoadReport:
     """The load with a progress bar on standard error."""
     total = plan.count or (plan.rate and plan.seconds and int(plan.rate * plan.seconds))
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console.err(),
-        disable=quiet,
-        transient=True,
-    )
-    with bar:
+    with console.progress(quiet=quiet) as bar:
         task = bar.add_task("answers", total=total or None)
         return asyncio.run(
             loads.run_load(plan, template, lambda done: bar.update(task, completed=done))
