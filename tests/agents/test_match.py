@@ -36,3 +36,18 @@ def test_a_message_meets_only_the_agents_of_its_channel():
     broken = Context(open_content("json", b"{"), {"channel": "mine"})
 
     assert found.matching(broken) == ("mine",)
+
+
+def test_who_may_answer_is_known_without_the_content():
+    """Where channel, signal and type decide, exactly; where content does, it may."""
+    found = matcher(
+        typed={"channel": "adt", "type": "ADT^A0*"},
+        other={"channel": "lab"},
+        content={"channel": "adt", "PV1-2": "I"},
+        flagged={"channel": "adt", "flags": "replay"},
+        signal={"signal": "urgent"},
+    )
+    assert found.possible("adt", "ADT^A01") == {"typed", "content", "flagged"}
+    assert found.possible("adt", "ORU^R01") == {"content", "flagged"}
+    assert found.possible("signal:urgent", "") == {"signal"}
+    assert found.possible("signal:other", "") == found.possible("other", "") == frozenset()

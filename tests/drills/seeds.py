@@ -75,6 +75,17 @@ QUEUED = (
 )
 PARKED = _SIGNALS + _DELIVERIES + _parked("delivery", "{name}", "", "AR") + _REFUSED
 HELD = _SIGNALS + _DELIVERIES + _parked("delivery", "{name}", "", "AR", "true") + _REFUSED
+# Waiting for an agent that is paused; `forward` has concluded them.
+SHELVED = (
+    _SIGNALS
+    + """
+    insert into session (signal, number, agent, version, verdict, step, error, micros,
+        concluded, detail)
+    select id, 1, 'forward', '', 'deliver', '', '', 0, now(), '{{}}' from seed;
+    insert into waiting (seq, signal, origin) select n + 1, id, 'adt' from seed;
+    """
+    + _books("channel adt received", "channel adt waiting")
+)
 FAULTED = (
     _SIGNALS
     + """

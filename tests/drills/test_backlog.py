@@ -102,6 +102,66 @@ async def dead_for_long(drill: Drill, count: int, seconds: float) -> str:
     )
 
 
+COUNT = """
+---
+agent: count
+start: paused
+goal: Another agent of the same messages
+on: {channel: adt}
+steps: [{send: lab}]
+"""
+
+
+async def started(drill: Drill) -> tuple[float, float]:
+    """Seconds until the engine was ready, and its memory once it works again."""
+    began = time.monotonic()
+    await drill.appliance.start()
+    took, sent = time.monotonic() - began, len(drill.source.acknowledged)
+    drill.source._stopping = False
+    drill.source.start()
+    lab, since = drill.sinks["lab"], time.monotonic()
+    await until(lambda: lab.received and lab.received[-1].at > since, 30, "a delivery")
+    await until(lambda: len(drill.source.acknowledged) > sent + 200)
+    await drill.source.finish(20)
+    return took, resident(drill.appliance.pid)
+
+
+async def paused_for_long(drill: Drill, count: int) -> str:
+    """What was measured, in one line."""
+    assert await drill.appliance.stop() == 0
+    before, lean = await started(drill)
+    assert await drill.appliance.stop() == 0
+    await seeds.fill(drill.appliance.data, seeds.SHELVED, "lab", count, filling=900)
+    after, full = await started(drill)
+    assert after < before * 1.5 + 1, f"ready after {after:.1f} s, with none {before:.1f} s"
+    assert full - lean < 20, f"the engine grew by {full - lean:.0f} MB"
+
+    waiting = (await drill.appliance.status())["agents"]["count"]["waiting"]
+    assert waiting == count + len(drill.source.acknowledged)
+    drill.sinks["lab"].received.clear()
+    began = time.monotonic()
+    await drill.appliance.ask("resume", "agent:count")
+    lab = drill.sinks["lab"].received
+    await until(lambda: len(lab) >= waiting, 60 + count / 100, "all that waited")
+    seeded = [one for one in lab if one.control_id.startswith("D-S")]
+    assert len(seeded) == count
+    assert not (wrong := oracle.order(seeded)), wrong
+    return (
+        f"{count} waiting: ready after {after:.1f} s, with none {before:.1f} s, "
+        f"{full - lean:+.0f} MB; resumed {waiting / (time.monotonic() - began):.0f}/s"
+    )
+
+
+@pytest.mark.parametrize("count", [5_000, pytest.param(100_000, marks=pytest.mark.drill)])
+async def test_a_paused_agent_makes_no_start_slower(ground, seed, count):
+    """With 5,000 Signals always, with 100,000 when drills are asked for; resumed, it runs all
+    of them in order."""
+    drill = Drill(ground, seed, Plan(pace=0.02))
+    drill.site.write(COUNT)
+    async with drill:
+        print(await paused_for_long(drill, count))
+
+
 @pytest.mark.parametrize(
     ("count", "seconds"),
     [

@@ -16,8 +16,10 @@ from portico.flow.sessions.failing import FailureTerms
 from portico.flow.sessions.resuming import Resuming, ResumingWorld
 from portico.flow.sessions.running import Running, RunningWorld
 from portico.flow.sessions.shelf import Shelf
+from portico.flow.sessions.skimming import Skimming, SkimmingWorld
 from portico.ids import IdMaker
 from portico.journal.contract import Earlier, Recovered
+from portico.journal.outlines import Outline
 from portico.language.content import AUTO
 from portico.language.order import Order, beside
 from portico.model.states import SignalState
@@ -188,6 +190,15 @@ class JournalTwin:
         """Where a Signal that waits stands."""
         return next((seq for seq, one in self.waiting_rows.items() if one.id == signal), None)
 
+    async def outlines(self, after, before, limit):
+        """What waits between two places, each for itself."""
+        rows = sorted((s, one) for s, one in self.waiting_rows.items() if after < s < before)
+        found = []
+        for seq, one in rows[:limit]:
+            agents = tuple(sorted(e.row.agent for e in self.ends if e.signal == one.id))
+            found.append((Outline(one.origin, one.type, agents, not one.about), [seq]))
+        return found
+
     async def waiting_at(self, places):
         """The same of these places."""
         found = ((place, self.waiting_rows.get(place)) for place in places)
@@ -298,6 +309,10 @@ class MatcherTwin:
         """The agents, by a function or always the same."""
         return self.agents(context) if callable(self.agents) else self.agents
 
+    def possible(self, origin, kind):
+        """Any, when it is for the content to say."""
+        return frozenset("ab" if callable(self.agents) else self.agents)
+
 
 class Engine:
     """Intake, dispatch and running on a journal twin."""
@@ -309,15 +324,22 @@ class Engine:
         self.ids = IdMaker(self.time)
         self.waiters, self.credited = {}, []
         self.policy = policy(**settings)
+        first = FIRST if journal is None else next(self.journal.seqs)
+        self.shelf = Shelf(lambda run: self.dispatcher.shelve(run))
+        left = (
+            self.journal,
+            self.shelf,
+            lambda: self.dispatcher.matcher,
+            {"adt": self.policy}.get,
+        )
         self.dispatcher = Dispatcher(
             DispatchWorld(
-                self.journal.waiting, lambda r, w: self.recaller.recall(r, w), self._start,
-                self.time.later, self.events.append, FIRST if journal is None else
-                next(self.journal.seqs),
+                Skimming(SkimmingWorld(*left, first)).waiting,
+                lambda r, w: self.recaller.recall(r, w), self._start, self.time.later,
+                self.events.append, first,
             ),
             MatcherTwin(agents),
         )  # fmt: skip
-        self.shelf = Shelf(self.dispatcher.shelve)
         self.deferring = Deferring(
             DeferringWorld(
                 self.journal, self.time, self.time.later, MetricsTwin(), self.queued.append,
@@ -410,12 +432,14 @@ def policy(when="journaled", timeout=30.0, same="answer", changed="process", win
 
 @pytest.fixture
 async def start():
-    """Makes an engine whose dispatcher has read its journal."""
+    """Makes an engine whose dispatcher has read its journal. paused: agents that are."""
 
-    async def make(journal=None, **settings):
+    async def make(journal=None, paused=(), read=True, **settings):
         engine = Engine(journal, **settings)
+        engine.resuming.follow(paused)
         engine.dispatcher.start()
-        await engine.dispatcher._reading
+        if read:
+            await engine.dispatcher._reading
         return engine
 
     return make

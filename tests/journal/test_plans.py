@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from portico.journal import connect, partitions, statements
+from portico.journal import connect, outlines, partitions, statements
 
 ASKED = {
     "queued": ("dead", 5000, 512),
@@ -36,6 +36,17 @@ def nodes(plan):
     yield plan
     for inner in plan.get("Plans", ()):
         yield from nodes(inner)
+
+
+async def test_what_waits_is_outlined_by_its_key(long):
+    """Page by page, in order; no table is walked through for it."""
+    await connect.run(long, "analyze")
+    asked = (5000, 9000, 4096)
+    (((found,),),) = await connect.run(long, f"explain (format json) {outlines.PAGE}", asked)
+    (scan,) = [n for n in nodes(found["Plan"]) if n.get("Relation Name") == "waiting"]
+    assert scan["Node Type"] == "Index Scan"
+    assert "seq" in scan["Index Cond"]
+    assert not [node for node in nodes(found["Plan"]) if node["Node Type"] == "Seq Scan"]
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -48,6 +48,28 @@ def books(one):
     return {name: status["channels"]["adt"][name] for name in states}
 
 
+def test_after_a_kill_each_agent_has_what_it_had_not_concluded(server, world):
+    """What was made for the paused agent alone is its alone; all of it comes in order."""
+    client = server.Client(world.adt)
+    for name in "12":
+        assert client.ask(server.message(name)) == "AA"
+    made = world.site / "made.hl7"
+    made.write_bytes(server.message("3"))
+    world.cli("signal", "count", "--file", str(made))
+    server.until(lambda: waiting(world) == 3)
+
+    world.end(signal.SIGKILL)
+    world.start()
+    server.until(lambda: waiting(world) == 3)
+    assert server.Client(world.adt).ask(server.message("4")) == "AA"
+    server.until(lambda: waiting(world) == 4)
+    world.cli("resume", "agent:count")
+    server.until(lambda: books(world) == {"received": 3, "waiting": 0, "done": 3, "parked": 0})
+    server.until(lambda: len(list((world.site / "counted").glob("*.hl7"))) == 4)
+    names = sorted(one.stem for one in (world.site / "out").glob("*.hl7"))
+    assert [name.partition("-")[0] for name in names] == ["1", "2", "4"]
+
+
 def test_what_waits_for_a_paused_agent_is_ended_by_a_person(server, world):
     """It is parked, once its agent has not begun it; after a kill the next is ended too, and
     what is released waits again. Resumed, the agent runs those that nobody has ended."""

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 
 from portico.language.condition import Condition
 from portico.language.context import Context
+from portico.language.place import EnvelopePlace, Place
 
 _Entries = tuple[tuple[str, Condition], ...]
+_SIGNAL = "signal:"  # before the name, in the origin of what an agent emitted
+_KNOWN = frozenset(("channel", "signal", "type"))  # words that need no look at the content
 
 
 class Matcher:
@@ -33,6 +36,24 @@ class Matcher:
         else:
             entries = self._by_signal.get(signal, self._others)
         return tuple([name for name, on in entries if on.holds(context)])
+
+    def possible(self, origin: str, kind: str) -> frozenset[str]:
+        """The agents that may answer a Signal of this origin and type, whatever it holds."""
+        name = origin.removeprefix(_SIGNAL)
+        if name != origin:
+            words, entries = {"signal": name}, self._by_signal.get(name, self._others)
+        else:
+            words, entries = {"channel": name}, self._by_channel.get(name, self._others)
+        context = Context(None, {**words, "type": kind})
+        return frozenset(
+            agent
+            for agent, on in entries
+            if on.tables or not _KNOWN.issuperset(map(_word, on.places)) or on.holds(context)
+        )
+
+
+def _word(place: Place) -> str:
+    return place.word if isinstance(place, EnvelopePlace) else ""
 
 
 def _named(on: Condition) -> bool:

@@ -5,6 +5,7 @@ is made again for as long as it takes, and only a lost lease ends the writing.
 """
 
 import asyncio
+from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from portico.journal.link import Link
 from portico.journal.memory import Memories
 from portico.journal.migrate import Migrated
 from portico.journal.operating import OperatorDesk
+from portico.journal.outlines import Outline
 from portico.journal.pipeline import Pipeline
 from portico.journal.reader import Reader
 from portico.journal.writer import GroupCommit, Hooks, Opened
@@ -94,6 +96,13 @@ class Journal:
     async def waiting_at(self, places: Sequence[int]) -> list[Recovered]:
         """Those of these places that wait still, in order. Raises JournalError."""
         return await self.reader.waiting_at(places, self._window())
+
+    async def outlines(
+        self, after: int, before: int, limit: int
+    ) -> list[tuple[Outline, "array[int]"]]:
+        """The next so many that wait between these places, by what they have in common.
+        Raises JournalError."""
+        return await self.reader.outlines(after, before, limit)
 
     def _window(self) -> int:
         """From when on repeats count, milliseconds since 1970 UTC."""

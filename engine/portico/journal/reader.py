@@ -4,6 +4,7 @@ One connection of its own, made when needed and again after it was lost, so that
 waits for a flush and a slow read never delays one. Raises JournalUnavailable.
 """
 
+from array import array
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,9 +13,10 @@ from uuid import UUID
 from psycopg.rows import TupleRow
 
 from portico.ids import SignalId, floor_at
-from portico.journal import known, statements
+from portico.journal import known, outlines, statements
 from portico.journal.contract import Earlier, Recovered
 from portico.journal.link import Link
+from portico.journal.outlines import Outline
 from portico.model.delivery import Delivery
 from portico.model.signal import Signal
 from portico.model.states import SignalState
@@ -53,6 +55,13 @@ class Reader:
     async def waiting_at(self, places: Sequence[int], window_ms: int) -> list[Recovered]:
         """Those of these places that wait still, in order."""
         return await self._waiting("waiting_at", (list(places),), window_ms)
+
+    async def outlines(
+        self, after: int, before: int, limit: int
+    ) -> list[tuple[Outline, "array[int]"]]:
+        """The next so many that wait between these places, by what they have in common."""
+        rows = await self._link.run(outlines.PAGE, (after, before, limit))
+        return [outlines.of(row) for row in rows]
 
     async def place_of(self, signal: SignalId) -> int | None:
         """The place of a Signal that waits; None for any other."""

@@ -111,7 +111,7 @@ HOT: dict[str, str] = {
 }
 
 # A session that a person released does not count: its agent runs again.
-_COUNTS = """not exists (
+COUNTS = """not exists (
                 select from act x where x.signal = e.signal and x.what = 'release'
                     and x.kind = 'signal' and x.number = e.number
             ) and not exists (
@@ -338,7 +338,7 @@ _READ: dict[str, str] = {
 READ: dict[str, str] = {
     name: text.replace("{waiting}", _WAITING)
     .replace("{renamed}", _RENAMED)
-    .replace("{counts}", _COUNTS)
+    .replace("{counts}", COUNTS)
     .replace("{failing}", _FAILING)
     for name, text in _READ.items()
 }

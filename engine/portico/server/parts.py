@@ -33,6 +33,7 @@ from portico.flow.sessions.recorded import Recorded
 from portico.flow.sessions.resuming import Resuming, ResumingWorld
 from portico.flow.sessions.running import Running, RunningWorld
 from portico.flow.sessions.shelf import Shelf
+from portico.flow.sessions.skimming import Skimming, SkimmingWorld
 from portico.ids import IdMaker, SignalId
 from portico.journal.contract import Recovered
 from portico.journal.folder import SCRATCH
@@ -110,9 +111,12 @@ class House:
     def __post_init__(self) -> None:
         base, journal = self.base, self.journal
         self.ids = IdMaker(base.clock, os.urandom)
+        self.shelf = Shelf(lambda run: self.dispatcher.shelve(run))
+        left = journal, self.shelf, lambda: self.dispatcher.matcher, self.policies.get
+        skimming = Skimming(SkimmingWorld(*left, journal.writer.first))
         self.dispatcher = Dispatcher(
             DispatchWorld(
-                journal.waiting,
+                skimming.waiting,
                 self._recall,
                 self._run,
                 base.loop.call_later,
@@ -121,7 +125,6 @@ class House:
             ),
             Matcher({}),
         )
-        self.shelf = Shelf(self.dispatcher.shelve)
         self.deferring = Deferring(
             DeferringWorld(
                 journal.writer,

@@ -118,9 +118,7 @@ async def test_a_new_engine_ends_what_its_predecessor_left(start):
     before.resuming.follow(["a"])
     await arrive(before, *"12")
     before.dispatcher.pause()
-    engine = await start(before.journal)
-    engine.resuming.follow(["a"])
-    await turns()
+    engine = await start(before.journal, paused="a")
 
     assert await looking(engine).cancel(signal(engine, 0), "ann") == ["a"]
     engine.journal.commit()

@@ -52,6 +52,13 @@ class Shelf:
         self._put(agent, run)
         return True
 
+    def put(self, agents: frozenset[str], place: int) -> None:
+        """What stands there waits for these agents, which are paused; it is not in memory."""
+        for agent in agents:
+            self._places[agent].append(place)
+        if len(agents) > 1:
+            self._several[place] = agents
+
     def _put(self, agent: str, run: Run) -> None:
         run.shelved.add(agent)
         self._runs[run.seq] = run
