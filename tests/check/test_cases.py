@@ -205,6 +205,27 @@ async def test_a_step_can_be_made_to_fail(run):
     assert await differences(run, dropped, more=more, agent="on_error: drop") == []
 
 
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (
+            "raise KeyError(msg.get('PID-5.1'))",
+            "by mend: raised KeyError: 'MUSTER' (mend at transforms/mend.py:5)",
+        ),
+        ("__import__('os')._exit(3)", ": its worker ended while it ran (crashed: exit 3)"),
+    ],
+)
+async def test_what_a_transform_raises_on_a_sample_is_told_in_its_own_words(
+    run, tmp_path, monkeypatch, body, why
+):
+    """Here it tells no patient, and its author has to know; an engine tells type and line."""
+    monkeypatch.setitem(globals(), "MEND", MEND.replace('msg["PID-5.2"] = "MENDED"', body))
+
+    (found,) = await differences(run, "{verdict: deliver}")
+    assert found.startswith("verdict: wanted deliver, found fault")
+    assert found.endswith(why)
+
+
 async def test_a_step_can_be_given_what_it_gives(run):
     """A stand-in's message goes on in place of the step's own."""
     given = ADT.replace("MUSTER^Max", "STAND^IN")

@@ -204,7 +204,7 @@ def _limits(raw: Mapping[str, Any]) -> Limits:
     given = Limits()
     seconds = raw.get("time", given.time / 1e9)
     time = _LONGEST if seconds is None else int(min(seconds * 1e9, _LONGEST))
-    return Limits(time, raw.get("parts") or given.parts)
+    return Limits(time, raw.get("parts") or given.parts, raw.get("candid") is True)
 
 
 def _without_lines(value: Any) -> Any:

@@ -87,6 +87,7 @@ class Stage:
     async def _cast(self, agent: Agent, case: Case) -> str:
         """The agent's crew for this case, activated once for each set of stand-ins."""
         document = agent.plain()
+        document["limits"] = {**document["limits"], "candid": True}
         used = _stand_in(document["steps"], case)
         name = f"{agent.name} {case.case}" if used else agent.name
         if name not in self._ready:
@@ -172,7 +173,8 @@ def _together(
             happened.steps.append(result.step)
         if result.failure is not None:
             failure = result.failure
-            happened.why = f"{failure.text} ({failure.step} at {failure.at})"
+            where = f" ({failure.step} at {failure.at})" if failure.step else ""
+            happened.why = failure.text + where
         if result.refusal is not None:
             refusals.append(result.refusal)
         happened.value = happened.value if result.value is None else result.value

@@ -100,7 +100,9 @@ class _Python:
             raise Permanent(f"{text} [{error.code}]", location, self._at(error)) from None
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- the fence of site code
             # The text may quote the patient, so the type and the line must do.
-            raise Permanent(f"raised {type(error).__name__}", at=self._at(error)) from None
+            text = f": {error}" if state.limits.candid and str(error) else ""
+            raised = f"raised {type(error).__name__}{text}"
+            raise Permanent(raised, at=self._at(error)) from None
         finally:
             ambient.state = None
 

@@ -20,10 +20,12 @@ _LOG_TEXT = 500  # characters of one line
 
 
 class Limits(Struct, frozen=True):
-    """What one run may use. time: nanoseconds; parts: of one split."""
+    """What one run may use. time: nanoseconds; parts: of one split. candid: what the site's
+    code raises may be told in its own words, because the message is a case's sample."""
 
     time: int = 30_000_000_000
     parts: int = 10_000
+    candid: bool = False
 
 
 class Mark(NamedTuple):
