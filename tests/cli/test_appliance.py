@@ -239,12 +239,12 @@ async def test_without_an_engine_the_journal_is_read(portico, site, journal_url)
 
 
 async def test_a_journal_that_is_away_is_one_line_without_its_password(portico, site):
-    """Exit code 3; nothing of the URL is printed."""
+    """Exit code 3; where and why, and nothing else of the URL."""
     url = "postgresql://u:hidden@127.0.0.1:1/x"
     done = await portico("signals", "--site", site, PORTICO_JOURNAL_URL=url)
 
     assert done.code == exits.UNREACHABLE
-    assert done.err == "portico: the journal cannot be reached\n"
+    assert done.err == "portico: no connection to 127.0.0.1:1/x: Connection refused\n"
 
 
 async def test_doctor_finds_a_port_that_is_taken(portico, site):

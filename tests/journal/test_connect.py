@@ -10,6 +10,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from portico.errors import (
+    ConfigError,
     JournalError,
     JournalRefused,
     JournalUnavailable,
@@ -168,3 +169,13 @@ async def test_a_database_in_another_encoding_is_refused(postgres):
                 await connect.connect(make_conninfo(postgres, dbname=name))
         finally:
             await connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.mark.parametrize("text", ["secret", "http://u:secret@host/j", "host"])
+def test_what_is_no_address_is_said_without_it(text):
+    """And what one looks like."""
+    with pytest.raises(ConfigError, match="postgresql://USER@HOST") as caught:
+        connect.require_url(text)
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+    connect.require_url("postgresql://u:secret@host/j")
+    connect.require_url("host=/run dbname=j")

@@ -106,9 +106,10 @@ async def test_a_first_start_makes_the_folder_and_a_second_finds_it(passable, ap
     assert (len(one.of(events.JournalMade)), len(two.of(events.JournalMade))) == (1, 0)
 
 
-async def test_a_path_longer_than_a_socket_address_works(data, appliance):
-    """Site folders lie as deep as their owners like."""
-    one = appliance(data.rename(data.with_name("deep" * 50)))
+@pytest.mark.parametrize("name", ["deep" * 50, "Für mich"], ids=["long", "not ascii"])
+async def test_any_path_works(data, appliance, name):
+    """Site folders lie as deep as their owners like, in words of theirs."""
+    one = appliance(data.rename(data.with_name(name)))
     await one.server.start()
     await (await connect.connect(one.server.conninfo)).close()
 

@@ -5,9 +5,9 @@ import pytest
 import sqlalchemy as sa
 
 from portico.journal import renaming
+from portico.journal.criteria import names_of
 from portico.journal.lease import Lease
 from portico.journal.operating import OperatorDesk
-from portico.journal.search import names_of
 
 OLD = "00000000-0000-7000-8000-{:012x}"
 

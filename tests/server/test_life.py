@@ -171,6 +171,15 @@ def test_a_database_that_is_down_at_the_start_is_awaited(server, appliance, jour
     gate.close()
 
 
+def test_an_address_that_is_none_is_said_and_not_tried(server, appliance):
+    """No database will ever answer there; the text may hold a password and is not shown."""
+    one = appliance(documents({"adt": server.free_port()}), journal="hidden").start(ready=False)
+    assert one.process.wait(30) == 1
+    last = one.log.read_text().splitlines()[-1]
+    assert last.startswith("portico: journal.url (or PORTICO_JOURNAL_URL) is no PostgreSQL URL")
+    assert "hidden" not in one.log.read_text()
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can run it as another user")
 def test_an_ordinary_user_runs_it(server, appliance):
     """Its own PostgreSQL too, on a path with a space; data where PORTICO_DATA says.

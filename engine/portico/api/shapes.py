@@ -77,7 +77,7 @@ class Channel(ChannelBook):
 
 class Destination(DestinationBook):
     """A destination. state: `up`, `down`, `removed` from the site, what the operator wants as
-    in Channel, or empty when no engine runs.
+    in Channel, or empty when no engine runs. detail: why what failed last is to be tried again.
     """
 
     state: str = ""

@@ -40,8 +40,14 @@ def data_folder(site: Path) -> Path:
 
 def journal_url(site: Path) -> str | None:
     """The URL of the journal, None for the embedded one. It may hold a password."""
+    from portico.journal import connect  # the driver, which few commands need
+
     url = settings(site).journal.url
-    return None if url is None else url.reveal(site, os.environ)
+    if url is None:
+        return None
+    text = url.reveal(site, os.environ)
+    connect.require_url(text)
+    return text
 
 
 def a_site(site: Path) -> Path:

@@ -8,12 +8,15 @@ from portico.events.emit import Event
 
 @dataclass(frozen=True, slots=True)
 class DestinationDown(Event):
-    """A destination cannot be reached; its queue waits and one probe at a time is sent."""
+    """A destination cannot be reached; its queue waits and one probe at a time is sent. text:
+    why, where more is known than the code.
+    """
 
     level: ClassVar[str] = "warning"
     labels: ClassVar[tuple[str, ...]] = ("destination", "code")
     destination: str
     code: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

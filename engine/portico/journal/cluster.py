@@ -113,10 +113,10 @@ def log_tail(folder: Folder, lines: int = 3) -> str:
 def is_ready(folder: Folder, pid: int) -> bool:
     """Whether the postmaster `pid` accepts connections: the last line of its pid file."""
     try:
-        lines = (folder.postgres / "postmaster.pid").read_text("ascii").splitlines()
+        lines = (folder.postgres / "postmaster.pid").read_bytes().splitlines()
     except FileNotFoundError:
         return False
-    return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
+    return len(lines) > 7 and lines[0] == b"%d" % pid and lines[7].strip() == b"ready"
 
 
 def leftovers(folder: Folder) -> list[int]:
@@ -127,7 +127,7 @@ def leftovers(folder: Folder) -> list[int]:
     there is no /proc: then PostgreSQL's own check has to do.
     """
     try:
-        pid_file = (folder.postgres / "postmaster.pid").read_text("ascii")
+        pid_file = (folder.postgres / "postmaster.pid").read_bytes()
     except FileNotFoundError:
         return []
     if sys.platform != "linux":
@@ -138,8 +138,8 @@ def leftovers(folder: Folder) -> list[int]:
         for process in Path("/proc").iterdir()
         if process.name.isdigit() and _works_in(process, here)
     ]
-    first = pid_file.partition("\n")[0]
-    return sorted(found, key=lambda pid: (str(pid) != first, pid))
+    first = pid_file.partition(b"\n")[0]
+    return sorted(found, key=lambda pid: (b"%d" % pid != first, pid))
 
 
 def forget(folder: Folder) -> None:

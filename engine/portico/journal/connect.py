@@ -26,7 +26,13 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGconn
 from psycopg.rows import TupleRow
 
-from portico.errors import JournalError, JournalRefused, JournalUnavailable, JournalUnclear
+from portico.errors import (
+    ConfigError,
+    JournalError,
+    JournalRefused,
+    JournalUnavailable,
+    JournalUnclear,
+)
 from portico.journal import safety
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -72,8 +78,7 @@ async def connect(
                 **_WATCH,
             )
     except (psycopg.Error, TimeoutError) as error:
-        reason = _reason(error) if isinstance(error, psycopg.Error) else "no answer in time"
-        raise JournalUnavailable(f"no connection to {place(conninfo)}: {reason}") from None
+        raise unreachable(conninfo, error) from None
     try:
         await _check(connection, place(conninfo), deadline)
     except JournalError:
@@ -167,10 +172,25 @@ def place(conninfo: str) -> str:
     return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
 
 
-def _reason(error: psycopg.Error) -> str:
-    """Why a connect failed: the server's or the system's words."""
-    match = _CONNECT_FAILED.search(str(error))
-    return (match[1] or match[2]) if match else "it is not a PostgreSQL URL"
+def require_url(text: str) -> None:
+    """Raises ConfigError when this can be no address of a PostgreSQL."""
+    try:
+        conninfo_to_dict(text)
+    except psycopg.Error:
+        raise ConfigError(
+            "journal.url (or PORTICO_JOURNAL_URL) is no PostgreSQL URL; one looks like "
+            "postgresql://USER@HOST:5432/DATABASE"
+        ) from None
+
+
+def unreachable(conninfo: str, error: Exception) -> JournalUnavailable:
+    """Where nobody answered, and why: the server's or the system's words."""
+    if match := _CONNECT_FAILED.search(str(error)):
+        reason = match[1] or match[2]
+    else:
+        wrong = isinstance(error, psycopg.ProgrammingError)
+        reason = "it is not a PostgreSQL URL" if wrong else "no answer in time"
+    return JournalUnavailable(f"no connection to {place(conninfo)}: {reason}")
 
 
 async def _check(connection: Connection, where: str, deadline: float) -> None:

@@ -6,7 +6,7 @@ two threads of their own, ten seconds each: slow ones keep no thread from messag
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from uuid import UUID
@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from portico.errors import JournalRefused, JournalUnavailable
-from portico.ids import SignalId, floor_at
-from portico.journal import found
+from portico.ids import SignalId
+from portico.journal import connect, found
+from portico.journal.criteria import names_of, one_in, select_signals, state_of
 from portico.journal.found import Book, Books, Page, Query, Record, Row
 from portico.journal.tables import (
     act,
@@ -27,7 +28,6 @@ from portico.journal.tables import (
     delivery,
     parked,
     queued,
-    renamed,
     session,
     signal,
     tally,
@@ -45,11 +45,6 @@ SESSION = (
     "set enable_seqscan = off",
 )
 _CANCELED = "57014"
-
-# Of several sessions the first of these says what became of the Signal.
-_VERDICTS = ("duplicate", "refuse", "deliver", "drop", "fault")
-_OF_CHANNELS = (renamed.c.scope == "channel",)
-_ENDS = ("duplicate", "refused", "done", "filtered", "discarded")
 
 
 class Search:
@@ -96,7 +91,10 @@ class Search:
         self._engine.dispose()
 
     def _connect(self) -> Any:
-        connection = psycopg.connect(self._conninfo, connect_timeout=int(DEADLINE))
+        try:
+            connection = psycopg.connect(self._conninfo, connect_timeout=int(DEADLINE))
+        except psycopg.Error as error:
+            raise connect.unreachable(self._conninfo, error) from None
         for setting in SESSION:
             connection.execute(setting)
         connection.commit()
@@ -130,113 +128,6 @@ def _error_of(error: Exception) -> JournalUnavailable | JournalRefused:
     return JournalRefused(f"a search failed with SQLSTATE {state}", state)
 
 
-def select_signals(query: Query, page: Page, names: Sequence[str] = ()) -> sa.Select[Any]:
-    """The statement behind `signals`; what is not asked for leaves no trace in it.
-    names: what the channel has been called, where that is more than its name.
-
-    The page is cut first, so that a state is looked up for its rows alone.
-    """
-    wanted = sa.select(signal).where(*_clauses(query, page, names))
-    if query.state:
-        wanted = wanted.where(_in_state(query.state))
-    cut = wanted.order_by(signal.c.id.desc()).limit(page.limit).subquery("page")
-    return sa.select(cut, _state(cut).label("state")).order_by(cut.c.id.desc())
-
-
-def filtered(query: Query, names: Sequence[str] = ()) -> list[sa.ColumnElement[bool]]:
-    """What a Signal must fulfil to be found. names: as of `select_signals`."""
-    clauses = _clauses(query, Page(), names)
-    return [*clauses, _in_state(query.state)] if query.state else clauses
-
-
-def names_of(db: sa.Connection, channel: str) -> tuple[str, ...]:
-    """A channel's name and those that it had; empty when it had no other."""
-    now = sa.select(renamed.c.new).where(renamed.c.old == channel, *_OF_CHANNELS)
-    new = db.execute(now).scalar_one_or_none() or channel
-    had = sa.select(renamed.c.old).where(renamed.c.new == new, *_OF_CHANNELS)
-    old = db.execute(had).scalars().all()
-    return (new, *old) if old else ()
-
-
-def _clauses(
-    query: Query, page: Page, names: Sequence[str] = ()
-) -> list[sa.ColumnElement[bool]]:
-    clauses: list[sa.ColumnElement[bool]] = []
-    if names:
-        clauses.append(signal.c.origin.in_(names))
-    for column, value in (
-        (signal.c.origin, "" if names else query.channel),
-        (signal.c.control_id, query.control_id),
-        (signal.c.patient, query.patient),
-    ):
-        if value:
-            clauses.append(column == value)
-    if query.patient:
-        clauses.append(signal.c.patient != "")  # lets the planner use the partial index
-    if "*" in query.type:
-        clauses.append(signal.c.type.like(_like(query.type), escape="\\"))
-    elif query.type:
-        clauses.append(signal.c.type == query.type)
-    if query.since is not None:
-        clauses.append(signal.c.id >= _floor(query.since))
-    if query.until is not None:
-        clauses.append(signal.c.id < _floor(query.until))
-    if page.before is not None:
-        clauses.append(signal.c.id < UUID(bytes=page.before))
-    return clauses
-
-
-def _floor(ns: int) -> UUID:
-    return UUID(bytes=floor_at(max(0, min(ns // 1_000_000, (1 << 48) - 1))))
-
-
-def _like(pattern: str) -> str:
-    """`ADT^A0*` for LIKE, in which `%` and `_` of the text mean themselves."""
-    for character in ("\\", "%", "_"):
-        pattern = pattern.replace(character, "\\" + character)
-    return pattern.replace("*", "%")
-
-
-def _state(of: sa.FromClause) -> sa.ColumnElement[str]:
-    """What state a Signal is in: by the narrow tables, by what people did, then by its
-    sessions' verdicts."""
-    waits = _one_in(waiting, waiting.c.origin == of.c.origin, waiting.c.seq == of.c.seq)
-    is_parked = _one_in(parked, parked.c.signal == of.c.id, parked.c.kind == "signal")
-    rank = sa.case({v: n for n, v in enumerate(_VERDICTS)}, value=session.c.verdict)
-    mine = act.c.signal == session.c.signal, act.c.number == session.c.number
-    released = _one_in(act, *mine, act.c.kind == "signal", act.c.what == "release")
-    counts = session.c.signal == of.c.id, sa.not_(released)
-    least = sa.select(sa.func.min(rank)).where(*counts).scalar_subquery()
-    given_up = act.c.kind == "signal", act.c.what.in_(("discard", "edit"))
-    discarded = _one_in(act, act.c.signal == of.c.id, *given_up)
-    ends = {n: sa.literal(end) for n, end in enumerate(_ENDS)}
-    return sa.case(
-        (of.c.ended.startswith("refused:"), sa.literal("refused")),
-        (of.c.ended != "", sa.literal("filtered")),
-        (waits, sa.literal("waiting")),
-        (is_parked, sa.literal("parked")),
-        (discarded, sa.literal("discarded")),
-        else_=sa.case(ends, value=least, else_=sa.literal("done")),
-    )
-
-
-def _one_in(table: sa.Table, *clauses: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Whether the table has such a row. EXISTS may be hashed, which reads the whole table."""
-    found = sa.select(sa.literal(1)).select_from(table).where(*clauses).limit(1)
-    return found.scalar_subquery().is_not(None)
-
-
-def _in_state(name: str) -> sa.ColumnElement[bool]:
-    """The narrow tables find what waits and what is parked; the rest is read along history."""
-    if name == "waiting":
-        return signal.c.id.in_(sa.select(waiting.c.signal))
-    state = _state(signal)
-    if name == "parked":
-        some = sa.select(parked.c.signal).where(parked.c.kind == "signal")
-        return sa.and_(signal.c.id.in_(some), state == name)
-    return state == name
-
-
 def _signals(db: sa.Connection, query: Query, page: Page) -> list[Row]:
     names = names_of(db, query.channel) if query.channel else ()
     return [found.row(r._mapping) for r in db.execute(select_signals(query, page, names))]
@@ -245,7 +136,7 @@ def _signals(db: sa.Connection, query: Query, page: Page) -> list[Row]:
 def _record(db: sa.Connection, wanted: SignalId) -> Record | None:
     key = UUID(bytes=wanted)
     head = db.execute(
-        sa.select(signal, _state(signal).label("state")).where(signal.c.id == key)
+        sa.select(signal, state_of(signal).label("state")).where(signal.c.id == key)
     ).one_or_none()
     if head is None:
         return None
@@ -290,7 +181,7 @@ def _all(db: sa.Connection, table: sa.Table, key: UUID) -> list[Any]:
 
 
 def _deliveries(db: sa.Connection, key: UUID) -> list[Any]:
-    waits = _one_in(
+    waits = one_in(
         queued, queued.c.destination == delivery.c.destination, queued.c.seq == delivery.c.seq
     )
     chosen = (

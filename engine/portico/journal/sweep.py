@@ -6,8 +6,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from portico.ids import SignalId
+from portico.journal.criteria import filtered, names_of
 from portico.journal.found import Query
-from portico.journal.search import filtered, names_of
 from portico.journal.tables import signal
 
 

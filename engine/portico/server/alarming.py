@@ -143,7 +143,7 @@ class Alarms:
             yield from self._silence("destination", name, "delivered", to.expect)
             yield self._waiting("destination", name, "queued", outbox.oldest, to.alarms.waiting)
             away = self._lasting(("down", name), outbox.down)
-            text = "it cannot be reached; its queue waits"
+            text = f"it cannot be reached ({outbox.trouble}); its queue waits"
             yield alarms.state("down", "destination", name, away >= _DOWN, text)
             full = name in self._pressure.full
             text = "its queue has reached its limit; its channels have stopped reading"

@@ -134,6 +134,7 @@ def _destination(house: House, name: str) -> Destination:
         state=wanted if wanted != "running" else "down" if outbox.down else "up",
         type=spec.type,
         where=str(where),
+        detail=outbox.trouble,
     )
 
 

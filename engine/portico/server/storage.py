@@ -16,7 +16,7 @@ from portico.events.writing import (
     LeaseLost,
     RowRejected,
 )
-from portico.journal import binaries
+from portico.journal import binaries, connect
 from portico.journal.batch import Books
 from portico.journal.embedded import Embedded
 from portico.journal.folder import Folder, write_durably
@@ -78,12 +78,13 @@ class Storage:
         """Lock the folder, start PostgreSQL where it is ours, hold the lease.
 
         lost: called when another engine has taken the lease: this one must end. Raises
-        SecretMissing.
+        SecretMissing and ConfigError.
         """
         folder = self._folder = Folder(self.data)
         config = self._site.config.journal
         if config.url is not None:
-            config.url.reveal(self._site.root, self._environ)  # missing now: do not start
+            # Missing or no address now: do not start.
+            connect.require_url(config.url.reveal(self._site.root, self._environ))
         else:
             chosen = self._site.root / config.binaries if config.binaries else None
             found = await asyncio.to_thread(binaries.find, chosen)

@@ -261,6 +261,7 @@ async def test_an_unreachable_destination_is_probed_by_one(open_house):
     while house.adapter.out:
         house.adapter.say(DOWN)
     house.queue.commit()
+    assert house.outbox.trouble == DOWN.code
     knocks = []
     for _ in range(40):
         house.time.pass_(0.5)
@@ -277,7 +278,7 @@ async def test_an_unreachable_destination_is_probed_by_one(open_house):
     assert len(house.adapter.out) == 1
     order = await house.drain()
 
-    assert order == {lane: [f"{lane}1", f"{lane}2"] for lane in "abc"}
+    assert (order, house.outbox.trouble) == ({x: [f"{x}1", f"{x}2"] for x in "abc"}, "")
     names = Counter(type(event).__name__ for event in house.events)
     assert names == {"DestinationDown": 1, "DestinationUp": 1}
 

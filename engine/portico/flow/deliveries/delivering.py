@@ -60,7 +60,9 @@ class DeliveringWorld:
 
 
 class Outbox:
-    """The queue of one destination. held: lanes that wait for a person."""
+    """The queue of one destination. held: lanes that wait for a person. trouble: why the last
+    try is to be made again, for people; empty once one is delivered.
+    """
 
     def __init__(
         self,
@@ -71,6 +73,7 @@ class Outbox:
         held: frozenset[str] = frozenset(),
     ) -> None:
         self.name, self.adapter, self.terms = name, adapter, terms
+        self.trouble = ""
         self._world = world
         self._lanes = Lanes(held)
         self._refill = Refill(
@@ -209,6 +212,10 @@ class Outbox:
             self._world.emit(DestinationUp(self.name))
         delivery = lane.items[0]
         verdict = self._judge(lane, attempt, delivery)
+        if verdict == retry.RETRY:
+            self.trouble = attempt.detail or attempt.code
+        elif verdict == retry.DELIVERED:
+            self.trouble = ""
         self._world.metrics.delivered(self.name, verdict, attempt.micros)
         self._mark(lane, delivery, verdict, attempt)
         self._pump()
@@ -230,7 +237,7 @@ class Outbox:
     def _unreachable(self, attempt: Attempt) -> None:
         """The whole destination rests; afterwards one Delivery probes it."""
         if not self._failures:
-            self._world.emit(DestinationDown(self.name, attempt.code))
+            self._world.emit(DestinationDown(self.name, attempt.code, attempt.detail))
         if self._knock is None:
             self._failures += 1
             self._knock = self._world.later(self._delay(self._failures), self._knocked)
