@@ -289,7 +289,7 @@ async def test_the_books_tell_counts_and_what_is_oldest(scribe, search):
 
 
 async def test_a_database_that_is_away_is_told_without_its_words(search):
-    """The text names no host, user or password."""
+    """Where and why; no user and no password."""
     away = Search("host=/nowhere user=u password=hidden dbname=d")
     with pytest.raises(
         JournalUnavailable,
