@@ -221,6 +221,19 @@ def test_a_place_that_a_person_gave_back_is_forgotten_once_it_is_settled():
     assert not one.aside
 
 
+def test_a_lane_that_waits_for_a_person_is_kept_by_its_name_alone():
+    """As long as nothing stands in it; before and after something has."""
+    one = lanes.Lanes({"a", names.joined("bc")})
+    one.behind = False
+    assert [one.find(key) for key in "abc"] == [None] * 3
+    one.offer(delivery(1, "a"))
+    assert emptied(one) == []
+    one.unblock(*one.held("a"))
+    one.hold(one.next())
+    assert one.find("a") is None
+    assert [lane.key for lane in one.held(names.joined("ab"))] == ["a", "b"]
+
+
 def test_a_place_that_nobody_gives_back_is_forgotten():
     """Not while a read is under way, and not what an earlier release has brought."""
     one = lanes.Lanes()

@@ -78,9 +78,8 @@ class Lanes:
         self.missed = True
         self.through: int | None = None
         self.returned: dict[int, int] = {}
-        for text in held:
-            for key in names.keys(text):
-                self._lane(key).blocked = True
+        # Keys that wait for a person, as long as nothing of them is in memory.
+        self._held = {key for text in held for key in names.keys(text)}
 
     def offer(self, delivery: Delivery) -> None:
         """Take a new Delivery if there is room and none before it is still in the journal.
@@ -109,6 +108,8 @@ class Lanes:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(key)
+            lane.blocked = key in self._held
+            self._held.discard(key)
         return lane
 
     def _admit_to(self, lane: Lane, delivery: Delivery) -> None:
@@ -174,8 +175,8 @@ class Lanes:
 
     def held(self, text: str) -> list[Lane]:
         """The lanes of these order keys that wait for a person."""
-        found = (self._lanes.get(key) for key in names.keys(text))
-        return [one for one in found if one and one.blocked and one.timer is None]
+        ours = (key for key in names.keys(text) if key in self._lanes or key in self._held)
+        return [one for one in map(self._lane, ours) if one.blocked and one.timer is None]
 
     def wake(self, lane: Lane) -> None:
         """The lane is ready if it has a head and nothing keeps it."""
@@ -327,8 +328,10 @@ class Lanes:
             lane.items = deque(stays)
 
     def _forget(self, lane: Lane) -> None:
-        if lane.shut is None and not lane.blocked:
+        if lane.shut is None:
             self._lanes.pop(lane.key, None)
+            if lane.blocked:
+                self._held.add(lane.key)
 
 
 def _place(delivery: Delivery) -> int:
