@@ -80,6 +80,31 @@ async def test_agents_take_turns(bench, call):
     assert order.index("few") <= 2
 
 
+async def test_a_process_that_comes_free_as_a_call_gives_up_waiting_serves_the_next(
+    bench, call
+):
+    """Both in one turn of the loop: it is given back, not kept busy for ever."""
+    crew = bench.crew(bench.plugin(ECHO, pool={"fewest": 0, "most": 1}))
+    await call(crew)
+    free = asyncio.Event()
+
+    async def leaving():
+        await free.wait()
+        raise PluginAway("it does not leave")
+
+    quiet = ("a", "do", {}, 9.0, lambda done, total: None)
+    first = asyncio.ensure_future(crew.call(*quiet, leaving))
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(call(crew, limit=0.01))
+    await asyncio.sleep(0)
+    free.set()
+    time.sleep(0.02)  # the turn is late, so that the time is over in it
+    said = await asyncio.gather(first, second, return_exceptions=True)
+
+    assert [type(one) for one in said] == [PluginAway, PluginAway]
+    assert await call(crew, "free", limit=5.0) == "free"
+
+
 async def test_a_full_queue_refuses_and_says_that_later_may_work(bench, call):
     """`pool.queue` bounds what waits."""
     plugin = bench.plugin(ECHO, pool={"fewest": 0, "most": 1, "queue": 2})

@@ -218,11 +218,11 @@ class Crew:
         try:
             async with asyncio.timeout(limit):
                 return await waits
-        except TimeoutError:
-            raise PluginAway("no process was free within the time limit") from None
-        except asyncio.CancelledError:
+        except (TimeoutError, asyncio.CancelledError) as gave_up:
             if waits.done() and not waits.cancelled() and not waits.exception():
                 self._back(waits.result())
+            if isinstance(gave_up, TimeoutError):
+                raise PluginAway("no process was free within the time limit") from None
             raise
 
     def _active(self) -> list[CrewMember]:
