@@ -162,12 +162,16 @@ async def test_what_calls_cost_is_told_also_of_one_whose_answer_nobody_knows(jou
     signal, priced = await a_signal(journal), b'{"usage":{"input":3,"output":4,"cost":"0.5"}}'
     await journal.calls.keep(signal, "a", CALL, Called(GOOD.reply, "p:m", detail=priced))
     await journal.calls.open(signal, "a", Call("llm", "triage", 2, b"{}"), "p:m", b"x" * 41)
+    third = Call("llm", "triage", 3, b"{}")
+    ended = Called(Reply(third.digest, error="call.cancelled"), "p:m", sent=b"x" * 81)
+    await journal.calls.keep(signal, "a", third, ended)
 
     spent = await journal.calls.spent(0.0)
 
     assert [(one.target, one.step, one.input, one.output, one.money) for one in spent] == [
         ("p:m", "triage", 3, 4, 500_000),
         ("p:m", "triage", 10, 0, None),
+        ("p:m", "triage", 20, 0, None),
     ]
 
 

@@ -76,7 +76,7 @@ _WITHIN = """
 # An exchange whose answer nobody knows is booked with a quarter of its bytes.
 _SPENT = """
     select extract(epoch from at)::float8, target, agent, step,
-        case when error = 'call.open' then octet_length(sent) / 4
+        case when error in ('call.open', 'call.cancelled') then octet_length(sent) / 4
             else coalesce((detail->'usage'->>'input')::bigint, 0) end,
         coalesce((detail->'usage'->>'output')::bigint, 0),
         ((detail->'usage'->>'cost')::numeric * 1000000)::bigint

@@ -185,4 +185,6 @@ async def test_what_left_for_a_call_that_a_person_ended_is_closed():
             await asyncio.sleep(0)
 
     assert ends == []
-    assert [called.reply.error for _, called in record.kept] == ["call.cancelled"]
+    [(_, called)] = record.kept
+    assert called.reply.error == "call.cancelled"
+    assert (called.target, called.sent) == ("sim:m", b"out")  # what left stays on record

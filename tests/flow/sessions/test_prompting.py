@@ -1,5 +1,7 @@
 """portico.flow.sessions.prompting: what becomes of one exchange with a provider."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -70,18 +72,29 @@ class ProviderTwin:
         return act
 
 
-async def test_a_trial_that_the_journal_did_not_let_leave_is_no_trial():
-    """The provider that failed is tried again at the next call, and its circuit closes."""
-    twin, clock = ProviderTwin(*[BUSY] * circuit.FAILURES, FULL, GOOD), Clock()
+class RecordTwin:
+    """The journal's calls."""
+
+    async def open(self, signal, agent, call, target, sent):
+        """As journal.calls."""
+        return "a row"
+
+
+def prompting_of(twin, clock):
+    """With a provider; and a call."""
 
     async def provider(name):
         return twin
 
     world = PromptingWorld(Site, provider, bytes, clock, lambda event: None, Metrics())
-    prompting = Prompting(world, Spending())
-    asked = Asked(
-        "a", Run(Signal(SignalId(b"\1" * 16), "in", 0, b"", b""), 1, {"a"}, {}), CALL, None
-    )
+    run = Run(Signal(SignalId(b"\1" * 16), "in", 0, b"", b""), 1, {"a"}, {})
+    return Prompting(world, Spending()), Asked("a", run, CALL, RecordTwin())
+
+
+async def test_a_trial_that_the_journal_did_not_let_leave_is_no_trial():
+    """The provider that failed is tried again at the next call, and its circuit closes."""
+    twin, clock = ProviderTwin(*[BUSY] * circuit.FAILURES, FULL, GOOD), Clock()
+    prompting, asked = prompting_of(twin, clock)
     for _ in range(circuit.FAILURES):
         await prompting.do(asked)
     assert (await prompting.do(asked)).reply.error == "llm.circuit"
@@ -91,3 +104,26 @@ async def test_a_trial_that_the_journal_did_not_let_leave_is_no_trial():
         await prompting.do(asked)
 
     assert (await prompting.do(asked)).reply.error == ""
+
+
+@pytest.mark.parametrize(("left", "tokens"), [(True, 100), (False, 0)])
+async def test_an_exchange_that_a_person_ended_is_booked_if_it_had_left(left, tokens):
+    """With a quarter of its bytes, as one whose answer nobody knows; cancelling is no way past
+    a budget."""
+    begun = asyncio.Event()
+
+    class Slow:
+        async def complete(self, request):
+            if left:
+                await request.leaving(b"x" * 400)
+            begun.set()
+            await asyncio.Event().wait()
+
+    prompting, asked = prompting_of(Slow(), Clock())
+    task = asyncio.ensure_future(prompting.do(asked))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert prompting.spending.spent(("provider", "far"), 0.0).tokens == tokens

@@ -58,14 +58,16 @@ class CallRecord(Protocol):
 @dataclass(slots=True)
 class Asked:
     """A call on its way. run: whose step asks, with its Signal and envelope. opened: the row
-    of what has left for it. place: where inside a conversation; empty outside of one.
-    ended: by a person."""
+    of what has left for it; target, sent: to whom, and what. place: where inside a
+    conversation; empty outside of one. ended: by a person."""
 
     agent: str
     run: Run
     call: Call
     record: CallRecord
     opened: datetime | None = None
+    target: str = ""
+    sent: bytes = b""
     place: str = ""
     ended: bool = False
 
@@ -76,6 +78,7 @@ class Asked:
             self.opened = await patiently(
                 lambda: self.record.open(signal, self.agent, self.call, target, sent)
             )
+            self.target, self.sent = target, sent
 
     async def kept(self, called: Called) -> None:
         """Store what was done. Raises JournalRefused."""
@@ -130,10 +133,8 @@ class Broker:
             reply = await self._reply(asked)
         except asyncio.CancelledError:
             if asked.ended and asked.opened:  # else the next engine goes on with its row
-                digest = asked.call.digest
-                await asked.kept(
-                    Called(Reply(digest, error=CANCELLED, text="a person ended it"))
-                )
+                reply = Reply(asked.call.digest, error=CANCELLED, text="a person ended it")
+                await asked.kept(Called(reply, asked.target, sent=asked.sent))
             raise
         except Exception as error:  # noqa: BLE001  the record of it cannot be stored
             reply = self._failed(asked, error)

@@ -170,6 +170,9 @@ class Prompting:
         except ModelFailed as error:
             came = _estimated(error)
             raise
+        except asyncio.CancelledError:  # a person ended it; what has left may be charged for
+            came = len(asked.sent) // 4
+            raise
         finally:
             used = amount(target.price, came, went)
             self.spending.settle(keys, most, used, self._world.clock.time_ns() / 1e9)
