@@ -262,6 +262,27 @@ def test_a_lane_goes_on_while_a_person_looks_where_the_step_says_so(site, url):
     assert found(one) == [{"code": "X1"}]
 
 
+def test_a_rejected_answer_is_shown_again_once_its_message_is_released(site, url):
+    """Also after a restart; the model is not asked again, and approved this time, it leaves."""
+    one = site(
+        {"way": "fixed", "answers": [{"code": "X2"}]}, more="review: always", journal=url
+    )
+    one.start()
+    assert send(one) == "AA"
+    reviews = lambda: json.loads(one.run("review", "list", "--json").stdout)["reviews"]  # noqa: E731
+    [waiting] = one.twins.until(reviews)
+    assert one.run("review", "reject", waiting["id"]).returncode == 0
+    one.twins.until(lambda: one.said("session_faulted"))
+    one.end()
+    one.start()
+
+    assert one.run("release", waiting["signal"], "--yes").returncode == 0
+    [again] = one.twins.until(reviews)
+    assert one.run("review", "approve", again["id"]).returncode == 0
+    one.twins.until(lambda: found(one) == [{"code": "X2"}])
+    assert len([row for row in calls(url) if row[2]]) == 1
+
+
 def test_a_lane_waits_for_the_person_where_nothing_is_said(site, url):
     """In order: the second leaves after the first was edited, by what fits the schema."""
     more = "review: {when: {finding/code: X2}}"

@@ -2,7 +2,8 @@
 
 What waits is in memory alone: after a restart its Signal runs again, finds the model's answer
 in the journal and asks again. What a person decides is a call of the journal, with who and
-when; a replay goes by it.
+when; a replay goes by it. A step's answer that was rejected is a failure for good: it is shown
+again once a person has released the Signal.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from portico.ids import SignalId
 from portico.journal.calls import Called
 from portico.model.call import Call, Reply
 
+REJECTED = "llm.rejected"
 _STORED = 10.0  # seconds that a decision may take to be stored
 _LOOK = 0.02
 
@@ -84,7 +86,9 @@ class Reviewing:
         outcome = msgspec.json.encode({"verdict": verdict, "answer": given})
         detail = msgspec.json.encode({"verdict": verdict, "by": who})
         micros = (self._clock.time_ns() - one.since) // 1000
-        reply = Reply(one.call.digest, outcome)
+        no = verdict == "rejected" and one.of_step
+        fault = (REJECTED, "a person rejected the answer") if no else ("", "")
+        reply = Reply(one.call.digest, outcome, *fault)
         one.decided.set_result(Called(reply, f"person:{who}", micros, detail))
         self._emit(ReviewDone(one.agent, one.call.step, ids.text(one.signal), verdict, who))
         await self._stored(one)
