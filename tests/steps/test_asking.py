@@ -40,6 +40,16 @@ def test_a_run_that_asks_something_else_than_before_fails():
         ask(asking, FIRST)
 
 
+def test_another_version_goes_on_from_where_it_asks_something_else():
+    """A reload came between question and reply: what it asks, too, has its reply."""
+    asking = Asking((Reply(FIRST.digest, b"1"), Reply(FIRST.digest, b"2")), same=False)
+
+    assert ask(asking, FIRST) == b"1"
+    with pytest.raises(Suspended) as ended:
+        ask(asking, SECOND)
+    assert ended.value.call == SECOND
+
+
 @pytest.mark.parametrize(("transient", "kind"), [(True, Transient), (False, Permanent)])
 def test_what_went_wrong_is_an_error_of_the_step(transient, kind):
     """on_error and retry decide, as for any other step; the code of the error is told."""

@@ -14,7 +14,8 @@ class Item(Struct, frozen=True, gc=False):
 
     signal: its id, 16 bytes. content: the journaled bytes. envelope: by the words of the
     language (`language/context.py`), as JSON carries them. order_key: the session's. attempt:
-    from 1, counts runs of this agent on this Signal. replies: to what earlier runs have asked.
+    from 1, counts runs of this agent on this Signal. replies: to what earlier runs have asked;
+    asked: the version of the plan that did, empty for the one that runs now.
     """
 
     signal: bytes
@@ -23,3 +24,4 @@ class Item(Struct, frozen=True, gc=False):
     order_key: str = ""
     attempt: int = 1
     replies: tuple[Reply, ...] = ()
+    asked: str = ""

@@ -10,7 +10,7 @@ from portico.language.content import AUTO, Content
 from portico.language.order import widened
 from portico.language.place import Place
 from portico.model.verdict import Kind, Output, SessionResult, StepRun
-from portico.steps.asking import Suspended
+from portico.steps.asking import Asking, Suspended
 from portico.steps.body import Body, open_body
 from portico.steps.contract import End
 from portico.steps.state import RunState
@@ -58,8 +58,8 @@ def _kind(plan: Plan, envelope: dict[str, Any]) -> Content:
 def _state(
     plan: Plan, item: Item, body: Body, envelope: dict[str, Any], clock_ns: Callable[[], int]
 ) -> RunState:
-    given = (plan.tables, plan.limits, clock_ns, item.replies)
-    return RunState(item.signal, body, envelope, *given)
+    asking = Asking(item.replies, item.asked in ("", plan.version))
+    return RunState(item.signal, body, envelope, plan.tables, plan.limits, clock_ns, asking)
 
 
 def _order_key(plan: Plan, state: RunState) -> str | None:

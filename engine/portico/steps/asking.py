@@ -15,23 +15,30 @@ class Suspended(BaseException):
 
 
 class Asking:
-    """The replies of one run, in the order of its calls; shared by the parts of a split."""
+    """The replies of one run, in the order of its calls; shared by the parts of a split.
 
-    __slots__ = ("_asked", "_replies")
+    same: the version that runs is the one that asked for them. Another may ask something else,
+    and goes on from there.
+    """
 
-    def __init__(self, replies: Sequence[Reply]) -> None:
+    __slots__ = ("_asked", "_replies", "_same")
+
+    def __init__(self, replies: Sequence[Reply], same: bool = True) -> None:
         self._replies = replies
+        self._same = same
         self._asked = 0
 
     def ask(self, verb: str, step: str, request: bytes) -> bytes:
         """The outcome. Raises Suspended when there is no reply yet; a StepError for what
-        went wrong, or when the run asks something else than it did before."""
+        went wrong, or when the same version asks something else than it did before."""
         self._asked += 1
         call = Call(verb, step, self._asked, request)
         if self._asked > len(self._replies):
             raise Suspended(call)
         reply = self._replies[self._asked - 1]
         if reply.digest != call.digest:
+            if not self._same:
+                raise Suspended(call)
             raise Permanent(
                 "asked something else than when it was first run; "
                 "the steps before it must do the same each time"

@@ -1,6 +1,6 @@
 """The RunState: what one run of an agent over one Signal holds in its hands."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -10,7 +10,6 @@ from portico.language import pointer
 from portico.language.context import Context
 from portico.language.place import AsidePlace, Place
 from portico.language.tables import Table
-from portico.model.call import Reply
 from portico.model.verdict import Emission, LogLine, Output
 from portico.steps.asking import Asking
 from portico.steps.body import Body
@@ -71,7 +70,7 @@ class RunState:
         tables: Mapping[str, Table],
         limits: Limits,
         clock_ns: Callable[[], int],
-        replies: Sequence[Reply] = (),
+        asking: Asking | None = None,
     ) -> None:
         self.signal = signal
         self.body = self.origin = body
@@ -85,7 +84,7 @@ class RunState:
         self.logs: list[LogLine] = []
         self.ledger: dict[str, list[Any]] = {}  # name: verb, outcome, microseconds
         self.step = ""
-        self.asking = Asking(replies)
+        self.asking = asking or Asking(())
 
     def ask(self, verb: str, request: bytes) -> bytes:
         """What the engine answers to the step that runs; the run may end here (asking.py)."""

@@ -69,6 +69,7 @@ class ItemHead(Struct, frozen=True, gc=False, array_like=True):
     attempt: int
     group: int
     replies: tuple[Reply, ...] = ()
+    asked: str = ""
 
 
 class Run(Struct, tag="run", frozen=True, gc=False):
@@ -184,7 +185,10 @@ def encode(message: Plain) -> bytes:
 def encode_run(frame: int, items: Sequence[Item], groups: Sequence[int]) -> bytes:
     """A Run as one frame; groups has one number for each item."""
     heads = [
-        ItemHead(i.signal, len(i.content), i.envelope, i.order_key, i.attempt, group, i.replies)
+        ItemHead(
+            *(i.signal, len(i.content), i.envelope, i.order_key, i.attempt, group),
+            *(i.replies, i.asked),
+        )
         for i, group in zip(items, groups, strict=True)
     ]
     return pipe.encode(_encode(Run(frame, heads)), *[i.content for i in items])
@@ -201,6 +205,7 @@ def read_items(run: Run, body: bytes) -> list[Item]:
             order_key=head.order_key,
             attempt=head.attempt,
             replies=head.replies,
+            asked=head.asked,
         )
         for head, content in zip(run.items, cuts, strict=True)
     ]

@@ -74,6 +74,18 @@ async def test_a_step_that_asks_holds_its_key_until_the_reply(start):
     assert engine.pool.items[1][1].replies == ()
 
 
+async def test_a_version_that_asks_something_else_keeps_the_replies_before_that(start):
+    """The agent was reloaded while its step waited; what it asks now is answered for it."""
+    engine = await ran(start, "1")
+    for number in (1, 2, 2):
+        call = asks(engine, number)
+        engine.asked[-1][2](Reply(call.digest, str(len(engine.asked)).encode()))
+
+    item = engine.pool.items[0][1]
+    assert [reply.outcome for reply in item.replies] == [b"1", b"3"]
+    assert item.asked == "v1"
+
+
 async def test_a_retry_keeps_the_replies_that_went_well(start):
     """What was answered is not asked again; what failed is."""
     engine = await ran(start, "1")

@@ -19,8 +19,8 @@ from portico.model.verdict import Failure
 class Try:
     """One agent's work on one Run. crew: who does it (model.crews). group: what runs in order,
     empty for no order. keys: the groups of a barrier, none of any other. since: monotonic
-    seconds of its first failure. replies: to what its runs have asked. cancelled: a person
-    ended it; it has this verdict as soon as its turn comes.
+    seconds of its first failure. replies: to what its runs have asked; asked: the version
+    that did. cancelled: a person ended it; it has this verdict as soon as its turn comes.
     """
 
     agent: str
@@ -31,10 +31,13 @@ class Try:
     number: int = 1
     since: float | None = None
     replies: tuple[Reply, ...] = ()
+    asked: str = ""
     cancelled: Failure | None = None
 
-    def asking(self, call: Call) -> "Try":
-        """It asks; for some calls what stands behind it does not wait for the reply."""
+    def asking(self, call: Call, version: str) -> "Try":
+        """It asks, and of its replies those before this call stay; for some calls what stands
+        behind it does not wait for the reply."""
+        self.replies, self.asked = self.replies[: call.number - 1], version
         if call.verb == MEANWHILE and not self.keys:
             self.group = ""
         return self

@@ -160,6 +160,7 @@ class Running:
             signal.order_key,
             attempt.number,
             attempt.replies,
+            attempt.asked,
         )
         done = partial(self._done, attempt)
         try:
@@ -181,7 +182,7 @@ class Running:
 
     def _judge(self, attempt: Try, result: SessionResult, version: str) -> None:
         if result.kind is Kind.CALL and result.call is not None:
-            self._ask(attempt, result.call)
+            self._ask(attempt, result.call, version)
             return
         if len(result.outputs) > MOST_DELIVERIES - attempt.run.deliveries:
             text = f"more than {MOST_DELIVERIES} deliveries"
@@ -212,9 +213,9 @@ class Running:
         if attempt.keys:
             self._pass(attempt)
 
-    def _ask(self, attempt: Try, call: Call) -> None:
+    def _ask(self, attempt: Try, call: Call, version: str) -> None:
         """The group waits for the reply; then it runs again with it."""
-        self._rest(attempt.asking(call))
+        self._rest(attempt.asking(call, version))
         self._world.ask(attempt.agent, attempt.run, call, partial(self._replied, attempt))
 
     def _replied(self, attempt: Try, reply: Reply) -> None:
