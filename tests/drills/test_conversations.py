@@ -3,13 +3,13 @@
 import asyncio
 import json
 import os
-import re
 import sys
 
 import psycopg
 import pytest
 
 from drills.drill import Drill, Plan
+from drills.talking import TOOL, Witness, book
 from plugins import programs
 from portico.cli.control import Engine
 
@@ -40,16 +40,6 @@ CONFIG = """\
 providers: {sim: {phi: allowed, address: script.json}}
 capabilities: {beds: {tools: {beds.book: {approve: always, phi: none}}}}
 """
-TOOL = {
-    "name": "book",
-    "inputSchema": {"type": "object", "properties": {"id": {"type": "string"}}},
-}
-BODY = """\
-with socket.create_connection(("127.0.0.1", PORT)) as witness:
-    witness.sendall(given["id"].encode() + b"\\n")
-    witness.recv(1)
-answer(number, {"content": [{"type": "text", "text": "booked"}], "isError": False})
-"""
 ROWS = """
     select c.signal::text, s.control_id, c.step, c.verb, encode(c.digest, 'hex'), c.error,
         octet_length(c.outcome) > 0
@@ -61,30 +51,10 @@ WAITING = "select count(*) from waiting"
 PLAN = Plan(pace=0.05, connections=4, patients=32)
 
 
-class Witness:
-    """Counts, outside of the engine, how often each bed was booked."""
-
-    def __init__(self):
-        self.seen = []
-        self.port = 0
-
-    async def start(self):
-        """Listen."""
-        server = await asyncio.start_server(self._book, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        return self
-
-    async def _book(self, reader, writer):
-        said = (await reader.readline()).decode()
-        self.seen.append(re.sub(r"</?data-\w+>|\s", "", said))
-        await asyncio.sleep(0.02)  # a moment in which the engine may be killed
-        writer.close()
-
-
 def equip(drill, witness):
     """The agent, its prompts, its models and the plugin."""
     root = drill.site.root
-    body = BODY.replace("PORT", str(witness.port))
+    body = book(witness.port)
     programs.install(root, "beds", TOOL, body, sockets="yes", pool={"fewest": "0"})
     order = 'call the tool beds_book with {{"id": "{MSH-10}"}}'
     (root / "transforms/book.md").write_text(order)
