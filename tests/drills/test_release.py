@@ -105,7 +105,7 @@ async def released_by_the_thousands(drill: Drill, kind: str, count: int, usual: 
         during, growth = slow(drill, since), max(peak) - lean
         await drill.kill_engine()
         assert await ended, "the command did not say that it was cut short"
-        assert len(command.progress()) > 2, "it shows no progress"
+        assert max(command.progress(), default=0), "it shows no progress"
         command = await Release.begin(drill, words)
         assert await command.end() == 0, command.said[-500:].decode()
         took = time.monotonic() - since
