@@ -103,6 +103,15 @@ def test_a_circuit_opens_tries_and_closes():
     assert circuit.passes(FIRST + 1)
 
 
+def test_calls_that_had_left_before_a_circuit_opened_make_its_pause_no_longer():
+    """Thirty that fail together are one trouble: it is tried again after the first pause."""
+    circuit = Circuit()
+    opened = [circuit.failed(0.0) for _ in range(30)]
+
+    assert sum(opened) == 1
+    assert circuit.passes(FIRST)
+
+
 def test_the_pause_of_a_circuit_doubles_up_to_a_bound():
     """A provider that is down for long is not asked often."""
     circuit, now = Circuit(), 0.0

@@ -41,8 +41,11 @@ class Circuit:
         return closed
 
     def failed(self, now: float) -> bool:
-        """A call failed; whether that opened the circuit."""
+        """A call failed; whether that opened the circuit. One that had left before it opened
+        says nothing new."""
         before = self.open
+        if before and now < self.until:
+            return False
         self.failures += 1
         self.trying = False
         if self.open:
