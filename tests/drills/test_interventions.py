@@ -26,7 +26,7 @@ from portico.llm.simserver import SimServer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 
-PLAN = Plan(pace=0.8, connections=6, patients=24, patience=60.0)
+PLAN = Plan(pace=0.8, connections=6, patients=24, patience=330.0)
 SITE = """\
 channel: adt
 source: {{type: mllp, listen: "127.0.0.1:{inbound}", connections: 500}}

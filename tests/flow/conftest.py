@@ -356,7 +356,7 @@ class Engine:
                 self.events.append, MetricsTwin(), self.recaller.emitted, self.queued.append,
                 lambda to, key, signal, number: key, lambda run, output, number: output.file,
                 self.dispatcher.ended,
-                lambda agent, run, call, replied: self.asked.append((agent, call, replied)),
+                lambda *asked: self.ask(*asked),
                 self.shelf,
             )
         )  # fmt: skip
@@ -378,6 +378,10 @@ class Engine:
             ),
             lambda taken: None,
         )  # fmt: skip
+
+    def ask(self, agent, run, call, replied):
+        """A step asks: whoever tests answers."""
+        self.asked.append((agent, call, replied))
 
     def _start(self, run):
         if run.waiter is not None and run.waiter.open:
