@@ -1,5 +1,6 @@
 """The control socket: who may open it, and where it may lie."""
 
+import asyncio
 import stat
 
 import httpx2
@@ -46,3 +47,26 @@ async def test_the_socket_goes_with_the_engine(serve_at, tmp_path):
         assert path.exists()
 
     assert not path.exists()
+
+
+async def test_who_waits_when_the_engine_stops_is_told_so(
+    serve_at, served, tmp_path, monkeypatch
+):
+    """A problem with a code, which says that nobody knows what was done; no bare 500."""
+    folder = tmp_path / "stopping"
+    folder.mkdir()
+    asked, path = asyncio.Event(), serve.socket_path(folder)
+
+    async def reload():
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(serve, "_GRACE", 0.01)
+    monkeypatch.setattr(served.engine, "reload", reload)
+    async with serve_at(path):
+        client = type(served)(served.engine, path)
+        waiting = asyncio.create_task(client.ask("POST", "/v1/reload"))
+        await asked.wait()
+    answer = await waiting
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "api.stopping")

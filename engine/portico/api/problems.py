@@ -1,5 +1,6 @@
 """Errors as problem+json (RFC 9457): a stable code and one line, never a body or a trace."""
 
+import asyncio
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -18,6 +19,7 @@ from portico.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+_STOPPING = "the engine stopped before this was answered; once it runs, see whether it was done"
 
 
 def problem(status: int, code: str, detail: str) -> JSONResponse:
@@ -41,7 +43,8 @@ def install(app: FastAPI) -> None:
 
 
 class Fence:
-    """The outermost layer: what nobody foresaw is one problem, and the engine goes on."""
+    """The outermost layer: what nobody foresaw is one problem, and the engine goes on; what it
+    ends on its own way out is told so."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -50,6 +53,9 @@ class Fence:
         """One request."""
         try:
             await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            await problem(503, "api.stopping", _STOPPING)(scope, receive, send)
+            raise
         except Exception as error:  # noqa: BLE001 - the fence of one request
             answer = problem(500, "api.internal", f"{type(error).__name__} in the engine")
             await answer(scope, receive, send)
