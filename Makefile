@@ -39,7 +39,7 @@ bench: venv
 # All the long drills, or one deck of them with its short ones:
 #   make drills DECK=selection SEED=5062686 MINUTES=10
 # DECK: kills database engines peers fuzz backlog release retention selection killpoints power
-# mutants channels models conversations interventions operators providers.
+# mutants channels models conversations interventions operators providers walks.
 # MINUTES: selection goes on for so long, and no deck begins another drill after that.
 SEED ?= $(DRILL_SEED)
 MINUTES ?= $(DRILL_MINUTES)

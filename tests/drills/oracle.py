@@ -19,6 +19,14 @@ _GAUGES = (
     (("portico_queue_depth",), "destinations", "queued"),
     (("portico_parked", "delivery"), "destinations", "parked"),
 )
+_COUNTED = (
+    ("channel", "received", "origin", "signal"),
+    ("destination", "owed", "destination", "delivery"),
+)
+_ROWS = """
+    select coalesce(r.new, t.{1}) as name, count(*) from {2} t
+    left join renamed r on r.scope = '{0}' and r.old = t.{1} group by 1
+    """
 
 
 def answers(source: Source, waits: bool) -> list[str]:
@@ -141,12 +149,17 @@ async def ledger(conninfo: str, status: dict[str, Any]) -> list[str]:
             cursor = await connection.execute(f"select count(*) from {table}")
             if left := (await cursor.fetchone() or (0,))[0]:
                 faults.append(f"{left} rows of {table} are left")
-        cursor = await connection.execute("select origin, count(*) from signal group by origin")
-        rows = {("channel", name, "received"): n async for name, n in cursor}
-        cursor = await connection.execute(
-            "select destination, count(*) from delivery group by destination"
-        )
-        rows |= {("destination", name, "owed"): n async for name, n in cursor}
+    return faults + await counted(conninfo, status)
+
+
+async def counted(conninfo: str, status: dict[str, Any]) -> list[str]:
+    """As many rows of Signals and Deliveries as were counted, under the names of now."""
+    faults: list[str] = []
+    rows: dict[tuple[str, str, str], int] = {}
+    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+        for scope, state, column, table in _COUNTED:
+            cursor = await connection.execute(_ROWS.format(scope, column, table).encode())
+            rows |= {(scope, name, state): n async for name, n in cursor}
         cursor = await connection.execute("select scope, name, state, n from tally")
         tally = {(scope, name, state): n async for scope, name, state, n in cursor}
     for (scope, name, state), n in rows.items():
