@@ -165,6 +165,32 @@ async def test_a_record_that_cannot_be_stored_fails_the_step():
     assert [event.error for event in events] == ["JournalRefused"]
 
 
+async def test_a_call_that_is_ended_twice_has_its_row_closed_all_the_same():
+    """An impatient second click does not interrupt what the first one stores."""
+    record, under_way = RecordTwin(), asyncio.Event()
+    keep = record.keep
+
+    async def slowly(*given):
+        await asyncio.sleep(0)
+        await keep(*given)
+
+    async def doer(one):
+        await one.leaves("sim:m", b"out")
+        under_way.set()
+        await asyncio.Event().wait()
+
+    record.keep = slowly
+    broker = Broker(record, {"llm": doer}, print)
+    broker.ask("a", a_run(), CALL, print)
+    await under_way.wait()
+    while broker.open:
+        for one in broker.asked(a_run().signal.id):
+            broker.cancel(one)
+        await asyncio.sleep(0)
+
+    assert [called.reply.error for _, called in record.kept] == ["call.cancelled"]
+
+
 async def test_what_left_for_a_call_that_a_person_ended_is_closed():
     """Its row says so, and nobody goes on with it; one that a stop ended stays open."""
     record, ends = RecordTwin(), []

@@ -113,6 +113,8 @@ class Broker:
 
     def cancel(self, asked: Asked) -> None:
         """Do it no more; nobody hears of it. What has left for it stays in the journal."""
+        if asked.ended:
+            return  # its row is being closed
         asked.ended = True
         for task, (one, _) in tuple(self._tasks.items()):
             if one is asked:
