@@ -185,10 +185,8 @@ class Modelling:
             cost = cost._replace(money=spent.money)
         return spent.at, whose(provider, spent.agent, spent.step), cost
 
-    async def _provider(self, name: str) -> Provider:
-        """Open, as the site has it now. The libraries of some take seconds to load: in a
-        thread."""
-        settings = self._site.config.providers[name]
+    async def _provider(self, name: str, settings: Settings) -> Provider:
+        """Open. The libraries of some take seconds to load: in a thread."""
         before = self._open.get(name)
         if before is not None and before[0] == settings:
             return before[1]

@@ -19,6 +19,7 @@ from portico.llm.spending import Spending
 from portico.model.call import Call
 from portico.model.signal import Signal
 from portico.spec.models import Provider as Settings
+from portico.spec.models import Rate
 
 QUESTION = Question(
     parts=[("", "Is this urgent?")],
@@ -83,7 +84,7 @@ class RecordTwin:
 def prompting_of(twin, clock):
     """With a provider; and a call."""
 
-    async def provider(name):
+    async def provider(name, settings):
         return twin
 
     world = PromptingWorld(Site, provider, bytes, clock, lambda event: None, Metrics())
@@ -127,3 +128,27 @@ async def test_an_exchange_that_a_person_ended_is_booked_if_it_had_left(left, to
         await task
 
     assert prompting.spending.spent(("provider", "far"), 0.0).tokens == tokens
+
+
+async def test_a_call_goes_to_whom_its_policy_was_judged_for():
+    """A reload gives the name to another while the call waits for its rate."""
+    given, site = [], Site()
+    site.providers["far"] = before = Settings(type="sim", rate=Rate(calls=1, per="50ms"))
+
+    async def provider(name, settings):
+        given.append(settings)
+        return ProviderTwin(GOOD)
+
+    world = PromptingWorld(
+        lambda: site, provider, bytes, SystemClock(), lambda event: None, Metrics()
+    )
+    _, asked = prompting_of(None, Clock())
+    prompting = Prompting(world, Spending())
+    await prompting.do(asked)
+
+    waits = asyncio.ensure_future(prompting.do(asked))
+    await asyncio.sleep(0)
+    del site.providers["far"]
+
+    assert (await waits).reply.error == ""
+    assert given == [before, before]

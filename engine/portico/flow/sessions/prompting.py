@@ -48,11 +48,11 @@ class SiteModels(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PromptingWorld:
-    """What prompting needs. provider: opens one, which may take seconds the first time. key: of
-    the tokens."""
+    """What prompting needs. provider: opens the one of that name and those settings, which may
+    take seconds the first time. key: of the tokens."""
 
     site: Callable[[], SiteModels]
-    provider: Callable[[str], Awaitable[Provider]]
+    provider: Callable[[str, Settings], Awaitable[Provider]]
     key: Callable[[], bytes]
     clock: Clock
     emit: Emit
@@ -165,7 +165,7 @@ class Prompting:
         self.spending.reserve(keys, most)
         came = went = 0
         try:
-            done = await self._made(target.name, request)
+            done = await self._made(target, request)
             came, went = done.input_tokens, done.output_tokens
         except ModelFailed as error:
             came = _estimated(error)
@@ -184,11 +184,13 @@ class Prompting:
             self._world.metrics.spent(*whom, came, went, money)
         return done
 
-    async def _made(self, name: str, request: Request) -> Completion:
-        """The exchange; the circuit learns from it. Raises ModelFailed."""
+    async def _made(self, target: _Target, request: Request) -> Completion:
+        """The exchange, with whom its policy was judged for, whatever a reload has made of that
+        name since; the circuit learns from it. Raises ModelFailed."""
+        name = target.name
         circuit, clock = self._circuit(name), self._world.clock
         try:
-            provider = await self._world.provider(name)
+            provider = await self._world.provider(name, target.settings)
             done = await provider.complete(request)
         except ModelFailed as error:
             fault = error
