@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -34,15 +35,24 @@ retry: {{first: 50ms, most: 50ms}}
 ---
 {{destination: files, type: folder, path: out}}
 """
+FILING = """
+---
+agent: filing
+goal: A copy of all of it
+on: {{channel: adt}}
+steps:
+  - send: files
+"""
 NAMELESS = "MSH|^~\\&|HIS|ST|LAB|ST|2026||ADT^A01|{id}|P|2.5\rPID|||{patient}\r"
 
 
 class Run:
     """One engine, its peer, and the command line."""
 
-    def __init__(self, server, appliance, journal, reject="park", fault="park"):
+    def __init__(self, server, appliance, journal, reject="park", fault="park", more=""):
         self.server, self.peer, self.adt = server, server.Sink(), server.free_port()
         text = SITE.format(adt=self.adt, his=self.peer.port, reject=reject, fault=fault)
+        text += more.format()
         self.engine = appliance(text, journal=journal).start()
         self.client = server.Client(self.adt)
 
@@ -245,6 +255,23 @@ def test_a_held_order_key_goes_on_behind_the_edited_message(life):
     run.server.until(
         lambda: run.book("channels", "adt") == {"received": 3, "done": 2, "discarded": 1}
     )
+
+
+def test_who_has_had_the_original_does_not_get_the_edited_message(life):
+    """Only the agent that parked it runs the copy, after a kill too."""
+    run = life(more=FILING)
+    assert run.send("bad", name=False) == "AA"
+    (item,) = run.parked(1)
+    filed = {"owed": 1, "delivered": 1}
+    run.server.until(lambda: run.book("destinations", "files") == filed)
+    run.engine.run("pause", "agent:forward")
+    run.portico("edit", item["id"], "--set", "PID-5.1=NAMED")
+    run.engine.end(signal.SIGKILL)
+    run.engine.start()
+    run.engine.run("resume", "agent:forward")
+    run.delivered("bad")
+    run.server.until(lambda: run.book("channels", "adt")["done"] == 1)
+    assert run.book("destinations", "files") == filed
 
 
 def test_an_edited_delivery_takes_the_place_of_the_parked_one(life):

@@ -10,6 +10,7 @@ from portico.flow.acts import acting, releasing
 from portico.flow.acts.acting import ActingWorld, ActOutcome, TargetsFound
 from portico.flow.acts.releasing import Target, Word
 from portico.flow.acts.remaking import Remade
+from portico.flow.arrivals.recalling import had_of
 from portico.hl7 import header
 from portico.ids import SignalId
 from portico.journal import held
@@ -32,7 +33,8 @@ class Amending:
     async def edit(
         self, target: Target, change: Callable[[bytes], bytes], who: str
     ) -> ActOutcome:
-        """A changed copy takes its place; the original is kept, and discarded.
+        """A changed copy takes its place; the original is kept, and discarded. Agents that have
+        concluded the original do not run the copy.
 
         Raises RequestError, and what `change` raises; then nothing is stored.
         """
@@ -108,8 +110,10 @@ class Amending:
         change: Callable[[bytes], bytes],
         word: Word,
     ) -> tuple[Act, str]:
-        world, old = self._world, found.signals[taken[0].signal].signal
-        made = Remade(world.recaller, old, _changed(old.content, change))
+        world, recovered = self._world, found.signals[taken[0].signal]
+        old = recovered.signal
+        had = had_of(old).union(filter(None, recovered.agents))
+        made = Remade(world.recaller, old, _changed(old.content, change), had=had)
         if made.why_not:
             raise RequestError(f"as edited, {made.why_not}; nothing was changed")
         text = ids.text(made.signal.id)

@@ -4,14 +4,14 @@ It says what it came from (`parent`, flag `replay`), repeats nothing (no repeat 
 no sender an answer. It keeps the time of the old one, so that what is made of it is the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any
 
 from msgspec.structs import replace
 
 from portico.errors import JournalError
-from portico.flow.arrivals.recalling import REPLAY, VERSIONS, Recaller
+from portico.flow.arrivals.recalling import HAD, REPLAY, VERSIONS, Recaller
 from portico.flow.runs import Run
 from portico.journal.contract import Earlier
 from portico.language.content import encode_json, parse_json
@@ -22,8 +22,9 @@ from portico.policy.routing import NOTHING
 class Remade:
     """A Signal made of another, on its way into the journal (journal Pending).
 
-    versions: by agent, those that are to run it; none: the agents in force that answer it.
-    why_not: why it is not to be stored, in words; empty when agents answer it.
+    versions: by agent, those that are to run it; none: the agents in force that answer it, but
+    for those that have `had` the original. why_not: why it is not to be stored, in words; empty
+    when agents answer it.
     """
 
     __slots__ = ("_recaller", "agents", "envelope", "known", "signal", "versions", "why_not")
@@ -34,6 +35,7 @@ class Remade:
         original: Signal,
         content: bytes,
         versions: Mapping[str, str] = NOTHING,
+        had: Collection[str] = (),
     ) -> None:
         self._recaller, self.versions = recaller, versions
         self.known: tuple[Earlier, ...] = ()
@@ -47,7 +49,7 @@ class Remade:
             flags=(REPLAY,),
             parent=original.id,
             ended="",
-            about=_about(original, versions),
+            about=_about(original, versions, had),
         )
         routed, envelope, agents = recaller.read(drafted, policy)
         key = routed.order_key if policy else original.order_key
@@ -74,12 +76,13 @@ class Remade:
         """The act that made it hears of it."""
 
 
-def _about(original: Signal, versions: Mapping[str, str]) -> bytes:
-    """What its source said of it, and who is to run it."""
+def _about(original: Signal, versions: Mapping[str, str], had: Collection[str]) -> bytes:
+    """What its source said of it, and who is to run it or not."""
     about = parse_json(original.about) if original.about else {}
-    about.pop(VERSIONS, None)
-    if versions:
-        about[VERSIONS] = dict(versions)
+    for key, value in ((VERSIONS, dict(versions)), (HAD, sorted(had))):
+        about.pop(key, None)
+        if value:
+            about[key] = value
     return encode_json(about) if about else b""
 
 

@@ -29,6 +29,7 @@ from portico.policy.routing import Routed, Rules
 REPLAY = "replay"  # the flag of a Signal that a person made of another
 AGENT = "agent"  # in a Signal's `about`: the one that it was made for
 VERSIONS = "versions"  # in the `about` of a replay as recorded: by agent
+HAD = "had"  # in the `about` of an edited copy: the agents that have had the original
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +172,9 @@ class Recaller:
         """What its content says, its envelope, and the agents that answer it."""
         rules = policy.rules if policy else Rules(signal.origin, self.form(signal.origin))
         about = parse_json(signal.about) if signal.about else routing.NOTHING
-        versions = versions_of(signal)
-        if versions:
-            about = {key: value for key, value in about.items() if key != VERSIONS}
+        versions, had = versions_of(signal), had_of(signal)
+        if versions or had:
+            about = {key: about[key] for key in about if key not in (VERSIONS, HAD)}
         routed = routing.route(rules, signal.content, signal.peer, 0, about)
         envelope = routing.envelope(
             routed, signal.origin, signal.received, signal.peer, len(signal.content), about
@@ -187,7 +188,7 @@ class Recaller:
         if AGENT in about:
             return routed, envelope, self.dispatch.called(about[AGENT])
         try:
-            return routed, envelope, self._matching(routed, envelope)
+            return routed, envelope, self._matching(routed, envelope) - had
         except MessageError as unreadable:
             return replace(routed, fault=routed.fault or unreadable), envelope, set()
 
@@ -201,6 +202,13 @@ def versions_of(signal: Signal) -> dict[str, str]:
         return {}
     found: dict[str, str] = parse_json(signal.about).get(VERSIONS, {})
     return found
+
+
+def had_of(signal: Signal) -> set[str]:
+    """The agents that have had the original of an edited copy, and do not run it."""
+    if REPLAY not in signal.flags or not signal.about:
+        return set()
+    return set(parse_json(signal.about).get(HAD, ()))
 
 
 def _kinship(recovered: Recovered, policy: Policy | None) -> Kinship:
