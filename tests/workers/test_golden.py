@@ -39,7 +39,7 @@ PAGE = (HERE.parents[1] / "docs/worker-protocol.md").read_text()
 SIGNAL = bytes(range(16))
 ITEMS = [
     Item(SIGNAL, b"MSH|^~\\&|A", {"channel": "in", "type": "ADT^A01"}, "7", 1),
-    Item(SIGNAL, b"", {"channel": "in"}, "", 2, (Reply(b"d" * 16, b'{"result":15}'),)),
+    Item(SIGNAL, b"", {"channel": "in"}, "", 2, (Reply(b"d" * 16, b'{"result":15}'),), "v1"),
 ]
 DELIVER = SessionResult(
     Kind.DELIVER,

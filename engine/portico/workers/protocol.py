@@ -38,7 +38,7 @@ from portico.model.verdict import (
 )
 from portico.wire import pipe
 
-VERSION = 2
+VERSION = 3
 HEADER_LIMIT = 16 << 20
 BODY_LIMIT = 256 << 20
 ITEM_LIMIT = 128 << 20  # the largest content that a worker is given
