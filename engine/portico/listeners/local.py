@@ -211,7 +211,10 @@ def _move(source: int, target: int, name: str) -> None:
                 name, candidate, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False
             )
         except FileExistsError:
-            continue
+            there = os.stat(candidate, dir_fd=target, follow_symlinks=False)
+            mine = os.stat(name, dir_fd=source, follow_symlinks=False)
+            if not os.path.samestat(there, mine):
+                continue  # else it was linked before a crash, and goes from here alone
         except PermissionError:  # a file system without links, or somebody else's file
             if candidate in os.listdir(target):
                 continue
