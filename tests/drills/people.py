@@ -14,6 +14,7 @@ from drills.drill import Drill
 from drills.places import DESTINATION
 
 Act = Callable[[], Awaitable[None]]
+_OFTEN = {"agents": 6, "destinations": 2, "channels": 1}
 SITE = """\
 channel: adt
 source: {{type: mllp, listen: "127.0.0.1:{inbound}", connections: 500}}
@@ -88,7 +89,7 @@ class People:
     async def wish(self) -> None:
         """Pause or resume an agent, most often, a destination or a channel."""
         chance, nouns = self.drill.chance, self.nouns()
-        scope = chance.choices(list(nouns), (6, 2, 1))[0]
+        scope = chance.choices(list(nouns), [_OFTEN[one] for one in nouns])[0]
         verbs = ["pause", "resume", "resume"] if scope == "channels" else ["pause", "resume"]
         await self.ask("POST", f"/{scope}/{chance.choice(nouns[scope])}/{chance.choice(verbs)}")
 
@@ -134,17 +135,20 @@ class People:
         await self.drill.inspect()
         await self.drill.appliance.start()
 
+    def deadly(self, seconds: float) -> bool:
+        """Whether the engine is to die now, in a drill of so many seconds."""
+        return self.did["kill"] < int(seconds / 20) and self.drill.chance.random() < 0.03
+
     async def work(self, seconds: float) -> None:
         """Act for so long, several at once."""
         acts = self.acts()
         end = time.monotonic() + seconds
-        kills = 0
         while time.monotonic() < end:
             some = self.drill.chance.choices(acts, k=self.drill.chance.randint(1, 4))
             await asyncio.gather(*(self._do(one) for one in some))
             await self.drill.run(0.0, 0.3)
-            if kills < int(seconds / 20) and self.drill.chance.random() < 0.03:
-                kills += 1
+            if self.deadly(seconds):
+                self.did["kill"] += 1
                 await self.kill()
 
     async def _do(self, act: Act) -> None:

@@ -7,18 +7,16 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx2
 import psycopg
 import pytest
 
 from drills import oracle
 from drills.appliance import children, command
 from drills.drill import Drill, Plan
+from drills.people import Act, People
 from drills.places import DESTINATION, free_port
 from drills.talking import TOOL, Moods, Witness, book
 from plugins import programs
@@ -65,17 +63,14 @@ LEFT = """select (select count(*) from waiting) + (select count(*) from queued)
     + (select count(*) from parked)"""
 ACTS = "select s.control_id, a.what from act a join signal s on s.id = a.signal"
 _ASKED = ("llm", "plugin", "review", "review_meanwhile")
-_NOT_NOW = (404, 409, 422, 503)
 
 
-@dataclass(slots=True)
-class People:
-    """Who acts on the engine of a drill. did: how often each thing was done."""
+@dataclass(slots=True, kw_only=True)
+class Interveners(People):
+    """Who steps in, too: with models, tools and reviews."""
 
-    drill: Drill
     moods: Moods
     witness: Witness
-    did: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     port: int = field(default_factory=free_port)
 
     def equip(self) -> None:
@@ -104,48 +99,18 @@ class People:
             )
         site.channels.write_text(text)
 
-    @asynccontextmanager
-    async def api(self) -> AsyncIterator[httpx2.AsyncClient]:
-        """/v1 over the control socket."""
-        wire = httpx2.AsyncHTTPTransport(uds=str(self.drill.appliance.data / "control.sock"))
-        async with httpx2.AsyncClient(transport=wire, base_url="http://engine") as client:
-            yield client
+    def nouns(self) -> dict[str, list[str]]:
+        """The agent alone."""
+        return {"agents": ["talks"]}
 
-    async def ask(self, method: str, path: str, **more: Any) -> Any:
-        """What /v1 says; None where it says that this cannot be done now."""
-        async with self.api() as client:
-            said = await client.request(method, f"/v1{path}", timeout=30, **more)
-        return None if said.status_code in _NOT_NOW else said.raise_for_status().json()
-
-    async def wish(self) -> None:
-        """Pause or resume the agent."""
-        verb = self.drill.chance.choice(("pause", "resume"))
-        await self.ask("POST", f"/agents/talks/{verb}")
-
-    async def parked(self, most: int) -> list[str]:
-        """Some of what waits for a person."""
-        page = await self.ask("GET", "/parked", params={"limit": 200})
-        ids = [one["id"] for one in page["parked"]] if page else []
-        self.drill.chance.shuffle(ids)
-        return ids[:most]
-
-    async def release(self, most: int = 20) -> None:
-        """Some go back."""
-        if ids := await self.parked(most):
-            await self.ask("POST", "/parked/release", json={"ids": ids})
-
-    async def discard(self) -> None:
-        """One is given up."""
-        if ids := await self.parked(1):
-            await self.ask("POST", "/parked/discard", json={"ids": ids, "reason": "a drill"})
-
-    async def cancel(self, most: int = 3) -> None:
-        """Some that wait are ended."""
-        page = await self.ask("GET", "/signals", params={"state": "waiting", "limit": 50})
-        ids = [one["id"] for one in page["signals"]] if page else []
-        self.drill.chance.shuffle(ids)
-        for one in ids[:most]:
-            await self.ask("POST", f"/signals/{one}/cancel")
+    def acts(self) -> list[Act]:
+        """What they do, as often as it stands here."""
+        return [
+            *(self.review,) * 8,
+            *(self.wish, self.release, self.cancel) * 3,
+            *(self.mood,) * 2,
+            *(self.discard, self.reload, self.look, self.kill_worker, self.kill_plugin),
+        ]
 
     async def look(self) -> None:
         """Live sessions and what a Signal says of itself are looked at."""
@@ -168,11 +133,6 @@ class People:
         said = {"id": name, "verdict": verdict, "answer": answer}
         await self.ask("POST", "/reviews", json=said)
 
-    async def reload(self) -> None:
-        """The agent in another version."""
-        self.write()
-        await self.ask("POST", "/reload")
-
     async def mood(self) -> None:
         """The provider changes its mind."""
         self.moods.mood = self.drill.chance.choice((None, None, 400, 429, 500, "slow", "cut"))
@@ -189,33 +149,9 @@ class People:
         if pids := [pid for pid in all_ if "beds.py" in command(pid)]:
             await self.drill.fault([self.drill.chance.choice(pids)])
 
-    async def kill(self) -> None:
-        """The engine dies; PostgreSQL with it, and all workers."""
-        await self.drill.appliance.kill()
-        self.drill.kills.append(time.monotonic())
-        await self.drill.appliance.start()
-
-    async def work(self, seconds: float) -> None:
-        """Act for so long, several at once."""
-        acts: list[Callable[[], Awaitable[Any]]] = [
-            *(self.review,) * 8,
-            *(self.wish, self.release, self.cancel) * 3,
-            *(self.mood,) * 2,
-            *(self.discard, self.reload, self.look, self.kill_worker, self.kill_plugin),
-        ]
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            some = self.drill.chance.choices(acts, k=self.drill.chance.randint(1, 4))
-            await asyncio.gather(*(self._do(one) for one in some))
-            await self.drill.run(0.0, 0.2)
-            if self.drill.chance.random() < 0.02:
-                self.did["kill"] += 1
-                await self.kill()
-
-    async def _do(self, act: Callable[[], Awaitable[Any]]) -> None:
-        self.did[act.__name__] += 1
-        self.drill.faults += 1
-        await act()
+    def deadly(self, seconds: float) -> bool:
+        """Now and then, however short it is."""
+        return self.drill.chance.random() < 0.02
 
     async def go_home(self) -> None:
         """All goes on: what is parked goes back and reviews are approved, until nothing is
@@ -283,10 +219,10 @@ def calls(found: list[Any], acts: list[Any], seen: list[str]) -> list[str]:
     return faults[:8]
 
 
-async def people(drill: Drill, seconds: float) -> People:
+async def people(drill: Drill, seconds: float) -> Interveners:
     """A drill's work and its oracle."""
     witness = await Witness().start()
-    ours = People(drill, Moods(drill.chance), witness)
+    ours = Interveners(drill, moods=Moods(drill.chance), witness=witness)
     server = SimServer(ours.moods)
     await server.start(ours.port)
     ours.equip()

@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 from drills import oracle
-from drills.appliance import until
 from drills.drill import Drill, Plan
 from drills.people import People
 from drills.sink import Received
@@ -51,7 +50,6 @@ async def people(drill: Drill, seconds: float) -> People:
         await drill.load()
         await ours.work(seconds)
         await ours.go_home()
-        await until(lambda: drill.appliance.pid, 5)
         async with await psycopg.AsyncConnection.connect(drill.conninfo()) as connection:
             moved, gone, edited = [
                 {
@@ -79,15 +77,7 @@ async def people(drill: Drill, seconds: float) -> People:
         found += oracle.gauged(await drill.appliance.metrics(), status)
         found += oracle.quiet(drill.appliance.log.read_text())
         assert not found, drill.told(found)
-        print(
-            dict(ours.did),
-            len(moved),
-            "in hand,",
-            len(gone),
-            "discarded",
-            len(edited),
-            "edited",
-        )
+        print(dict(ours.did), {"moved": len(moved), "gone": len(gone), "edited": len(edited)})
     return ours
 
 
