@@ -379,6 +379,19 @@ class Engine:
             lambda taken: None,
         )  # fmt: skip
 
+    async def work(self):
+        """Workers do what there is, and all is stored: who ran what, in order."""
+        ran, idle = [], 0
+        while idle < 3:
+            idle = 0 if self.pool.items else idle + 1
+            while self.pool.items:
+                ran.append((self.pool.items[0][0], self.pool.control_ids[0]))
+                self.pool.deliver()
+            self.journal.commit()
+            for _ in range(30):
+                await asyncio.sleep(0)
+        return ran
+
     def ask(self, agent, run, call, replied):
         """A step asks: whoever tests answers."""
         self.asked.append((agent, call, replied))

@@ -59,19 +59,6 @@ def bytes_read(journal):
     return read
 
 
-async def run(engine):
-    """Workers do what there is: who ran what, in order."""
-    ran, idle = [], 0
-    while idle < 3:
-        idle = 0 if engine.pool.items else idle + 1
-        while engine.pool.items:
-            ran.append((engine.pool.items[0][0], engine.pool.control_ids[0]))
-            engine.pool.deliver()
-        engine.journal.commit()
-        await turns()
-    return ran
-
-
 async def test_what_waits_for_a_paused_agent_alone_is_not_read(start, small):
     """Ten, of which the other agent has concluded eight: two are read. Resumed, the paused one
     has all ten in order."""
@@ -82,9 +69,9 @@ async def test_what_waits_for_a_paused_agent_alone_is_not_read(start, small):
     engine = await start(journal, agents=("a", "b"), paused="a")
     assert len(set(read)) == 2
     assert (engine.shelf.count("a"), engine.dispatcher.count) == (10, 2)
-    assert await run(engine) == [("b", "2"), ("b", "5")]
+    assert await engine.work() == [("b", "2"), ("b", "5")]
     engine.resuming.follow([])
-    assert await run(engine) == [("a", name) for name in names]
+    assert await engine.work() == [("a", name) for name in names]
     assert journal.states() == [State.DONE] * 10
 
 
@@ -103,7 +90,7 @@ async def test_where_nobody_is_paused_all_is_read_as_ever(start, small):
     small()
     journal.outlines = None
     engine = await start(journal, agents=("a", "b"))
-    ran = await run(engine)
+    ran = await engine.work()
     assert [name for agent, name in ran if agent == "b"] == ["1", "2"]
     assert [name for agent, name in ran if agent == "a"] == list("0123")
 
@@ -136,7 +123,7 @@ async def test_whoever_is_resumed_while_it_is_read_each_runs_each_once(start, sm
         await asyncio.sleep(0)
     engine.resuming.follow([])
     for _ in range(2):
-        for agent, name in await run(engine):
+        for agent, name in await engine.work():
             ran[agent].append(name)
     assert ran["a"] == names
     assert ran["b"] == [name for name in names if name not in concluded]

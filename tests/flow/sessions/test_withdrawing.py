@@ -77,19 +77,6 @@ async def turns():
         await asyncio.sleep(0)
 
 
-async def run(engine):
-    """Workers do what there is: who ran what, in order."""
-    ran, idle = [], 0
-    while idle < 3:
-        idle = 0 if engine.pool.items else idle + 1
-        while engine.pool.items:
-            ran.append((engine.pool.items[0][0], engine.pool.control_ids[0]))
-            engine.pool.deliver()
-        engine.journal.commit()
-        await turns()
-    return ran
-
-
 async def test_what_waits_in_the_journal_alone_is_parked_and_runs_no_more(start):
     """The others of its order key run once their agent is resumed, in their order."""
     engine = await start()
@@ -109,7 +96,7 @@ async def test_what_waits_in_the_journal_alone_is_parked_and_runs_no_more(start)
     with pytest.raises(RequestError, match="no session of this Signal"):
         await one.cancel(who, "ann")
     engine.resuming.follow([])
-    assert await run(engine) == [("a", "1"), ("a", "3")]
+    assert await engine.work() == [("a", "1"), ("a", "3")]
 
 
 async def test_a_new_engine_ends_what_its_predecessor_left(start):
@@ -123,7 +110,7 @@ async def test_a_new_engine_ends_what_its_predecessor_left(start):
     assert await looking(engine).cancel(signal(engine, 0), "ann") == ["a"]
     engine.journal.commit()
     engine.resuming.follow([])
-    assert await run(engine) == [("a", "2")]
+    assert await engine.work() == [("a", "2")]
 
 
 async def test_what_another_agent_has_concluded_stays_concluded(start):
@@ -131,7 +118,7 @@ async def test_what_another_agent_has_concluded_stays_concluded(start):
     engine = await start(agents=("a", "b"))
     engine.resuming.follow(["a"])
     await arrive(engine, "1")
-    assert await run(engine) == [("b", "1")]
+    assert await engine.work() == [("b", "1")]
 
     assert await looking(engine).cancel(signal(engine, 0), "ann") == ["a"]
     engine.journal.commit()
@@ -148,7 +135,7 @@ async def test_while_another_agent_works_on_it_only_the_paused_session_ends(star
     assert await looking(engine).cancel(signal(engine, 0), "ann") == ["a"]
     engine.journal.commit()
     assert engine.journal.states() == []
-    assert await run(engine) == [("b", "1")]
+    assert await engine.work() == [("b", "1")]
     assert engine.journal.states() == [State.PARKED]
     assert engine.dispatcher.count == engine.shelf.count("a") == 0
 
@@ -162,7 +149,7 @@ async def test_of_two_agents_that_are_paused_both_sessions_end(start):
     engine.journal.commit()
     assert engine.journal.states() == [State.PARKED]
     engine.resuming.follow([])
-    assert await run(engine) == []
+    assert await engine.work() == []
 
 
 async def test_a_sender_that_waits_is_told_that_it_failed(start):
@@ -187,7 +174,7 @@ async def test_what_is_about_to_be_brought_back_ends_all_the_same(start, small):
     await turns()
     assert engine.shelf.count("a") > 1
     assert await looking(engine).cancel(signal(engine, 7), "ann") == ["a"]
-    assert await run(engine) == [("a", name) for name in "1234567"]
+    assert await engine.work() == [("a", name) for name in "1234567"]
     assert Counter(engine.journal.states()) == {State.DONE: 7, State.PARKED: 1}
 
 
@@ -214,9 +201,9 @@ async def test_whenever_one_is_ended_each_agent_concludes_it_once(start, small, 
             engine.pool.deliver()
         await asyncio.sleep(0)
     engine.resuming.follow([])
-    await run(engine)
+    await engine.work()
     await asyncio.gather(*ends)
-    await run(engine)
+    await engine.work()
     concluded = Counter((end.signal, end.row.agent) for end in engine.journal.ends)
     signals = engine.journal.signals.values()
     assert concluded == {(one.id, agent): 1 for one in signals for agent in "ab"}
