@@ -13,8 +13,7 @@ from portico.flow.acts.choosing import ReplayChoice
 from portico.flow.acts.previewing import Preview
 from portico.flow.acts.releasing import Target
 from portico.ids import SignalId
-from portico.journal.found import ActFound
-from portico.journal.parked import Heap, JobFound, ParkedFilter, ParkedSummary
+from portico.journal.found import ActFound, Heap, JobFound, ParkedFilter, ParkedSummary
 
 AT = datetime(2026, 3, 14, 8, tzinfo=UTC)
 ID = "019ceb5b-e660-7000-8000-0000000000aa"

@@ -12,10 +12,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from portico.errors import JournalFromFuture, JournalRefused
+from portico.errors import JournalFromFuture, JournalRefused, JournalUnavailable
 from portico.journal import connect, migrate
 from portico.journal.migrate import Migrated
-from portico.journal.tables import PARTITIONED, metadata
+from portico.journal.partitions import PARTITIONED
+from portico.journal.tables import metadata
 
 LATEST = migrate.target("post")
 OLDEST = 1  # the first engine's: nothing that it needs has been taken away since
@@ -92,17 +93,27 @@ async def test_a_journal_that_is_up_to_date_is_left_alone(journal_url):
     assert await migrate.migrate(journal_url) == Migrated(LATEST, LATEST)
 
 
-async def test_nothing_to_do_imports_no_migration_library(journal_url):
-    """A start without migrations pays for one query, not for Alembic."""
+async def test_an_engine_keeps_no_migration_library(empty_database):
+    """Neither one that made its journal nor one that found it made: 20 MiB that nobody uses."""
     script = (
-        "import asyncio, sys; from portico.journal.migrate import migrate; "
+        "import asyncio, sys, portico.server.engine; "
+        "from portico.journal.migrate import migrate; "
         "asyncio.run(migrate(sys.argv[1])); "
         "sys.exit(any(name in sys.modules for name in ('alembic', 'sqlalchemy')))"
     )
-    done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", script, journal_url], check=False
-    )
-    assert done.returncode == 0
+    for _ in range(2):
+        done = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", script, empty_database], check=False
+        )
+        assert done.returncode == 0
+    assert await migrate.migrate(empty_database) == Migrated(LATEST, LATEST)
+
+
+async def test_a_migration_whose_process_dies_is_no_upgrade(empty_database, monkeypatch):
+    """Its status is said, and nothing is half done."""
+    monkeypatch.setattr(migrate, "_UPGRADE", ("-c", "raise SystemExit(3)"))
+    with pytest.raises(JournalUnavailable, match="status 3"):
+        await migrate.migrate(empty_database)
 
 
 async def test_two_engines_that_migrate_at_once_do_it_once(empty_database):

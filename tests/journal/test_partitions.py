@@ -3,7 +3,7 @@
 from datetime import date
 
 from portico.journal import connect, partitions
-from portico.journal.tables import PARTITIONED
+from portico.journal.partitions import PARTITIONED
 
 _OPTIONS = """
     select coalesce(c.reloptions, '{}'), coalesce(t.reloptions, '{}') from pg_class c

@@ -16,7 +16,8 @@ from portico.errors import JournalUnavailable
 from portico.journal import partitions, tables
 from portico.journal.criteria import select_signals
 from portico.journal.found import Page, Query
-from portico.journal.search import SESSION, Search, select_books
+from portico.journal.search import Search
+from portico.journal.selects import SESSION, select_books
 
 DAY = date(2026, 3, 14)
 START = int(datetime(2026, 3, 14, 8, tzinfo=UTC).timestamp() * 1e9)
@@ -301,8 +302,9 @@ async def test_a_database_that_is_away_is_told_without_its_words(search):
 
 async def test_the_read_side_cannot_write(search):
     """Its transactions are read only."""
+    writes = lambda db: db.execute(tables.tally.delete())  # noqa: E731
     with pytest.raises(Exception, match="25006"):
-        await search._run(lambda db: db.execute(tables.tally.delete()))
+        await search.ask(lambda journal: journal.read(writes))
 
 
 def test_a_time_touches_no_partition_outside_it(scribe):
@@ -346,7 +348,9 @@ async def test_slow_searches_keep_no_thread_from_messages(journal_url):
     search, slow = Search(journal_url), sa.text("select pg_sleep(0.3)")
     most = min(32, (os.cpu_count() or 1) + 4)
     asked = [
-        asyncio.ensure_future(search.ask(lambda db: db.execute(slow).one()))
+        asyncio.ensure_future(
+            search.ask(lambda journal: journal.read(lambda db: db.execute(slow).one()))
+        )
         for _ in range(most)
     ]
     await asyncio.sleep(0)

@@ -16,8 +16,7 @@ from portico.flow.acts import amending, releasing
 from portico.flow.acts.acting import ActOutcome
 from portico.flow.acts.releasing import Target
 from portico.ids import SignalId
-from portico.journal.found import ActFound
-from portico.journal.parked import Heap, ParkedFilter, ParkedSummary
+from portico.journal.found import ActFound, Heap, ParkedFilter, ParkedSummary
 
 MOST = 500  # targets of one request
 

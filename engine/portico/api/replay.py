@@ -13,7 +13,7 @@ from portico.api.wanted import Filter, nanoseconds
 from portico.api.who import Who
 from portico.flow.acts import choosing
 from portico.flow.acts.previewing import Preview
-from portico.journal.parked import JobFound
+from portico.journal.found import JobFound
 
 MOST_IDS = 10_000
 MOST_PREVIEWED = 1000

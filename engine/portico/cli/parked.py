@@ -26,7 +26,6 @@ from portico.cli.journal import JSON, PHI, SITE, act_text, why
 from portico.events.auditing import RecordsRead, queried
 from portico.flow.acts import releasing
 from portico.ids import SignalId
-from portico.journal import parked as rows
 from portico.journal.search import Search
 
 CHANNEL = Option(help="Signals of this channel.")
@@ -173,7 +172,7 @@ def acts_of(site: Path, signal: str, limit: int) -> list[ActItem]:
         return [ActItem.model_validate(one) for one in engine.call("GET", "/v1/acts", asked)]
 
     async def read(search: Search) -> list[ActItem]:
-        return [answers.act(one) for one in await search.ask(rows.acts(of, limit))]
+        return [answers.act(one) for one in await search.acts(of, limit)]
 
     return reading.either(site, ask, read)
 
@@ -200,8 +199,8 @@ def _page(site: Path, given: dict[str, str]) -> ParkedPage:
     async def read(search: Search) -> ParkedPage:
         if wanted.phi:
             audited.tell(site, RecordsRead("parked", audited.me(), "", "", queried(given)))
-        found = await search.ask(rows.listing(wanted.filter()))
-        return api.page((found, await search.ask(rows.heaps(wanted.filter()))), wanted)
+        found = await search.parked(wanted.filter())
+        return api.page((found, await search.heaps(wanted.filter())), wanted)
 
     def ask(engine: Engine) -> ParkedPage:
         return ParkedPage.model_validate(engine.call("GET", "/v1/parked", given))

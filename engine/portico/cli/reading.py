@@ -15,6 +15,7 @@ from portico.cli import audited, exits, place, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended, NoEngine
 from portico.events.auditing import RecordsRead, queried
+from portico.journal.search import Search
 
 T = TypeVar("T")
 
@@ -79,9 +80,7 @@ class JournalAlone:
         read = RecordsRead(what, audited.me(), "", signal, queried(asked))
         audited.tell(self._site, read)
 
-    def _read(self, read: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
-        from portico.journal.search import Search
-
+    def _read(self, read: Callable[[Search], Coroutine[Any, Any, T]]) -> T:
         search = Search(self._url)
         try:
             return asyncio.run(read(search))
@@ -123,12 +122,9 @@ class EngineFirst:
 def either(
     site: Path,
     ask: Callable[[Engine], T],
-    read: Callable[[Any], Coroutine[Any, Any, T]],
+    read: Callable[[Search], Coroutine[Any, Any, T]],
 ) -> T:
-    """What the running engine answers; without one, what is read of its journal.
-
-    read: from a journal.search.Search.
-    """
+    """What the running engine answers; without one, what is read of its journal."""
     try:
         return ask(Engine(site))
     except NoEngine as error:
@@ -137,7 +133,6 @@ def either(
             raise NoEngine(
                 f"{error}, or set PORTICO_JOURNAL_URL to read a journal without one"
             ) from error
-    from portico.journal.search import Search
 
     async def reading() -> T:
         search = Search(url)

@@ -14,7 +14,6 @@ from portico.cli import console, exits, reading, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
 from portico.cli.journal import JSON, SITE
-from portico.journal import parked as rows
 from portico.journal.search import Search
 from portico.model.states import SignalState
 
@@ -89,7 +88,7 @@ def jobs(
         return _end(_watch(engine, _look(engine, _job(watch))), json)
 
     async def read(search: Search) -> list[Job]:
-        return [api.job(one) for one in await search.ask(rows.jobs(limit))]
+        return [api.job(one) for one in await search.jobs(limit)]
 
     found = reading.either(site, lambda engine: _jobs(engine, limit), read)
     if json:

@@ -5,21 +5,26 @@ revision. Phase `pre` only adds, so that an engine of the last version works on 
 `post` takes away what nobody reads any more, and runs when the last older engine has gone.
 Its `compat` is the oldest schema version whose engine can still use the journal after it.
 
-A journal that is up to date costs one query; Alembic and SQLAlchemy are not even imported.
+A journal that is up to date costs one query. Any other is brought there by `upgrade.py`, in a
+process of its own: Alembic and SQLAlchemy are twenty megabytes that an engine has no use for.
 """
 
 import asyncio
+import json
 import re
+import sys
+from asyncio.subprocess import PIPE
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from portico.errors import JournalFromFuture, JournalRefused
+from portico.errors import JournalFromFuture, JournalRefused, JournalUnavailable
 from portico.journal import connect
 
 Phase = Literal["pre", "post"]
 SCRIPTS = Path(__file__).with_name("migrations")
 _NAME = re.compile(r"(\d{4})_(pre|post)_\w+\.py")
+_UPGRADE = "-P", "-m", "portico.journal.upgrade"
 _UNDEFINED_TABLE = "42P01"
 
 
@@ -58,10 +63,7 @@ async def migrate(
     goal = target(phase, scripts)
     if before.version >= goal:
         return Migrated(before.version, before.version)
-    # Half a second of imports that a start without migrations does not pay.
-    from portico.journal import upgrade
-
-    await asyncio.to_thread(upgrade.upgrade, conninfo, goal, scripts, deadline)
+    await _upgrade(conninfo, goal, scripts, deadline)
     return Migrated(before.version, goal)
 
 
@@ -71,6 +73,26 @@ def target(phase: Phase, scripts: Path = SCRIPTS) -> int:
         match for path in scripts.glob("versions/*.py") if (match := _NAME.match(path.name))
     ]
     return max(int(match[1]) for match in found if phase == "post" or match[2] == "pre")
+
+
+async def _upgrade(conninfo: str, goal: int, scripts: Path, deadline: float) -> None:
+    """Have it done; told by its standard input, since a conninfo may hold a password."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *_UPGRADE, stdin=PIPE, stdout=PIPE
+    )
+    asked = json.dumps([conninfo, goal, str(scripts), deadline]).encode()
+    try:
+        told, _ = await process.communicate(asked)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode == 0:
+        return
+    if not told:
+        status = process.returncode
+        raise JournalUnavailable(f"the journal's migration ended with status {status}")
+    text, state = json.loads(told)
+    raise JournalRefused(text, state) if state else JournalUnavailable(text)
 
 
 async def _schema(conninfo: str) -> Schema:

@@ -3,8 +3,6 @@ without an engine.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,74 +10,8 @@ import sqlalchemy as sa
 
 from portico.ids import SignalId, floor_at
 from portico.journal import found
-from portico.journal.found import ActFound
+from portico.journal.found import ActFound, Heap, JobFound, ParkedFilter, ParkedSummary
 from portico.journal.tables import act, job, parked, signal
-
-
-@dataclass(frozen=True, slots=True)
-class ParkedFilter:
-    """Which parked messages; an empty part asks for nothing. name: of the channel or the
-    destination; since: nanoseconds since 1970 UTC. before: (seq, number) of the last one seen.
-    """
-
-    kind: str = ""
-    name: str = ""
-    agent: str = ""
-    code: str = ""
-    since: int | None = None
-    after: tuple[int, str, int] | None = None
-    limit: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class ParkedSummary:
-    """One that waits for a person. See model.verdict.Failure for code, step, at, location."""
-
-    signal: SignalId
-    kind: str
-    number: int
-    seq: int
-    name: str
-    agent: str
-    lane: str
-    hold: bool
-    code: str
-    reason: str
-    step: str
-    at: str
-    location: str
-    tries: int
-    since: datetime
-    origin: str
-    type: str
-    control_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Heap:
-    """How many are parked for the same reason."""
-
-    kind: str
-    name: str
-    agent: str
-    code: str
-    count: int
-    oldest: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class JobFound:
-    """A replay of many Signals. query: JSON."""
-
-    id: str
-    at: datetime
-    who: str
-    query: str
-    state: str
-    total: int
-    made: int
-    skipped: int
-    note: str
 
 
 def listing(wanted: ParkedFilter) -> Callable[[sa.Connection], list[ParkedSummary]]:

@@ -8,7 +8,11 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 from portico.ids import SignalId, floor_at, millis, text
-from portico.journal.tables import PARTITIONED
+
+PARTITIONED = {
+    "signal": "id",
+    **dict.fromkeys(("body", "session", "delivery", "attempt", "call"), "signal"),
+}
 
 AHEAD = 7  # days made ahead, so that a database that is away at midnight stops nobody
 

@@ -3,48 +3,36 @@
 Rows come newest first and page by id; a time is a range of ids, so that partitions outside it
 are not touched. History is never counted: counts are the books' (`tally`). Statements run in
 two threads of their own, ten seconds each: slow ones keep no thread from messages.
+
+SQLAlchemy is loaded by the first search, in its thread: an engine that nobody searches has no
+use for its fifteen megabytes.
 """
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any, TypeVar
-from uuid import UUID
 
-import psycopg
-import sqlalchemy as sa
-from sqlalchemy import exc
-
-from portico.errors import JournalRefused, JournalUnavailable
+from portico.errors import JournalUnavailable
 from portico.ids import SignalId
-from portico.journal import connect, found
-from portico.journal.criteria import names_of, one_in, select_signals, state_of
-from portico.journal.found import Book, Books, Page, Query, Record, Row
-from portico.journal.tables import (
-    act,
-    attempt,
-    body,
-    call,
-    delivery,
-    parked,
-    queued,
-    session,
-    signal,
-    tally,
-    waiting,
+from portico.journal.found import (
+    ActFound,
+    Books,
+    Heap,
+    JobFound,
+    Page,
+    ParkedFilter,
+    ParkedSummary,
+    Query,
+    Record,
+    Row,
 )
 
 T = TypeVar("T")
 
-DEADLINE = 10.0  # seconds one statement may take
-_CONNECTIONS = 2
-# The narrow tables change so fast that their statistics lie: never read one from end to end.
-SESSION = (
-    f"set statement_timeout = {int(DEADLINE * 1000)}",
-    "set default_transaction_read_only = on",
-    "set enable_seqscan = off",
-)
-_CANCELED = "57014"
+_THREADS = 2
+_PATIENCE = 20.0  # seconds: that of a statement (journal/selects.py), and as long in the queue
 
 
 class Search:
@@ -55,185 +43,70 @@ class Search:
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
-        self._threads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="search")
-        self._engine = sa.create_engine(
-            "postgresql+psycopg://",
-            creator=self._connect,
-            pool_size=_CONNECTIONS,
-            max_overflow=0,
-            pool_pre_ping=True,
-            hide_parameters=True,
-        )
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="search")
+        self._lock = Lock()
+        self._selects: Any = None
 
     async def signals(self, query: Query, page: Page = Page()) -> list[Row]:  # noqa: B008 - frozen
         """The Signals that fit, newest first, at most `page.limit`."""
-        return await self._run(lambda db: _signals(db, query, page))
+        return await self.ask(lambda journal: journal.signals(query, page))
 
     async def signal(self, wanted: SignalId) -> Record | None:
         """One Signal with its body, sessions, Deliveries, attempts; None when there is none."""
-        return await self._run(lambda db: _record(db, wanted))
+        return await self.ask(lambda journal: journal.signal(wanted))
 
     async def books(self) -> Books:
         """What the journal counts by channel and by destination, in one snapshot."""
-        return await self._run(_books)
+        return await self.ask(lambda journal: journal.books())
 
-    async def ask(self, read: Callable[[sa.Connection], T]) -> T:
-        """What a read of another module of this room gives."""
-        return await self._run(read)
+    async def parked(self, wanted: ParkedFilter) -> list[ParkedSummary]:
+        """What waits for a person and fits, in the journal's order."""
+        return await self.ask(lambda journal: journal.parked(wanted))
+
+    async def heaps(self, wanted: ParkedFilter) -> list[Heap]:
+        """The same, counted by reason."""
+        return await self.ask(lambda journal: journal.heaps(wanted))
+
+    async def acts(self, of: SignalId | None, limit: int) -> list[ActFound]:
+        """What people did, newest first; `of` one Signal, or that made it."""
+        return await self.ask(lambda journal: journal.acts(of, limit))
+
+    async def jobs(self, limit: int) -> list[JobFound]:
+        """The latest replays of many, newest first."""
+        return await self.ask(lambda journal: journal.jobs(limit))
+
+    async def sweep(
+        self, query: Query, after: SignalId | None, before: SignalId, limit: int
+    ) -> list[SignalId]:
+        """The ids of those that fit, oldest first, after and before these."""
+        return await self.ask(lambda journal: journal.sweep(query, after, before, limit))
+
+    async def count(self, query: Query, before: SignalId, most: int) -> int:
+        """How many those are, `most` at most: all of them are going to be read anyway."""
+        return await self.ask(lambda journal: journal.count(query, before, most))
 
     async def reach(self) -> None:
         """Return when the database answers; whether it holds a journal is not asked."""
-        await self._run(lambda db: db.execute(sa.text("select 1")).one())
+        await self.ask(lambda journal: journal.reach())
+
+    async def ask(self, read: Callable[[Any], T]) -> T:
+        """What is read in a thread. read: of journal.selects.Selects."""
+        work = asyncio.get_running_loop().run_in_executor(self._threads, self._read, read)
+        try:
+            return await asyncio.wait_for(work, _PATIENCE)
+        except TimeoutError:
+            raise JournalUnavailable("too many searches at once; try again") from None
 
     def close(self) -> None:
         """Close the connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._engine.dispose()
+        if self._selects is not None:
+            self._selects.close()
 
-    def _connect(self) -> Any:
-        try:
-            connection = psycopg.connect(self._conninfo, connect_timeout=int(DEADLINE))
-        except psycopg.Error as error:
-            raise connect.unreachable(self._conninfo, error) from None
-        for setting in SESSION:
-            connection.execute(setting)
-        connection.commit()
-        return connection
+    def _read(self, read: Callable[[Any], T]) -> T:
+        from portico.journal.selects import Selects
 
-    async def _run(self, read: Callable[[sa.Connection], T]) -> T:
-        work = asyncio.get_running_loop().run_in_executor(self._threads, self._read, read)
-        try:
-            return await asyncio.wait_for(work, 2 * DEADLINE)
-        except TimeoutError:
-            raise JournalUnavailable("too many searches at once; try again") from None
-
-    def _read(self, read: Callable[[sa.Connection], T]) -> T:
-        """The server's own words may show a row, so they stop here."""
-        try:
-            with self._engine.connect() as connection:
-                return read(connection)
-        except (exc.DBAPIError, psycopg.Error) as error:
-            raise _error_of(error) from None
-
-
-def _error_of(error: Exception) -> JournalUnavailable | JournalRefused:
-    cause = error.orig if isinstance(error, exc.DBAPIError) else error
-    state = getattr(cause, "sqlstate", None)
-    if state == _CANCELED:
-        return JournalUnavailable(
-            f"the search took more than {DEADLINE:g} s; narrow it by time, channel or id"
-        )
-    if state is None or state.startswith(("08", "57", "53", "28", "3D")):
-        return JournalUnavailable("the journal cannot be reached")
-    return JournalRefused(f"a search failed with SQLSTATE {state}", state)
-
-
-def _signals(db: sa.Connection, query: Query, page: Page) -> list[Row]:
-    names = names_of(db, query.channel) if query.channel else ()
-    return [found.row(r._mapping) for r in db.execute(select_signals(query, page, names))]
-
-
-def _record(db: sa.Connection, wanted: SignalId) -> Record | None:
-    key = UUID(bytes=wanted)
-    head = db.execute(
-        sa.select(signal, state_of(signal).label("state")).where(signal.c.id == key)
-    ).one_or_none()
-    if head is None:
-        return None
-    bodies = {
-        r.part: bytes(r.content)
-        for r in db.execute(sa.select(body.c.part, body.c.content).where(body.c.signal == key))
-    }
-    return found.record(
-        head._mapping,
-        bodies,
-        _all(db, session, key),
-        _deliveries(db, key),
-        _all(db, attempt, key),
-        _all(db, parked, key),
-        _acts(db, key),
-        _calls(db, key),
-    )
-
-
-def _calls(db: sa.Connection, key: UUID) -> list[Any]:
-    """What its steps asked, without what left and came back."""
-    names = "agent", "step", "verb", "target", "at", "micros", "error"
-    columns = (call.c[name] for name in names)
-    chosen = sa.select(*columns).where(call.c.signal == key).order_by(call.c.at)
-    return [r._mapping for r in db.execute(chosen)]
-
-
-def _acts(db: sa.Connection, key: UUID) -> list[Any]:
-    """What people did to it, and what made it, in order."""
-    mine = sa.select(act).where(act.c.signal == key)
-    made = sa.select(act).where(act.c.other == key, act.c.other.is_not(None))
-    return sorted(
-        (r._mapping for chosen in (mine, made) for r in db.execute(chosen)),
-        key=lambda row: row["place"],
-    )
-
-
-def _all(db: sa.Connection, table: sa.Table, key: UUID) -> list[Any]:
-    """All rows of a Signal, in the order of the primary key."""
-    chosen = sa.select(table).where(table.c.signal == key).order_by(*table.primary_key.columns)
-    return [r._mapping for r in db.execute(chosen)]
-
-
-def _deliveries(db: sa.Connection, key: UUID) -> list[Any]:
-    waits = one_in(
-        queued, queued.c.destination == delivery.c.destination, queued.c.seq == delivery.c.seq
-    )
-    chosen = (
-        sa.select(delivery, waits.label("queued"))
-        .where(delivery.c.signal == key)
-        .order_by(delivery.c.number)
-    )
-    return [r._mapping for r in db.execute(chosen)]
-
-
-def _oldest(table: sa.Table, name: sa.Column[Any]) -> sa.ScalarSelect[Any]:
-    """The first in the order of the journal; one step into the primary key."""
-    return (
-        sa.select(table.c.signal)
-        .where(name == tally.c.name)
-        .order_by(table.c.seq)
-        .limit(1)
-        .scalar_subquery()
-    )
-
-
-def select_books() -> sa.Select[Any]:
-    """The statement behind `books`: one, so that all of it is from the same instant."""
-    oldest = sa.case(
-        (
-            sa.and_(tally.c.scope == "channel", tally.c.state == "waiting", tally.c.n > 0),
-            _oldest(waiting, waiting.c.origin),
-        ),
-        (
-            sa.and_(tally.c.scope == "destination", tally.c.state == "queued", tally.c.n > 0),
-            _oldest(queued, queued.c.destination),
-        ),
-    )
-    return sa.select(
-        tally.c.scope, tally.c.name, tally.c.state, tally.c.n, oldest.label("oldest")
-    )
-
-
-def _books(db: sa.Connection) -> Books:
-    counts: dict[tuple[str, str], dict[str, int]] = {}
-    oldest: dict[tuple[str, str], SignalId] = {}
-    for line in db.execute(select_books()):
-        key = line.scope, line.name
-        counts.setdefault(key, {})[line.state] = line.n
-        if line.oldest is not None:
-            oldest[key] = SignalId(line.oldest.bytes)
-
-    def scope(wanted: str) -> dict[str, Book]:
-        return {
-            name: Book(counted, oldest.get((kind, name)))
-            for (kind, name), counted in sorted(counts.items())
-            if kind == wanted
-        }
-
-    return Books(scope("channel"), scope("destination"))
+        with self._lock:
+            if self._selects is None:
+                self._selects = Selects(self._conninfo)
+        return read(self._selects)

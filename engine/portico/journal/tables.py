@@ -341,8 +341,3 @@ source = Table(
     Column("sha256", LargeBinary, primary_key=True),
     Column("content", LargeBinary, nullable=False),
 )
-
-PARTITIONED = {
-    "signal": "id",
-    **dict.fromkeys(("body", "session", "delivery", "attempt", "call"), "signal"),
-}

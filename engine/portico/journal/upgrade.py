@@ -1,8 +1,12 @@
-"""Alembic, driven without its command line or ini file. Blocking: runs in a thread.
+"""Alembic, driven without its command line or ini file, in a process of its own (`migrate.py`).
 
-Imported only when there is something to migrate.
+    echo '["CONNINFO", GOAL, "SCRIPTS", DEADLINE]' | python -m portico.journal.upgrade
+
+Exit status 1: it failed, and [text, SQLSTATE or nothing] says why.
 """
 
+import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +20,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from portico.errors import JournalError, JournalUnavailable
+from portico.errors import JournalError, JournalRefused, JournalUnavailable
 from portico.journal import connect
 
 _LOCK = 0x506F_7274_6963_6F00  # "Portico": one engine migrates at a time
@@ -75,3 +79,18 @@ def _failure(error: BaseException | None) -> JournalError:
     return JournalUnavailable(
         "the connection was lost during a migration; nothing is half done"
     )
+
+
+def main() -> None:
+    """Read what is wanted, do it, and say what was in the way."""
+    conninfo, goal, scripts, deadline = json.load(sys.stdin)
+    try:
+        upgrade(conninfo, goal, Path(scripts), deadline)
+    except JournalError as error:
+        state = error.sqlstate if isinstance(error, JournalRefused) else ""
+        json.dump([str(error), state], sys.stdout)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,10 +15,8 @@ from portico.flow.acts.releasing import Target
 from portico.flow.acts.replaying import Replaying, Sources
 from portico.ids import SignalId
 from portico.journal import held
-from portico.journal import parked as reads
 from portico.journal.contract import JobRow
-from portico.journal.found import ActFound
-from portico.journal.parked import Heap, JobFound, ParkedFilter, ParkedSummary
+from portico.journal.found import ActFound, Heap, JobFound, ParkedFilter, ParkedSummary
 from portico.journal.search import Search
 from portico.server import terms
 from portico.server.parts import House
@@ -62,12 +60,12 @@ class Handling:
     ) -> tuple[list[ParkedSummary], list[Heap]]:
         """What waits for a person."""
         search = self._search()
-        found = await search.ask(reads.listing(wanted))
-        return found, await search.ask(reads.heaps(wanted)) if counts else []
+        found = await search.parked(wanted)
+        return found, await search.heaps(wanted) if counts else []
 
     async def acts(self, of: SignalId | None, limit: int) -> list[ActFound]:
         """What people did."""
-        return await self._search().ask(reads.acts(of, limit))
+        return await self._search().acts(of, limit)
 
     async def release(self, targets: Sequence[Target], who: str) -> list[ActOutcome]:
         """Back into its queue, or to its agents."""
@@ -106,7 +104,7 @@ class Handling:
 
     async def jobs(self, limit: int) -> list[JobFound]:
         """The latest replays."""
-        return await self._search().ask(reads.jobs(limit))
+        return await self._search().jobs(limit)
 
     async def cancel(self, job: str) -> JobFound:
         """End one where it is."""

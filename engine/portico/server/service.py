@@ -139,7 +139,7 @@ class _Service:
             await stopping
             return await self._drain()
         except PorticoError as error:
-            print(f"portico: {error}  [{error.code}]", file=sys.stderr)  # noqa: T201
+            self._scribe.write(f"portico: {error}  [{error.code}]\n")  # behind what was logged
             await engine.storage.close(0)
             return FAILED
         finally:

@@ -21,7 +21,7 @@ from portico.flow.acts.acting import ActingWorld
 from portico.flow.acts.choosing import ReplayChoice
 from portico.flow.acts.remaking import Remade
 from portico.ids import SignalId
-from portico.journal import held, sweep
+from portico.journal import held
 from portico.journal.contract import Act, ActRow, JobRow
 from portico.journal.held import Original
 from portico.journal.search import Search
@@ -49,14 +49,14 @@ class Sources:
         if wanted.signals:
             return choosing.listed(wanted, after, limit)
         before = ids.parse(wanted.before)
-        return await self.search().ask(sweep.page(wanted.query(), after, before, limit))
+        return await self.search().sweep(wanted.query(), after, before, limit)
 
     async def count(self, wanted: ReplayChoice) -> int:
         """How many there are."""
         if wanted.signals:
             return len(set(wanted.signals))
         before = ids.parse(wanted.before)
-        return await self.search().ask(sweep.count(wanted.query(), before, MOST))
+        return await self.search().count(wanted.query(), before, MOST)
 
 
 class Replaying:
