@@ -2,12 +2,12 @@
 
 import asyncio
 
-from portico.server.service import _Service
+from portico.server.service import Service
 
 
 async def test_a_fault_beside_the_engine_is_said():
     """A control socket that cannot be made, a reload that breaks: neither is silent."""
-    service, events = object.__new__(_Service), []
+    service, events = object.__new__(Service), []
     service._loop, service._tasks = asyncio.get_running_loop(), set()
     service._emit = events.append
 

@@ -11,7 +11,7 @@ from typer import Argument, Option
 from portico import __version__
 from portico.cli import audited, console, exits, place, when
 from portico.cli.exits import Ended
-from portico.cli.journal import SITE
+from portico.cli.options import SITE
 from portico.clock import SystemClock
 from portico.errors import JournalLocked
 from portico.events.auditing import BackupTaken

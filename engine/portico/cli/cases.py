@@ -12,7 +12,7 @@ from portico.check.case import PlacedCase, read_cases
 from portico.check.cases import CaseResult, run_cases
 from portico.cli import console, exits, place
 from portico.cli.exits import Ended
-from portico.cli.journal import JSON, SITE
+from portico.cli.options import JSON, SITE
 from portico.clock import SystemClock
 
 

@@ -12,7 +12,7 @@ from portico.check import site as sites
 from portico.check.site import Site
 from portico.cli import console, exits, when
 from portico.cli.exits import Ended
-from portico.cli.journal import SITE
+from portico.cli.options import SITE
 from portico.errors import TlsInvalid
 from portico.spec.tls import SYSTEM, Tls
 from portico.tls import authority, contexts

@@ -13,7 +13,7 @@ from portico.check import site as sites
 from portico.check.case import examine_cases
 from portico.cli import exits
 from portico.cli.exits import Ended
-from portico.cli.journal import SITE
+from portico.cli.options import SITE
 from portico.spec.finding import errors
 
 

@@ -8,7 +8,7 @@ from portico.api.shapes import Doctor
 from portico.cli import console, exits
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
-from portico.cli.journal import JSON, SITE
+from portico.cli.options import JSON, SITE
 from portico.errors import ConfigError
 
 _STYLES = {"good": "green", "warning": "yellow", "bad": "bold red"}

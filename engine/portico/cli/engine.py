@@ -9,7 +9,7 @@ from portico.api.shapes import Channel, ChannelBook, Destination, DestinationBoo
 from portico.cli import console, exits, operate, reading, when
 from portico.cli.control import Engine
 from portico.cli.grid import Grid
-from portico.cli.journal import JSON, SITE
+from portico.cli.options import JSON, SITE
 
 _NOT_COUNTS = ("oldest", "state", "type", "where", "connections", "detail")
 _CHANNEL = tuple(name for name in ChannelBook.model_fields if name not in _NOT_COUNTS)

@@ -14,7 +14,7 @@ from typer import Argument, Option
 
 from portico.cli import console, exits
 from portico.cli.exits import Ended
-from portico.cli.journal import JSON, PHI
+from portico.cli.options import JSON, PHI
 from portico.errors import ContentInvalid, MessageError, RuleBroken
 from portico.hl7 import batch, jsonform, mask, names, pieces, structure, wide
 from portico.hl7 import diff as diffs

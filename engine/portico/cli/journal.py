@@ -19,11 +19,8 @@ from portico.api.shapes import (
 )
 from portico.cli import calls, console, exits, following, reading, when
 from portico.cli.grid import Grid
+from portico.cli.options import JSON, PHI, SITE
 from portico.model.states import SignalState
-
-SITE = Option(help="The site's folder.", exists=True, file_okay=False)
-JSON = Option("--json", help="Print JSON.")
-PHI = Option("--phi", help="Show patient data.")
 
 _STYLES = {"parked": "bold red", "refused": "yellow", "waiting": "cyan"}
 

@@ -12,7 +12,7 @@ from portico.cli import console, exits, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
 from portico.cli.grid import Grid
-from portico.cli.journal import JSON, SITE
+from portico.cli.options import JSON, SITE
 from portico.clock import SystemClock
 from portico.spec.fields import nearest
 

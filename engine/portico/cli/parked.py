@@ -22,7 +22,8 @@ from portico.api.shapes import ActItem
 from portico.cli import audited, console, exits, messages, reading, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
-from portico.cli.journal import JSON, PHI, SITE, act_text, why
+from portico.cli.journal import act_text, why
+from portico.cli.options import JSON, PHI, SITE
 from portico.events.auditing import RecordsRead, queried
 from portico.flow.acts import releasing
 from portico.ids import SignalId

@@ -11,9 +11,9 @@ from typer import Argument, Option
 from portico.cli import console, exits, messages, when
 from portico.cli import load as loads
 from portico.cli.exits import Ended
-from portico.cli.journal import JSON
 from portico.cli.load import LoadMessage, LoadPlan, LoadReport
 from portico.cli.mllp import Client
+from portico.cli.options import JSON
 from portico.clock import SystemClock
 from portico.errors import MessageError
 from portico.hl7 import ack, header

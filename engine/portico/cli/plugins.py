@@ -14,7 +14,7 @@ from portico.check import site as sites
 from portico.check.plugins import Registered
 from portico.cli import console, exits, place, when
 from portico.cli.exits import Ended
-from portico.cli.journal import JSON, SITE
+from portico.cli.options import JSON, SITE
 from portico.clock import SystemClock
 from portico.plugins import contract
 from portico.plugins.faults import PluginError, PluginFailed

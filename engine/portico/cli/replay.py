@@ -13,7 +13,7 @@ from portico.api.replay import Job, Previewed
 from portico.cli import console, exits, reading, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
-from portico.cli.journal import JSON, SITE
+from portico.cli.options import JSON, SITE
 from portico.journal.search import Search
 from portico.model.states import SignalState
 

@@ -7,7 +7,7 @@ from typer import Argument, BadParameter, Option
 
 from portico.cli import console, exits, reading, when
 from portico.cli.control import Engine
-from portico.cli.journal import JSON, PHI, SITE
+from portico.cli.options import JSON, PHI, SITE
 
 
 def retention(

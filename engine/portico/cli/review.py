@@ -10,7 +10,7 @@ from portico.api.models import Reviews
 from portico.cli import console, exits, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
-from portico.cli.journal import JSON, PHI, SITE
+from portico.cli.options import JSON, PHI, SITE
 
 ID = Argument(metavar="ID", help="As `review list` shows it.")
 

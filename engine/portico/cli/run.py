@@ -10,7 +10,7 @@ from typer import Option
 
 import portico
 from portico.cli import console, demo, place
-from portico.cli.journal import SITE
+from portico.cli.options import SITE
 
 
 def run(
@@ -21,14 +21,14 @@ def run(
 ) -> int:
     """Run the engine until it is told to stop."""
     folder = place.a_site(site or (demo_site() if with_demo else Path()))
-    from portico.server import service  # it loads the reactor, which no other command needs
+    from portico.server import launch  # it loads the engine, which no other command needs
 
     if with_demo:
         for line in DEMO:
             console.note(line)
     with demo.running() if with_demo else nullcontext():
-        code = service.run(folder)
-    if code == service.AGAIN:
+        code = launch.run(folder)
+    if code == launch.AGAIN:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
     return code
 

@@ -11,7 +11,7 @@ from typer import Option
 from portico.check import site as sites
 from portico.cli import console, exits, place
 from portico.cli.control import Engine
-from portico.cli.journal import JSON, SITE
+from portico.cli.options import JSON, SITE
 from portico.clock import SystemClock
 from portico.listeners import plan
 

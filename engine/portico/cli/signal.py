@@ -14,7 +14,7 @@ from portico.api.live import Cancelled
 from portico.cli import console, exits, messages, reading, when
 from portico.cli.control import Engine
 from portico.cli.exits import Ended
-from portico.cli.journal import JSON, SITE
+from portico.cli.options import JSON, SITE
 from portico.model.signal import SignalKind
 from portico.model.states import SignalState
 

@@ -14,6 +14,7 @@ from portico.journal.search import Search
 from portico.server import outboxes, renaming, status, terms
 from portico.server.calling import Calling
 from portico.server.deadline import Deadline
+from portico.server.ground import Ground
 from portico.server.handling import Handling
 from portico.server.keeping import Keeping
 from portico.server.looking import Sessions
@@ -37,7 +38,12 @@ class Engine:
     """One engine on one site. environ: what overrides the site's files."""
 
     def __init__(
-        self, site: Site, environ: Mapping[str, str], base: Base, nursery: Nursery
+        self,
+        site: Site,
+        environ: Mapping[str, str],
+        base: Base,
+        nursery: Nursery,
+        ground: Ground,
     ) -> None:
         self.site = site.root
         self.tell = base.emit
@@ -48,7 +54,7 @@ class Engine:
         self._lock = asyncio.Lock()
         self._search: Search | None = None
         self._known: renaming.Known = frozenset()
-        self.storage = Storage(site, environ, base)
+        self.storage = Storage(ground, base)
         self.state = "starting"
         self.started = base.clock.time_ns()
         self.stopping = asyncio.Event()

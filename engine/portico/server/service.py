@@ -2,18 +2,16 @@
 
 import asyncio
 import gc
-import os
 import signal
 import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from portico import __version__
 from portico.api import serve
-from portico.check.site import Site, load_site
+from portico.check.site import Site
 from portico.clock import SystemClock
 from portico.errors import PorticoError
 from portico.events import render
@@ -28,46 +26,19 @@ from portico.server import metrics as port
 from portico.server.auditing import Auditing
 from portico.server.doors import Door
 from portico.server.engine import Engine
+from portico.server.ground import Ground
+from portico.server.launch import AGAIN
 from portico.server.notify import Notifier
 from portico.server.parts import Base
 from portico.tls.certificates import Certificates
 from portico.workers.nursery import Nursery
 
 OK, FAILED = 0, 1
-AGAIN = -1  # not an exit code: this process is to begin anew
 _LOOK_AGAIN = 60.0  # seconds between looks at the files of certificates
-_TURN = 0.001  # seconds that a thread computes before the loop has its turn
 _HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def run(root: Path, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the appliance on a site until it is told to stop; the exit code, or AGAIN.
-
-    Raises SiteInvalid with all findings before anything is started.
-    """
-    site = load_site(root, environ)
-    clock = SystemClock()
-    nursery = Nursery(clock, site.config.workers.preload, environ)
-    nursery.start()  # before the reactor: it must inherit nothing of it
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        return loop.run_until_complete(_Service(site, environ, clock, loop, nursery).live())
-    finally:
-        _leave(loop)
-
-
-def _leave(loop: asyncio.AbstractEventLoop) -> None:
-    """Close it. What is under way still, such as a handshake whose peer is silent, is ended."""
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=1.0))
-    loop.close()
-
-
-class _Service:
+class Service:
     """One life of the appliance."""
 
     def __init__(
@@ -77,6 +48,7 @@ class _Service:
         clock: SystemClock,
         loop: asyncio.AbstractEventLoop,
         nursery: Nursery,
+        ground: Ground,
     ) -> None:
         self._clock, self._loop, self._nursery = clock, loop, nursery
         self._metrics = Metrics()
@@ -100,7 +72,7 @@ class _Service:
             self._certificates,
             self._auditing,
         )
-        self._engine = Engine(site, environ, base, nursery)
+        self._engine = Engine(site, environ, base, nursery, ground)
         self._site = site
         self._notifier = Notifier(environ)
         self._stall = StallMeter(loop, clock, self._metrics.stalled, self._emit)
@@ -130,7 +102,6 @@ class _Service:
                 return OK
             starting.result()
             _settle_memory()
-            sys.setswitchinterval(_TURN)  # what other threads do is less urgent
             self._serve()
             await asyncio.sleep(0)  # the control socket is there before `ready` is said
             if self._reload_due:

@@ -1,12 +1,11 @@
-"""The journal of one engine: the data folder, its PostgreSQL or somebody's, and the writer."""
+"""The journal of one engine on its ground: the writer, what is lost and found again."""
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-from portico.check.site import Site
-from portico.errors import JournalError, JournalUnavailable, SecretMissing
+from portico.errors import JournalError
 from portico.events.writing import (
     CallbackFailed,
     JournalBack,
@@ -16,13 +15,12 @@ from portico.events.writing import (
     LeaseLost,
     RowRejected,
 )
-from portico.journal import binaries, connect
 from portico.journal.batch import Books
-from portico.journal.embedded import Embedded
-from portico.journal.folder import Folder, write_durably
+from portico.journal.folder import write_durably
 from portico.journal.postgres import Journal, Told
 from portico.journal.writer import Hooks
 from portico.server import faults
+from portico.server.ground import Ground
 from portico.server.parts import Base, House
 
 IDENTITY = "identity"
@@ -32,65 +30,31 @@ _PROVEN = 2.0  # seconds that a new connection holds before it counts, with noth
 class Storage:
     """Where an engine remembers."""
 
-    def __init__(self, site: Site, environ: Mapping[str, str], base: Base) -> None:
-        self._site = site
-        self._environ = environ
+    def __init__(self, ground: Ground, base: Base) -> None:
+        self._ground = ground
         self._base = base
-        self._folder: Folder | None = None
-        self._embedded: Embedded | None = None
         self._journal: Journal | None = None
         self._house: House | None = None
         self._closing = self._lost = False
         self._proof: asyncio.TimerHandle | None = None
         self.up = False
         self.changed: Callable[[], None] = _nothing  # after every flush
-
-    @property
-    def data(self) -> Path:
-        """The data folder, absolute."""
-        return self._site.root / self._site.config.data
-
-    @property
-    def kind(self) -> str:
-        """`embedded` or `url`."""
-        return "url" if self._site.config.journal.url else "embedded"
+        self.data = ground.data
+        self.kind = ground.kind
+        self.conninfo = ground.conninfo
 
     @property
     def version(self) -> str:
         """PostgreSQL's, when it is ours."""
-        return self._embedded.version if self._embedded else ""
-
-    def conninfo(self) -> str:
-        """How this process connects now. Holds a password: never print it.
-
-        Raises JournalUnavailable while a password is just being exchanged.
-        """
-        url = self._site.config.journal.url
-        if url is not None:
-            try:
-                return url.reveal(self._site.root, self._environ)
-            except SecretMissing as error:
-                raise JournalUnavailable(str(error)) from error
-        assert self._embedded is not None
-        return self._embedded.conninfo
+        return self._ground.version
 
     async def open(self, lost: Callable[[], None]) -> Journal:
-        """Lock the folder, start PostgreSQL where it is ours, hold the lease.
+        """Wait for the ground, and hold the lease.
 
         lost: called when another engine has taken the lease: this one must end. Raises
         SecretMissing and ConfigError.
         """
-        folder = self._folder = Folder(self.data)
-        config = self._site.config.journal
-        if config.url is not None:
-            # Missing or no address now: do not start.
-            connect.require_url(config.url.reveal(self._site.root, self._environ))
-        else:
-            chosen = self._site.root / config.binaries if config.binaries else None
-            found = await asyncio.to_thread(binaries.find, chosen)
-            base = self._base
-            self._embedded = Embedded(folder, found, base.emit, base.clock)
-            await self._embedded.start()
+        await self._ground.laid(self._base.emit)
 
         def fenced() -> None:
             self._base.emit(LeaseLost())
@@ -108,7 +72,7 @@ class Storage:
             self._base.clock,
             self._base.loop,
             told,
-            alone=config.url is None,
+            alone=self.kind == "embedded",
         )
         await self._journal.open()
         return self._journal
@@ -129,10 +93,7 @@ class Storage:
         stored = True
         if self._journal is not None:
             stored = await self._journal.close(grace)
-        if self._embedded is not None:
-            await self._embedded.stop()
-        if self._folder is not None:
-            self._folder.close()
+        await self._ground.close()
         return stored
 
     def _flushed(self, items: int, seconds: float, books: Books) -> None:
