@@ -216,3 +216,12 @@ steps:
     assert [(code, line) for code, line, _ in said] == [
         ("site.unknown_table", line) for line in (7, 14, 15, 19)
     ]
+
+
+def test_a_condition_that_cannot_be_read_is_said_once(site):
+    """Where it stands; not once more of the route that holds it."""
+    route = 'route: [{when: {PV1-2: {matches: "("}}, send: his}, {otherwise: drop}]'
+
+    assert site.said(CHANNEL, agent(route), DESTINATION) == [
+        ("config.condition", 8, "steps[1].route[1].when")
+    ]

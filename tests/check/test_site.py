@@ -234,7 +234,7 @@ def test_a_bad_address_in_the_environment_is_a_finding(site):
     _, (finding,) = site.examine()
 
     assert said == [("config.host_port", 0, "")]
-    assert finding.path == "PORTICO_METRICS"
+    assert (finding.path, finding.hint) == ("PORTICO_METRICS", "try 'localhost:9464'")
 
 
 def test_the_configuration_is_one_document(site):

@@ -146,7 +146,14 @@ def _built(
         kind.build(stage.options, build)
     except (ConfigError, PathInvalid, ValueError) as error:
         text, _, hint = str(error).partition("; ")
-        yield pipeline.document.finding(stage.at, "config.step", text, hint)
+        found = pipeline.document.finding(stage.at, "config.step", text, hint)
+        if not any(_within(one, found) for one in draft.findings):
+            yield found
+
+
+def _within(one: Finding, other: Finding) -> bool:
+    """Whether it is about a part of what the other is about: the condition of a branch, say."""
+    return one.path == other.path and one.key.startswith(f"{other.key}[")
 
 
 class _Nothing:

@@ -237,7 +237,11 @@ def _act(
         return exits.OK
     if not yes and not typer.confirm(f"{verb} {total} parked messages?", err=True):
         return exits.INTERRUPTED
-    return _say(list(_each(engine, given, send, total)), json, {})
+    told = list(_each(engine, given, send, total))
+    left = told if json else [one for one in told if not one.done]
+    code = _say(left, json, {})
+    console.note(f"{verb}: {sum(one.done for one in told)} of {len(told)} done")
+    return code
 
 
 def _each(

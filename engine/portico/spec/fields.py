@@ -216,19 +216,20 @@ def _parsed(read: Callable[[str], T]) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
-def host_port(text: str) -> HostPort:
-    """`HOST:PORT` or `[IPV6]:PORT`. Raises ValueError."""
+def host_port(text: str, usual: int = 2575) -> HostPort:
+    """`HOST:PORT` or `[IPV6]:PORT`. Raises ValueError, whose hint names the usual port."""
     match = re.fullmatch(r"\[([0-9a-fA-F:.]+)\]:(\d{1,5})|([^:\s/\[\]]+):(\d{1,5})", text)
     if not match or int(match[2] or match[4]) > 65_535:
-        raise ValueError(f"{text!r} is not HOST:PORT; try {_completed(text)!r}")
+        raise ValueError(f"{text!r} is not HOST:PORT; try {_completed(text, usual)!r}")
     return HostPort(match[1] or match[3], int(match[2] or match[4]))
 
 
-def _completed(text: str) -> str:
+def _completed(text: str, usual: int) -> str:
     """What was typed with what it lacks; an example where that cannot be told."""
     if re.fullmatch(r"\d{1,5}", text) and int(text) <= 65_535:
         return f"127.0.0.1:{text}"
-    return f"{text}:2575" if re.fullmatch(r"[\w.-]+", text) else "127.0.0.1:2575"
+    host = text if re.fullmatch(r"[\w.-]+", text) else "127.0.0.1"
+    return f"{host}:{usual}"
 
 
 def switch(text: str) -> bool:

@@ -144,7 +144,8 @@ def override(config: Config, environ: Mapping[str, str]) -> tuple[Config, list[F
     for variable, key in ((METRICS, "metrics"), (API, "api")):
         if environ.get(variable):
             try:
-                listen = host_port(environ[variable])
+                usual: int = getattr(Config(), key).listen.port
+                listen = host_port(environ[variable], usual)
             except ValueError as error:
                 text, _, hint = str(error).partition("; ")
                 findings.append(Finding(variable, 0, "", text, hint, "config.host_port"))
