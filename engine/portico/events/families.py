@@ -113,7 +113,11 @@ HISTOGRAMS = (
 )
 GAUGES = (
     Family("portico_info", "Always 1; the version of the engine", ("version",)),
-    Family("portico_connections", "Peers connected now; of a channel that fetches files 1 while their place can be reached", ("channel",)),
+    Family(
+        "portico_connections",
+        "Peers connected now; 1 while the place of fetched files is reached",
+        ("channel",),
+    ),
     Family("portico_waiting", "Signals journaled and not yet concluded", ("channel",)),
     Family("portico_queue_depth", "Deliveries not yet made", ("destination",)),
     Family("portico_queue_oldest_seconds", "Age of the oldest of them", ("destination",)),
