@@ -12,8 +12,7 @@ _OPTIONS = """
 
 
 async def test_a_day_is_vacuumed_as_it_grows_whatever_it_holds_already(journal_url):
-    """For every ten thousand new rows, those of long bytes too; its statistics are taken when it
-    has doubled."""
+    """For every ten thousand new rows, those of long bytes too; statistics when doubled."""
     day = date(2026, 6, 30)
     wanted = {
         "autovacuum_vacuum_insert_threshold=10000",

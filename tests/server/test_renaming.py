@@ -1,5 +1,6 @@
 """`was: old_name` on running appliances: history, queue, order and repeats follow the name."""
 
+import json
 import signal
 
 import pytest
@@ -86,6 +87,29 @@ def test_a_renamed_site_goes_on_where_it_was(server, world):
     assert one.log.read_text().count("noun_renamed") == 3
     assert set(one.status()["channels"]) == {"admissions"}
     assert one.end() == 0
+
+
+def test_a_replay_as_recorded_goes_where_it_went_by_the_new_names(server, world):
+    """The agent's old version sends to a destination that is called otherwise now; nothing is
+    parked for a name that nobody has any more."""
+    one = world.start()
+    sink = server.Sink(one.ports["his"])
+    assert server.Client(one.ports["adt"]).ask(server.message("a0")) == "AA"
+    server.until(lambda: sink.got == ["a0"])
+    assert one.end() == 0
+
+    one.write(AFTER.format(**one.ports))
+    one.start()
+    (old,) = json.loads(one.cli("signals", "--json"))["signals"]
+    one.cli("replay", old["id"], "--as-recorded", "--yes")
+    server.until(lambda: sink.got == ["a0", "a0"])
+    server.until(lambda: one.status()["destinations"]["hospital"]["delivered"] == 2)
+
+    assert set(one.status()["destinations"]) == {"hospital"}
+    new, _ = json.loads(one.cli("signals", "--json"))["signals"]
+    (ran,) = json.loads(one.cli("show", new["id"], "--json"))["sessions"]
+    assert (ran["agent"], ran["verdict"]) == ("fan", "deliver")
+    sink.close()
 
 
 def test_a_reload_that_renames_starts_the_engine_again(server, world):

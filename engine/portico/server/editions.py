@@ -45,9 +45,9 @@ class Editions:
         self._folders: dict[str, Path] = {}
         self._opened = 0
 
-    def recorded(self, later: Later) -> Recorded:
-        """The pool, with crews of editions beside those in force."""
-        return Recorded(RecordedWorld(self._pool, self.open, self.close, later))
+    def recorded(self, later: Later, destination: Callable[[str], str]) -> Recorded:
+        """The pool, with crews of editions beside those in force. destination: see there."""
+        return Recorded(RecordedWorld(self._pool, self.open, self.close, later, destination))
 
     async def keep(self, site: Site, versions: Mapping[str, str]) -> None:
         """Keep what the agents of a site are made of, unless it is kept. Never in the way: what

@@ -47,6 +47,7 @@ from portico.server import terms
 from portico.server.auditing import Auditing
 from portico.server.editions import Editions
 from portico.server.modelling import Modelling
+from portico.server.names import Names
 from portico.server.plugging import Plugging
 from portico.tls.certificates import Certificates
 from portico.workers.pool import Pool
@@ -73,9 +74,7 @@ class House:
     """All parts, and the site they follow.
 
     books: (scope, name, state) to how many, as committed. wishes: the operator's, by (scope,
-    name). orphans: destinations that the site does not name and that are owed something.
-    shut: why every source is to be closed. firsts: channels that were renamed, and what they
-    were called at first.
+    name). orphans: destinations that left the site and are owed something. shut: why all is.
     """
 
     base: Base
@@ -89,7 +88,7 @@ class House:
     shared: dict[str, Any] = field(default_factory=dict)
     wishes: dict[tuple[str, str], Wish] = field(default_factory=dict)
     orphans: set[str] = field(default_factory=set)
-    firsts: dict[str, str] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
     shut: set[str] = field(default_factory=set)
     doers: dict[str, Doer] = field(default_factory=dict)
     editions: Editions = field(init=False)
@@ -145,10 +144,11 @@ class House:
             base.clock,
             self.deferring,
             self._form,
+            self.names.agent,
         )
         around = (lambda: self.site), base.clock, base.emit
         self.editions = Editions(journal.editions, self.pool, *around)
-        self.recorded = self.editions.recorded(base.loop.call_later)
+        self.recorded = self.editions.recorded(base.loop.call_later, self.names.destination)
         ways = base.environ, base.clock, base.emit, base.metrics
         self.plugging = Plugging(self.site.root, *ways)
         self.once = Once(self.plugging.do, base.emit)
@@ -189,7 +189,7 @@ class House:
         answered = terms.answered(site.destinations)
         confirming = terms.confirming(site.destinations)
         self.policies |= {
-            name: terms.policy_of(one, answered, confirming, self.firsts.get(name, ""))
+            name: terms.policy_of(one, answered, confirming, self.names.firsts.get(name, ""))
             for name, one in site.channels.items()
         }
         windows = [policy.duplicates.window for policy in self.policies.values()]

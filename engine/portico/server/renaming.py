@@ -33,8 +33,7 @@ async def follow(house: House, site: Site) -> Known:
             known.add((scope, noun.was, name))
             if moved or (noun.was, name) not in had:
                 house.base.emit(NounRenamed(scope, name, noun.was))
-        if scope == "channel":
-            house.firsts = {one.new: one.first for one in reversed(await patiently(renamed))}
+        house.names.follow(await patiently(renamed))
     return frozenset(known)
 
 

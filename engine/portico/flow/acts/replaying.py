@@ -98,7 +98,8 @@ class Replaying:
 
     async def remade(self, original: Original, wanted: ReplayChoice) -> Remade:
         """The new Signal, or why there is none."""
-        signal, versions = original.recovered.signal, dict(original.ran)
+        signal = original.recovered.signal
+        versions = self._world.recaller.today(dict(original.ran))
         if not wanted.as_recorded:
             return Remade(self._world.recaller, signal, signal.content)
         made = Remade(self._world.recaller, signal, signal.content, versions)

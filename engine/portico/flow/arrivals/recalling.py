@@ -1,6 +1,6 @@
 """Signals that no sender brings now: read back from the journal, or emitted by an agent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -34,7 +34,9 @@ HAD = "had"  # in the `about` of an edited copy: the agents that have had the or
 
 @dataclass(frozen=True, slots=True)
 class Recaller:
-    """Makes Runs of journaled Signals. policy: a channel's, None when the site has no such."""
+    """Makes Runs of journaled Signals. policy: a channel's, None when the site has no such.
+    agent: what the one of this name is called now.
+    """
 
     policy: Callable[[str], Policy | None]
     dispatch: Dispatch
@@ -43,6 +45,7 @@ class Recaller:
     clock: Clock
     deferring: Deferring
     form: Callable[[str], Content]
+    agent: Callable[[str], str] = str
 
     def recall(self, recovered: Recovered, waiter: Waiter | None) -> Run | None:
         """The Run of a waiting Signal; None when it ended here, as a repeat or unmatched."""
@@ -66,7 +69,7 @@ class Recaller:
             waiter,
             max(recovered.sessions, len(recovered.agents)),
             recovered.deliveries,
-            versions_of(signal),
+            self.today(versions_of(signal)),
         )
         verdicts = set(recovered.verdicts) - {ANSWERED}
         run.kinds |= {STATE[Kind(verdict)] for verdict in verdicts}
@@ -172,7 +175,8 @@ class Recaller:
         """What its content says, its envelope, and the agents that answer it."""
         rules = policy.rules if policy else Rules(signal.origin, self.form(signal.origin))
         about = parse_json(signal.about) if signal.about else routing.NOTHING
-        versions, had = versions_of(signal), had_of(signal)
+        versions = self.today(versions_of(signal))
+        had = set(map(self.agent, had_of(signal)))
         if versions or had:
             about = {key: about[key] for key in about if key not in (VERSIONS, HAD)}
         routed = routing.route(rules, signal.content, signal.peer, 0, about)
@@ -186,11 +190,15 @@ class Recaller:
         if versions:
             return routed, envelope, set(versions)
         if AGENT in about:
-            return routed, envelope, self.dispatch.called(about[AGENT])
+            return routed, envelope, self.dispatch.called(self.agent(about[AGENT]))
         try:
             return routed, envelope, self._matching(routed, envelope) - had
         except MessageError as unreadable:
             return replace(routed, fault=routed.fault or unreadable), envelope, set()
+
+    def today(self, versions: Mapping[str, str]) -> dict[str, str]:
+        """By agent, as it is called now."""
+        return {self.agent(name): version for name, version in versions.items()}
 
     def _matching(self, routed: Routed, envelope: dict[str, Any]) -> set[str]:
         return set(self.dispatch.matching(Context(routed.view, envelope)))

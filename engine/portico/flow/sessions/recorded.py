@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from msgspec.structs import replace
+
 from portico.agents.item import Item
 from portico.errors import JournalError, JournalRefused
 from portico.flow.sessions.submitting import Submitter
@@ -29,12 +31,15 @@ Later = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
 
 @dataclass(frozen=True, slots=True)
 class RecordedWorld:
-    """What it needs. open: load this crew, raises EditionGone, JournalError; close: end it."""
+    """What it needs. open: load this crew, raises EditionGone, JournalError; close: end it.
+    destination: what the one that an edition sends to is called now.
+    """
 
     pool: Submitter
     open: Callable[[str], Awaitable[None]]
     close: Callable[[str], Awaitable[None]]
     later: Later
+    destination: Callable[[str], str] = str
 
 
 @dataclass(slots=True, eq=False)
@@ -129,9 +134,18 @@ class Recorded:
 
         def told(outcome: Outcome) -> None:
             crew.out -= 1
-            done(outcome)
+            done(self._today(outcome))
 
         self._world.pool.submit(crew.name, item, group, told)
+
+    def _today(self, outcome: Outcome) -> Outcome:
+        """What an edition sends goes to the destinations by the names that they have now."""
+        result = outcome.result
+        if result is None or not result.outputs:
+            return outcome
+        now = self._world.destination
+        outputs = (replace(one, destination=now(one.destination)) for one in result.outputs)
+        return replace(outcome, result=replace(result, outputs=tuple(outputs)))
 
     def _watch(self, crew: _Crew, worked: int) -> None:
         """Let it go when it has had nothing to do since the last look."""
