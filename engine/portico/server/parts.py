@@ -74,7 +74,7 @@ class House:
     """All parts, and the site they follow.
 
     books: (scope, name, state) to how many, as committed. wishes: the operator's, by (scope,
-    name). orphans: destinations that left the site and are owed something. shut: why all is.
+    name). orphans: destinations that left and are owed something. shut: why no source may open.
     """
 
     base: Base
