@@ -1,4 +1,4 @@
-"""What waits for a person and what people did, read for people: by `Search.ask`, with or
+"""What waits for a person and what people did, read for people: by `Search`, with or
 without an engine.
 """
 
@@ -15,7 +15,7 @@ from portico.journal.tables import act, job, parked, signal
 
 
 def listing(wanted: ParkedFilter) -> Callable[[sa.Connection], list[ParkedSummary]]:
-    """For Search.ask: those that fit, in the journal's order."""
+    """For Selects.read: those that fit, in the journal's order."""
     chosen = (
         sa.select(parked, signal.c.origin, signal.c.type, signal.c.control_id)
         .join(signal, signal.c.id == parked.c.signal)
@@ -27,7 +27,7 @@ def listing(wanted: ParkedFilter) -> Callable[[sa.Connection], list[ParkedSummar
 
 
 def heaps(wanted: ParkedFilter) -> Callable[[sa.Connection], list[Heap]]:
-    """For Search.ask: those that fit, counted by reason. What is parked is few, so counted."""
+    """For Selects.read: those that fit, counted by reason; what is parked is few."""
     by = (parked.c.kind, parked.c.name, parked.c.agent, parked.c.code)
     chosen = (
         sa.select(*by, sa.func.count(), sa.func.min(parked.c.since))
@@ -39,7 +39,7 @@ def heaps(wanted: ParkedFilter) -> Callable[[sa.Connection], list[Heap]]:
 
 
 def acts(of: SignalId | None, limit: int) -> Callable[[sa.Connection], list[ActFound]]:
-    """For Search.ask: what people did, newest first; `of` one Signal, or that made it."""
+    """For Selects.read: what people did, newest first; `of` one Signal, or that made it."""
     chosen = sa.select(act).order_by(act.c.place.desc()).limit(limit)
     if of is not None:
         key = UUID(bytes=of)
@@ -52,7 +52,7 @@ def acts(of: SignalId | None, limit: int) -> Callable[[sa.Connection], list[ActF
 
 
 def jobs(limit: int) -> Callable[[sa.Connection], list[JobFound]]:
-    """For Search.ask: the latest replays of many, newest first."""
+    """For Selects.read: the latest replays of many, newest first."""
     chosen = sa.select(job).order_by(job.c.at.desc()).limit(limit)
     return lambda db: [
         found.of(JobFound, row._mapping, id=str(row.id)) for row in db.execute(chosen)

@@ -1,4 +1,4 @@
-"""Walking over many Signals, oldest first, page by page: for replays of many (Search.ask)."""
+"""Walking over many Signals, oldest first, page by page: for replays of many (Search)."""
 
 from collections.abc import Callable
 from uuid import UUID
