@@ -12,6 +12,8 @@ from typing import NamedTuple
 import pytest
 from lxml import etree
 
+from ports import free_port
+
 SCHEMA = etree.RelaxNG(etree.parse(Path(__file__).parent / "audit-message.rng"))
 _HEAD = re.compile(
     rb"<(\d{1,3})>1 (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,6}Z) ([\x21-\x7e]+) portico (\d+) "
@@ -157,13 +159,6 @@ class Datagrams:
     def close(self):
         """Listen no more."""
         self._socket.close()
-
-
-def free_port():
-    """A port that nobody has at the moment."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]
 
 
 def listens(port):

@@ -11,13 +11,7 @@ import pytest
 
 from portico.cli import exits, init
 from portico.cli.control import Engine
-
-
-def free_port():
-    """A port that nobody has at the moment."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]
+from ports import free_port
 
 
 class Appliance:

@@ -1,6 +1,5 @@
 """The peer of the demo: it answers, it shows nothing of a patient, it never outlives us."""
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,9 @@ from portico.cli.exits import Ended
 from portico.cli.mllp import Client
 from portico.hl7 import ack
 from portico.spec.fields import HostPort
+from ports import free_port
 
 ADT = (Path(__file__).parents[2] / "samples/hl7/adt_a01.hl7").read_bytes()
-
-
-def free_port():
-    """A port that nobody has at the moment."""
-    with socket.socket() as trial:
-        trial.bind((demo.HOST, 0))
-        return trial.getsockname()[1]
 
 
 def test_the_peer_answers_and_shows_a_masked_message(capfd):

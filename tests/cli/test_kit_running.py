@@ -5,7 +5,6 @@ the files that come of it. curl, OpenSSH, openssl, netcat and servers that are n
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 
 from portico.cli import init, kit
 from portico.cli.control import Engine
+from ports import free_port
 from remote.peers import FtpPeer, PosixPeer
 
 USER, RENAMED = "user: portico", "user: lab"  # whom the servers know
@@ -53,7 +53,7 @@ class Running:
         self._move_ports()
         kept = {name: text for name, text in os.environ.items() if name[:8] != "PORTICO_"}
         path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-        self.environment = {**kept, "PATH": path, "PORTICO_METRICS": f"127.0.0.1:{free()}"}
+        self.environment = {**kept, "PATH": path, "PORTICO_METRICS": f"127.0.0.1:{free_port()}"}
         self._process = subprocess.Popen(
             ["portico", "run", "--site", str(self.site)],
             env=self.environment,
@@ -80,7 +80,7 @@ class Running:
         """Every port of the site becomes one that is free; the partners' become theirs."""
         files = [*self.site.glob("channels/*.yaml"), self.site / "README.md"]
         text = "".join(file.read_text() for file in files)
-        ports = {port: free() for port in set(re.findall(r"127\.0\.0\.1:(\d+)", text))}
+        ports = {port: free_port() for port in set(re.findall(r"127\.0\.0\.1:(\d+)", text))}
         ports |= {"2022": self.sftp.port, "2121": self.ftp.port}
         for file in files:
             file.write_text(
@@ -108,13 +108,6 @@ class Running:
         self.sftp.close()
         self.ftp.close()
         return code
-
-
-def free() -> int:
-    """A port that nobody has at the moment."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 def until(there, running) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.words import END, START, frames
+from ports import free_port, free_ports
 
 CHANNELS = {
     "auto": "acknowledge: {when: processed, mode: auto}",
@@ -71,17 +72,6 @@ retry: {{first: 50ms, most: 100ms}}
 """
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody has at the moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 class Appliance:
     """`portico run` on a site with these documents. ports: of its channels, by name."""
 
@@ -93,7 +83,7 @@ class Appliance:
         (self.site / "channels/all.yaml").write_text(documents)
         self._environment = {
             **{name: text for name, text in os.environ.items() if name[:8] != "PORTICO_"},
-            "PORTICO_METRICS": f"127.0.0.1:{free_ports(1)[0]}",
+            "PORTICO_METRICS": f"127.0.0.1:{free_port()}",
         }
 
     def start(self) -> None:

@@ -5,8 +5,8 @@ import threading
 import time
 from contextlib import suppress
 
-from conformance.appliance import free_ports
 from conformance.words import END, START, fields, fresh, message
+from ports import free_ports
 
 DEFERRING = """\
 channel: partner

@@ -10,9 +10,10 @@ from http.client import HTTPConnection
 
 import pytest
 
-from conformance.appliance import Appliance, free_ports
+from conformance.appliance import Appliance
 from conformance.conftest import running
 from conformance.words import END, START, fields, fresh, message
+from ports import free_ports
 
 CHANNELS = {
     "passed": "{when: delivered, reply: registry, timeout: 20s}",

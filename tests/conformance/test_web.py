@@ -14,9 +14,10 @@ import time
 import pytest
 import zeep
 
-from conformance.appliance import Appliance, free_ports
+from conformance.appliance import Appliance
 from conformance.conftest import running
 from destinations.web import Server
+from ports import free_ports
 
 SITE = """\
 channel: adt

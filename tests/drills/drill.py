@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 from drills import oracle
 from drills.appliance import Appliance, until
 from drills.message import Sent
-from drills.places import SiteFolder, Target, free_port
+from drills.places import SiteFolder, Target
 from drills.sink import Sink
 from drills.source import Source
 from portico.clock import SystemClock
@@ -24,6 +24,7 @@ from portico.errors import JournalError
 from portico.journal import binaries
 from portico.journal.embedded import Embedded
 from portico.journal.folder import Folder
+from ports import free_port
 
 
 @dataclass(frozen=True, slots=True)

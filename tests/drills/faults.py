@@ -13,9 +13,10 @@ import psycopg
 from drills import clock, message
 from drills.appliance import until
 from drills.drill import Drill
-from drills.places import fill, free_port
+from drills.places import fill
 from drills.short import WRITER, answered, connected
 from drills.source import Answered, Line, Mischief
+from ports import free_port
 
 Fault = Callable[[Drill], Awaitable[None]]
 CUT = WRITER.replace("pid", "pg_terminate_backend(pid)", 1)

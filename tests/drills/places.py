@@ -1,8 +1,9 @@
-"""The site that drills run, its folder, and ports that nobody uses."""
+"""The site that drills run, and its folder."""
 
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from ports import free_port
 
 FORWARD = """\
 channel: adt
@@ -84,7 +85,7 @@ class SiteFolder:
     inbound: int
     targets: tuple[Target, ...]
     when: str = "journaled"
-    metrics: int = field(default_factory=lambda: free_port())
+    metrics: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
         for name in ("channels", "transforms", "config"):
@@ -117,14 +118,6 @@ class SiteFolder:
             if one.chained:
                 text += CHAIN.format(name=one.name)
         self.channels.write_text(text + extra)
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def fill(ballast: Path) -> None:

@@ -10,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 
 from drills.appliance import until
 from drills.drill import Drill, Plan
-from drills.places import free_port
+from ports import free_port
 
 pytestmark = [
     pytest.mark.drill,

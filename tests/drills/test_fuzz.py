@@ -12,7 +12,7 @@ import pytest
 from drills import oracle
 from drills.drill import Drill, Plan
 from drills.fuzz import Fuzz
-from drills.places import free_port
+from ports import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 

@@ -17,10 +17,11 @@ from drills import oracle
 from drills.appliance import children, command
 from drills.drill import Drill, Plan
 from drills.people import Act, People
-from drills.places import DESTINATION, free_port
+from drills.places import DESTINATION
 from drills.talking import TOOL, Moods, Witness, book
 from plugins import programs
 from portico.llm.simserver import SimServer
+from ports import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 

@@ -12,11 +12,11 @@ import pytest
 from drills import oracle
 from drills.appliance import until
 from drills.drill import Drill, Plan
-from drills.places import free_port
 from drills.source import Source
 from portico.flow.sessions.dispatch import WINDOW
 from portico.llm.script import Script
 from portico.llm.simserver import SimServer
+from ports import free_port
 
 NOTES = """\
 ---

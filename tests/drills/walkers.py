@@ -11,7 +11,8 @@ from pathlib import Path
 from drills.appliance import until
 from drills.feeds import Feed, FolderLine
 from drills.people import Act, People
-from drills.places import DESTINATION, free_port
+from drills.places import DESTINATION
+from ports import free_port
 
 SITE = """\
 channel: {adt}

@@ -13,9 +13,9 @@ from drills import feeds, oracle
 from drills.appliance import until
 from drills.drill import Drill
 from drills.feeds import Feed
-from drills.places import free_port
 from drills.sink import Sink
 from drills.takers import FileTaker, SoapTaker, TcpTaker, WebTaker
+from ports import free_port
 from remote.peers import FtpPeer, PosixPeer, key
 
 _POLLED = "every: 200ms, ready: rename"

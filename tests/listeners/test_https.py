@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import hmac
 import re
-import socket
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +23,7 @@ from portico.listeners.https import HTTPS, HttpsSource
 from portico.listeners.signatures import Signatures
 from portico.model.receipt import Receipt, Told
 from portico.tls.certificates import Certificates
+from ports import free_port
 
 HL7 = {"Content-Type": "application/hl7-v2"}
 JSON = {"Content-Type": "application/json"}
@@ -53,14 +53,6 @@ async def serving(desk, tmp_path):
     yield start
     for listener in started:
         await listener.stop(0)
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port of the loopback that nobody has at the moment."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def url(listener: Any, path: str = "/") -> str:
@@ -136,9 +128,9 @@ async def test_an_answer_that_promises_more_waits_for_it(serving, desk, client):
     assert (await asked).content == b"CA\rAA\r"
 
 
-async def test_channels_share_an_address_by_path(serving, desk, client, free_port):
+async def test_channels_share_an_address_by_path(serving, desk, client):
     """Each path has its channel; a path that goes closes no connection of another."""
-    listen = f"127.0.0.1:{free_port}"
+    listen = f"127.0.0.1:{free_port()}"
     one = await serving(path="/one", listen=listen)
     two = await serving(path="/two", listen=listen)
     for path, status in (("/one", 200), ("/two", 200), ("/three", 404)):

@@ -47,7 +47,7 @@ async def polled(tmp_path, peer):
 async def test_a_file_is_brought_over_and_moved(polled, peer):
     """Its bytes go up, its file goes to `done` on the server; its peer says whence it came."""
     one = await polled()
-    content = os.urandom(3 << 20)
+    content = b"\0" + os.urandom(3 << 20)
     (one.folder / ".a").write_bytes(content)
     (one.folder / ".a").rename(one.folder / "a.bin")
     await until(lambda: (one.folder / "done/a.bin").exists())
@@ -67,7 +67,7 @@ async def test_a_large_file_lies_in_the_data_folder_while_it_is_read(polled, pee
 
     journal.cut = placed
     one = await polled(journal)
-    (one.folder / "a.bin").write_bytes(os.urandom(2 << 20))
+    (one.folder / "a.bin").write_bytes(bytes(2 << 20))
     await until(lambda: (one.folder / "done/a.bin").exists())
 
     (place,) = places

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,16 +23,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from portico.cli.main import app
 from portico.wire.mllp import encode
+from ports import free_port
 from server.peers import Client, Sink
 
 ADT = "MSH|^~\\&|HIS|ST|LAB|ST|2026||{kind}|{control_id}|P|2.5\rPID|||{patient}||MUSTER\r"
-
-
-def free_port():
-    """A port that nobody has at the moment."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]
 
 
 def until(holds, seconds=20.0):

@@ -193,9 +193,10 @@ class Schedule:
 
     async def _until_next(self, last: int) -> None:
         """Until the next time; the clock on the wall may have been set meanwhile."""
-        now = self._now() / 1e9
-        following = plan.following(self._source.cron, self._zone, max(last, int(now)))
-        wait = _LOOK if following is None else min(following - now, _LOOK)
+        following = plan.following(self._source.cron, self._zone, last)
+        wait: float = _LOOK
+        if following is not None:  # it may have come while the last one was dealt with
+            wait = min(max(following - self._now() / 1e9, 0.0), _LOOK)
         self._woken.clear()
         self._ticks.add_job(
             self._wake,
