@@ -8,10 +8,11 @@ import signal
 import pytest
 
 from portico.clock import SystemClock
+from portico.errors import ConfigError
 from portico.events.running import AgentQuarantined, NurseryLost, WorkerDied
 from portico.model.verdict import SessionResult
 from portico.wire.pipe import encode
-from portico.workers import intensity, nursery, protocol, staff
+from portico.workers import intensity, nursery, pool, protocol, staff
 
 
 def hexed(frame: bytes) -> str:
@@ -224,6 +225,32 @@ async def test_when_the_nursery_dies_another_takes_its_place(own_works, alive):
     assert [(await one).result.failure for one in items] == [None] * 10
     assert len(own_works.said(NurseryLost)) == 1
     assert not alive(worker)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_plan_waits_for_a_nursery_that_is_replaced(own_works, begun):
+    """A reload just then, or with a worker on trial, is not refused for it."""
+    nursery = own_works.nursery.pid
+    proving = asyncio.ensure_future(own_works.prove() if begun else asyncio.sleep(0))
+    await asyncio.sleep(0)
+    os.kill(nursery, signal.SIGKILL)
+    await proving
+    proof = await own_works.prove()
+
+    assert own_works.nursery.pid != nursery
+    assert proof.version
+    assert [event.pid for event in own_works.said(NurseryLost)] == [nursery]
+
+
+async def test_a_nursery_that_does_not_come_back_is_said(own_works, monkeypatch):
+    """Nobody waits for ever; the next attempt may do."""
+    monkeypatch.setattr(nursery, "_FIRST_DELAY", 60.0)
+    monkeypatch.setattr(pool, "_PARENT_SECONDS", 0.05)
+    os.kill(own_works.nursery.pid, signal.SIGKILL)
+    await own_works.until(lambda: own_works.said(NurseryLost))
+
+    with pytest.raises(ConfigError, match="parent of the workers does not come back"):
+        await own_works.prove()
 
 
 async def test_an_item_that_ends_the_nursery_again_and_again_is_charged(own_works, monkeypatch):

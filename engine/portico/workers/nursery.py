@@ -76,6 +76,7 @@ class Nursery:
         self._decoder = pipe.PipeDecoder(_HEADER_LIMIT, 0)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready: asyncio.Future[None] | None = None
+        self._there = asyncio.Event()  # a zygote takes words
         self._tokens = 0
         self._born = 0.0
         self._delay = 0.0
@@ -106,6 +107,7 @@ class Nursery:
             )
         ours.setblocking(False)
         self._control = ours
+        self._there.set()
         self._decoder = pipe.PipeDecoder(_HEADER_LIMIT, 0)
         self._born = self._clock.monotonic()
         if self._loop:
@@ -122,6 +124,10 @@ class Nursery:
         self._ready = self._loop.create_future()
         self._loop.add_reader(self._control, self._listen)
         await self._ready
+
+    async def there(self) -> None:
+        """Until a zygote that ended is replaced."""
+        await self._there.wait()
 
     def spawn(self, kin: Kin) -> tuple[int, socket.socket]:
         """Ask for a worker: its token and our end of its socket. Raises WorkerError."""
@@ -166,6 +172,7 @@ class Nursery:
         try:
             socket.send_fds(self._control, [pipe.encode(_encode(message))], list(descriptors))
         except OSError as error:
+            self._there.clear()
             if self._process:
                 self._process.kill()
             raise WorkerError("the parent of the workers does not listen") from error
@@ -227,6 +234,7 @@ class Nursery:
             self._again = loop.call_later(_MOST_DELAY, self._start_again, loop)
 
     def _hang_up(self) -> None:
+        self._there.clear()
         if self._control is not None:
             if self._loop:
                 self._loop.remove_reader(self._control)

@@ -20,7 +20,7 @@ from typing import Any
 
 from portico.agents.item import Item
 from portico.clock import Clock
-from portico.errors import ConfigError, Permanent
+from portico.errors import ConfigError, Permanent, WorkerError
 from portico.events.emit import Emit
 from portico.events.running import AgentRetired, NurseryLost
 from portico.ids import SignalId
@@ -36,6 +36,7 @@ from portico.workers.worker import End
 
 _TICK_SECONDS = 0.1
 _CUT_SECONDS = 3.0
+_PARENTS, _PARENT_SECONDS = 3, 10.0  # tries to load a plan, and how long each waits for one
 _TOO_LARGE = Outcome(
     SessionResult(
         Kind.FAULT, failure=Failure(Permanent.code, f"content beyond {ITEM_LIMIT} bytes")
@@ -85,10 +86,23 @@ class Pool:
             )
             self._crews[agent] = crew
         try:
-            return await crew.staff.prove(Load(agent, document, root, memory), terms)
+            return await self._prove(crew, Load(agent, document, root, memory), terms)
         except ConfigError:
             await self._part_if_vacant(agent)
             raise
+
+    async def _prove(self, crew: Crew, plan: Load, terms: CrewTerms) -> Proof:
+        """That the parent of the workers ends meanwhile says nothing of the plan."""
+        fault: Exception = WorkerError("the parent of the workers does not come back")
+        for _ in range(_PARENTS):
+            try:
+                await asyncio.wait_for(self._nursery.there(), _PARENT_SECONDS)
+                return await crew.staff.prove(plan, terms)
+            except WorkerError as error:
+                fault = error
+            except TimeoutError:
+                break
+        raise ConfigError(f"agent {plan.agent} does not load: {fault}") from fault
 
     def adopt(self, proof: Proof) -> None:
         """Let a proven plan answer in place of what did.

@@ -69,14 +69,14 @@ class Staff:
         self.left: asyncio.Future[None] = self._loop.create_future()
 
     async def prove(self, plan: Load, terms: CrewTerms) -> Proof:
-        """Load a plan in a worker, beside what is in force. Raises ConfigError."""
+        """Load a plan in a worker, beside what is in force.
+
+        Raises ConfigError: it does not load; WorkerError: the parent of the workers ended.
+        """
         self._editions += 1
         edition = Edition(self._editions, plan, terms)
         proven: asyncio.Future[str] = self._loop.create_future()
-        try:
-            token = self._hire(edition)
-        except WorkerError as error:
-            raise ConfigError(f"agent {self._agent} does not load: {error}") from error
+        token = self._hire(edition)
         self._trials[token] = proven
         try:
             return Proof(self._agent, await proven, token, edition)
@@ -321,7 +321,11 @@ class Staff:
             self._emit(events.WorkerDied(self._agent, life.pid, why.value, how, life.runs))
         proven = self._trials.pop(worker.token, None)
         if proven and not proven.done():
-            proven.set_exception(ConfigError(f"agent {self._agent} does not load: {how}"))
+            proven.set_exception(
+                WorkerError("the parent of the workers ended")
+                if why is End.NURSERY
+                else ConfigError(f"agent {self._agent} does not load: {how}")
+            )
         self._gone(worker, why, how)
         self._leave_if_empty()
 
