@@ -192,6 +192,17 @@ async def test_each_fault_of_the_interface_is_typed(serving, desk, body, name):
     assert not desk.arrivals
 
 
+async def test_a_run_of_empty_lines_costs_no_more_than_its_length(serving, desk):
+    """P10: the search for a second message is linear; it has the interpreter for itself."""
+    listener = await serving(profile="cdc-iis")
+    before = time.process_time()
+    told = await post(listener, enveloped(CALL.format("MSH|1" + "\n" * 100_000 + "PID|")))
+    assert told.status_code == 200
+    assert time.process_time() - before < 2
+    told = await post(listener, enveloped(CALL.format("MSH|1\n\n \n\t MSH|2")))
+    assert detail(told) == "MessageTooLargeFault"
+
+
 async def test_a_request_too_large_to_read_is_the_same_fault(serving, desk):
     """On its length alone."""
     listener = await serving(profile="cdc-iis", limit="1KiB")

@@ -18,7 +18,7 @@ from portico.soap.service import Operation, Profile, Service, own, rendered
 from portico.soap.xml import Element, written
 
 _STARTS = ("MSH", "FHS", "BHS")
-_SECOND = re.compile(r"[\r\n][\r\n \t]*MSH")
+_SECOND = re.compile(r"[\r\n][ \t]*MSH")  # linear: only the last line end of a run counts
 
 # Judges a request: who sends it, by the arguments or the WS-Security header (None without).
 # True: may send.
