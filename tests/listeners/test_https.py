@@ -448,6 +448,52 @@ async def test_pipelined_requests_are_answered_in_order(serving, desk):
     writer.close()
 
 
+async def test_a_peer_that_does_not_take_its_answers_stops_being_read(serving, desk):
+    """P10: what one connection keeps in memory is bounded; then it goes on, in order."""
+    listener = await serving("bytes")
+    reader, writer = await asyncio.open_connection(*listener.address)
+    reader._transport.pause_reading()
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
+
+    async def send():
+        for number in range(200):
+            writer.write(head + b"%06d" % number + b"x" * 199_994)
+            await writer.drain()
+
+    sending = asyncio.ensure_future(send())
+    await desk.got(5)
+    seen = -1
+    while seen != len(desk.arrivals):
+        seen = len(desk.arrivals)
+        await asyncio.sleep(0.09)
+    assert seen < 150, "40 MB of answers were made for a peer that takes none"
+    reader._transport.resume_reading()
+    for number in range(200):
+        await asyncio.wait_for(reader.readuntil(b"ACK:%06d" % number), 10)
+        await reader.readexactly(199_994)
+    await sending
+    writer.close()
+
+
+async def test_an_answer_that_is_taken_slowly_is_not_cut_off(serving, desk):
+    """A peer that asked for the end of the connection has as long as any other."""
+    listener = await serving("bytes", limit="64MiB")
+    reader, writer = await asyncio.open_connection(*listener.address)
+    reader._transport.pause_reading()
+    size = 20_000_000
+    writer.write(
+        b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size
+    )
+    writer.write(b"x" * size)
+    await desk.got(1)
+    (connection,) = listener._server.connections
+    connection.expire(listener._server.now + 60)
+    reader._transport.resume_reading()
+    said = await asyncio.wait_for(reader.read(), 10)
+    assert said.endswith(b"\r\n\r\nACK:" + b"x" * size)
+    writer.close()
+
+
 async def test_a_client_that_has_gone_harms_nobody(serving, desk, client):
     """Its answer reaches nobody; the next client is served."""
     desk.at_once = False

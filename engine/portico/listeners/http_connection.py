@@ -2,7 +2,8 @@
 
 The head must be whole within the server's `timeout` of its first byte, and a body must keep a
 pace: a peer that trickles is told 408 and closed, whatever it trickles. While an answer is
-owed nothing more is parsed, so that answers leave in order without a queue.
+owed, or is not taken, nothing more is parsed: answers leave in order without a queue, and one
+connection cannot fill the memory with them.
 """
 
 import asyncio
@@ -142,6 +143,7 @@ class HttpConnection(asyncio.Protocol):
         self._route: Route | None = None
         self._stepping = False
         self._paused = False
+        self._full = False  # the peer does not take its answers
         self._drained = 0
         self.touched = self._began = owner.now
         self._transport: Any = None
@@ -169,9 +171,21 @@ class HttpConnection(asyncio.Protocol):
         if self.state == "head" and not self._decoder.begun:
             self._began = self._owner.now
         self._decoder.feed(data)
-        if self.state == "owed" or self.parked:
+        if self.state == "owed" or self.parked or self._full:
             self._pause(self._decoder.waiting > _AHEAD)
         else:
+            self._advance()
+
+    def pause_writing(self) -> None:
+        """asyncio: the peer does not take its answers."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """asyncio: it has taken nearly all of them."""
+        self._full = False
+        self._began = self.touched = self._owner.now
+        if not (self.parked or self._stepping):
+            self._pause(False)
             self._advance()
 
     def eof_received(self) -> bool:
@@ -207,8 +221,9 @@ class HttpConnection(asyncio.Protocol):
     def _advance(self) -> None:
         self._stepping = True
         try:
-            while self.state in ("head", "body") and not self.gone and self._step():
-                pass
+            while self.state in ("head", "body") and not (self.gone or self._full):
+                if not self._step():
+                    break
         except HttpBroken as fault:
             self._refuse(self._owner.broken(fault))
         finally:
@@ -278,12 +293,12 @@ class HttpConnection(asyncio.Protocol):
         owner = self._owner
         now -= owner.tick  # what began since the last sweep began later than it says
         if self.state == "lingering":
-            if now - self._began >= _LINGER:
+            if now - self._began >= (owner.idle if self._full else _LINGER):
                 self.abort(self.code)
         elif self.state == "body" and not self.parked and self._route is not None:
             if now - self._began >= self._route.timeout + self._decoder.got / PACE:
                 self._late()
-        elif self.state == "head" and self._decoder.begun:
+        elif self.state == "head" and self._decoder.begun and not self._full:
             if now - self._began >= owner.timeout:
                 self._late()
         elif self.state == "head" and now - self.touched >= owner.idle:
