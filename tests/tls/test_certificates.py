@@ -2,6 +2,7 @@
 
 import pytest
 
+from portico.errors import TlsInvalid
 from portico.tls.certificates import Certificates
 
 
@@ -59,3 +60,21 @@ def test_a_broken_new_file_keeps_the_old_one_and_says_why_once(papers, certifica
     papers.issue("server")
     certificates.refresh()
     assert secured.context is not before
+
+
+@pytest.mark.parametrize("side", ["server", "client"])
+def test_an_empty_file_of_cas_does_not_mean_those_of_the_system(
+    papers, certificates, said, side
+):
+    """T2: whoever may be trusted is named; amid an upload the old CAs stay, at a start nobody
+    gets in."""
+    options = papers.tls("server", clients="required")
+    secured = getattr(certificates, side)(options)
+    before = secured.context
+    papers.trust.write_bytes(b"")
+    certificates.refresh()
+
+    assert secured.context is before
+    assert [type(each).__name__ for each in said] == ["CertificateKept"]
+    with pytest.raises(TlsInvalid, match="empty"):
+        getattr(Certificates(papers.folder), side)(options)

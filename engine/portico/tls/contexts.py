@@ -158,9 +158,12 @@ def read(options: Tls, root: Path, environ: Mapping[str, str]) -> Material:
 
 def _file(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise TlsInvalid(f"{path}: {error.strerror}") from None
+    if not content:  # of `trust` that would mean the system's CAs
+        raise TlsInvalid(f"{path}: the file is empty")
+    return content
 
 
 def build(options: Tls, material: Material, server: bool) -> SecureContext:
