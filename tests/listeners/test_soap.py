@@ -26,6 +26,7 @@ CALL = """\
 <submitSingleMessage xmlns="urn:cdc:iisb:2011"><username>clinic</username>\
 <password>s3cret-key</password><facilityID>F1</facilityID><hl7Message>{}</hl7Message>\
 </submitSingleMessage>"""
+RESULT = '<result xmlns="urn:lab"><ward>3</ward><hl7>MSH|1</hl7></result>'
 
 
 @pytest.fixture
@@ -356,6 +357,47 @@ async def test_a_channel_of_xml_takes_the_operation_whole(serving, desk, tmp_pat
         assert await asked == said
     with pytest.raises(zeep.exceptions.Fault, match="does not fit the WSDL"):
         await call(listener, "result", ward="many", hl7="x")
+
+
+ACK = '<xsd:element name="ack" type="xsd:string"/>'
+ANSWERS = {
+    "more that it must hold": (ACK, f'<xsd:element name="code" type="xsd:int"/>{ACK}'),
+    "a simple type": (
+        WSDL[WSDL.index('<xsd:element name="resultR') : WSDL.index("\n </xsd:sc")],
+        '<xsd:element name="resultResponse" type="xsd:string"/>',
+    ),
+    "anything": (ACK, "<xsd:any/>"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_a_message_that_is_stored_is_answered_whatever_the_answer_must_hold(
+    serving, desk, tmp_path, name
+):
+    """P1: the ACK is the first text of the answer; what we do not know is left out."""
+    (tmp_path / "lab.wsdl").write_text(WSDL.replace(*ANSWERS[name]))
+    listener = await serving(wsdl="lab.wsdl")
+    told = await post(listener, enveloped(RESULT, OLD), OLD)
+    root = etree.fromstring(told.content)
+    assert (told.status_code, "".join(root.itertext())) == (200, "ACK:MSH|1")
+    assert root.find(".//{urn:lab}code") is None
+
+
+async def test_an_operation_without_an_answer_is_taken(serving, desk, tmp_path):
+    """202 and no envelope, as HTTP has it for one way; only a fault can say no."""
+    text = WSDL.replace('<output message="t:out"/>', "")
+    one_way = text.replace('<output><soap:body use="literal"/></output>', "")
+    (tmp_path / "lab.wsdl").write_text(one_way)
+    listener = await serving(wsdl="lab.wsdl")
+    told = await post(listener, enveloped(RESULT, OLD), OLD)
+    assert (told.status_code, told.content) == (202, b"")
+    desk.at_once = False
+    asked = asyncio.ensure_future(post(listener, enveloped(RESULT, OLD), OLD))
+    await desk.got(2)
+    refused = Receipt(Told.REFUSED, (b"MSH|\rMSA|AE|1\r",), code="AE", text="no\x0bbed")
+    desk.arrivals[1].answer(refused)
+    told = await asked
+    assert (told.status_code, b"no\xef\xbf\xbdbed" in told.content) == (500, True)
 
 
 async def test_a_wsdl_may_hold_several_schemas(serving, desk, tmp_path):

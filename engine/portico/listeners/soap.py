@@ -194,12 +194,13 @@ class SoapListener(HttpPath):
             self._receive(arrival)
 
     def _told(self, asked: Asked, receipt: Receipt) -> HttpReply:
-        """An ACK is an answer whatever it says (I5); a fault is for what has none."""
-        if receipt.replies:
+        """An ACK is an answer whatever it says (I5); a fault is for what has none, and for
+        what an operation without an answer cannot say.
+        """
+        heard = receipt.replies and asked.operation.answers is not None
+        if heard or receipt.told is Told.ACCEPTED:
             text = b"".join(receipt.replies).decode("utf-8", "replace")
             return self._said(asked, text)
-        if receipt.told is Told.ACCEPTED:
-            return self._said(asked, "")
         version = asked.envelope.version
         if receipt.told is Told.REFUSED or receipt.code == "empty":
             return faulty(self.desk.refused(receipt.text), version, asked)
@@ -211,7 +212,8 @@ class SoapListener(HttpPath):
 
     def _said(self, asked: Asked, text: str) -> HttpReply:
         kind = envelope.media(asked.envelope.version).encode()
-        return HttpReply(200, self.desk.answer(asked, text), _XML % kind)
+        body = self.desk.answer(asked, text)
+        return HttpReply(200, body, _XML % kind) if body else HttpReply(202)
 
     def _describe(self, request: HttpRequest) -> None:
         """`?wsdl` and the schemas that it imports (W5)."""

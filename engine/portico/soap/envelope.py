@@ -125,11 +125,12 @@ def answer(
 def faulty(fault: SoapFault, version: str, asked: SoapEnvelope | None = None) -> bytes:
     """The envelope of a fault."""
     root, body = answer(asked, version, f"{WSA}/fault")
+    said = xml.sendable(fault.text)
     made = etree.SubElement(body, f"{{{version}}}Fault")
     code = f"soap:{_CODES[version].get(fault.side, fault.side)}"
     if version == OLD:
         etree.SubElement(made, "faultcode").text = code
-        etree.SubElement(made, "faultstring").text = fault.text
+        etree.SubElement(made, "faultstring").text = said
         tag = "detail"
     else:
         outer = etree.SubElement(made, f"{{{version}}}Code")
@@ -137,7 +138,7 @@ def faulty(fault: SoapFault, version: str, asked: SoapEnvelope | None = None) ->
         reason = etree.SubElement(made, f"{{{version}}}Reason")
         text = etree.SubElement(reason, f"{{{version}}}Text")
         text.set("{http://www.w3.org/XML/1998/namespace}lang", "en")
-        text.text = fault.text
+        text.text = said
         tag = f"{{{version}}}Detail"
     if fault.detail:
         etree.SubElement(made, tag).extend(fault.detail)

@@ -20,6 +20,7 @@ from zeep.settings import Settings
 from zeep.transports import Transport
 from zeep.wsdl import Document
 from zeep.wsdl.bindings.soap import Soap12Binding
+from zeep.xsd import String
 
 from portico.errors import HttpBroken, WsdlInvalid
 from portico.soap import schemas
@@ -98,7 +99,9 @@ def wsdl_of(profile: str | None, wsdl: str | None, root: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation. asks, answers: zeep's elements; action: its SOAPAction."""
+    """One operation. asks, answers: zeep's elements, None where there is no answer; action:
+    its SOAPAction.
+    """
 
     name: str
     action: str
@@ -113,7 +116,13 @@ class Operation:
 
     def results(self) -> tuple[str, ...]:
         """Names of the elements that an answer holds."""
-        return tuple(name for name, _ in getattr(self.answers.type, "elements", ()))
+        return tuple(name for name, _ in _held(self.answers))
+
+    def result(self) -> str:
+        """The name of the answer's first text, or of its first element; empty for neither."""
+        held = _held(self.answers)
+        texts = [one for one in held if isinstance(getattr(one[1], "type", None), String)]
+        return next((str(name) for name, _ in texts or held), "")
 
 
 class _Local(Transport):
@@ -235,6 +244,26 @@ def rendered(kind: Any, values: Mapping[str, Any]) -> Element:
     holder.remove(element)
     etree.cleanup_namespaces(element)
     return element
+
+
+def filled(kind: Any, name: str, text: str) -> Element:
+    """An element of zeep's with this text in its element of that name, or as all that it
+    holds. What else it must hold is left out: who sent a message is told of it all the same.
+    """
+    try:
+        return rendered(kind, {name: text} if name else {})
+    except (ZeepError, TypeError, ValueError, AttributeError):
+        top = inner = etree.Element(str(kind.qname))
+        held = dict(_held(kind)).get(name)
+        if (tag := getattr(held, "qname", None)) is not None:
+            inner = etree.SubElement(top, str(tag))
+        inner.text = sendable(text)
+        return top
+
+
+def _held(kind: Any) -> list[tuple[str, Any]]:
+    """The elements in an element of zeep's, by name; none for an answer that is not there."""
+    return list(getattr(getattr(kind, "type", None), "elements", ()))
 
 
 def own(kind: Any, text: str) -> Element | None:

@@ -14,7 +14,7 @@ from lxml import etree
 from portico.errors import HttpBroken
 from portico.soap import envelope
 from portico.soap.envelope import NEW, SECURITY, SoapEnvelope, SoapFault
-from portico.soap.service import Operation, Profile, Service, own, rendered
+from portico.soap.service import Operation, Profile, Service, filled, own
 from portico.soap.xml import Element, written
 
 _STARTS = ("MSH", "FHS", "BHS")
@@ -110,19 +110,21 @@ class SoapDesk:
         return text
 
     def answer(self, asked: Asked, text: str) -> bytes:
-        """The envelope that answers with this text."""
+        """The envelope that answers with this text; empty where the operation has no answer."""
         operation = asked.operation
+        if operation.answers is None:
+            return b""
         action = operation.answer_action or operation.action
         root, body = envelope.answer(asked.envelope, asked.envelope.version, action)
         if self.profile is None and (element := own(operation.answers, text)) is not None:
             body.append(element)
             return written(root)
-        results = operation.results()
-        name = results[0] if results else ""
-        if self.profile is not None:
+        if self.profile is None:
+            name = operation.result()
+        else:
             echoes = operation.name == self.profile.echo
             name = self.profile.echoed if echoes else self.profile.answer
-        body.append(rendered(operation.answers, {name: text} if name else {}))
+        body.append(filled(operation.answers, name, text))
         return written(root)
 
     def too_large(self, size: int) -> SoapFault:
