@@ -219,12 +219,14 @@ async def test_any_wsdl_is_asked_with_a_user_token(server, target, tmp_path):
             "unsendable",
         ),
         ({"profile": "cdc-iis"}, MESSAGE + b"\xff", Answered.ANSWERED, "unsendable"),
+        ({"wsdl": "lab.wsdl"}, MESSAGE, Answered.ANSWERED, "unsendable"),
     ],
 )
 async def test_what_cannot_be_asked_is_not_sent(
-    server, target, options, content, answered, code
+    server, target, tmp_path, options, content, answered, code
 ):
-    """With the reason, and no byte on the wire."""
+    """With the reason, and no byte on the wire: not as one that may have arrived."""
+    (tmp_path / "lab.wsdl").write_text(WSDL)
     attempt = await send(target(**options), content)
     assert (attempt.answered, attempt.code) == (answered, code)
     assert not server.seen

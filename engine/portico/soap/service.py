@@ -236,10 +236,15 @@ def _operation(name: str, one: Any, version: str) -> Operation:
 
 
 def rendered(kind: Any, values: Mapping[str, Any]) -> Element:
-    """An element of zeep's with these values below it."""
+    """An element of zeep's with these values below it. Raises TypeError and ValueError where
+    they do not fit.
+    """
     holder = etree.Element("holder")
     clean = {k: sendable(v) if isinstance(v, str) else v for k, v in values.items()}
-    kind.render(holder, kind(**clean))
+    try:
+        kind.render(holder, kind(**clean))
+    except ZeepError as error:
+        raise ValueError("the values do not fit the WSDL") from error
     element = holder[0]
     holder.remove(element)
     etree.cleanup_namespaces(element)
@@ -252,7 +257,7 @@ def filled(kind: Any, name: str, text: str) -> Element:
     """
     try:
         return rendered(kind, {name: text} if name else {})
-    except (ZeepError, TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError):
         top = inner = etree.Element(str(kind.qname))
         held = dict(_held(kind)).get(name)
         if (tag := getattr(held, "qname", None)) is not None:
