@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from cryptography import x509
 
 from destinations.stalls import stall
 from portico.clock import SystemClock
@@ -22,6 +23,7 @@ from portico.listeners.contract import Surroundings
 from portico.listeners.https import HTTPS, HttpsSource
 from portico.listeners.signatures import Signatures
 from portico.model.receipt import Receipt, Told
+from portico.tls import authority
 from portico.tls.certificates import Certificates
 from ports import free_port
 
@@ -199,6 +201,15 @@ async def test_only_who_knows_the_secret_may_send(serving, desk, client, way, he
     right_name = way == "basic" and "aGlz" in headers.get("Authorization", "")
     assert (event.code, event.user) == (way, "his" if right_name else "")
     assert desk.named("RequestRefused") == []
+
+
+async def test_credentials_that_are_no_ascii_are_refused_like_others(serving, desk):
+    """RFC 7617: with 401 and a word to the audit, not with the end of the connection."""
+    listener = await serving(auth={"basic": {"user": "his", "password": "${env:KEY}"}})
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Basic \xe9\xff"
+    told = await raw(listener, head + b"\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 401 ")
+    assert len(desk.named("LoginRefused")) == 1
 
 
 async def test_a_login_is_told_once_for_a_connection(serving, desk, client):
@@ -579,6 +590,22 @@ async def test_tls_shows_the_certificate_and_knows_the_client(serving, desk, pap
     failed = desk.named("HandshakeFailed")
     assert [event.code for event in failed] == ["not_tls", "no_certificate"]
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+", event.peer) for event in failed)
+
+
+async def test_a_certificate_that_bears_a_directorys_name_too_is_judged_by_its_others(
+    serving, desk, papers, monkeypatch
+):
+    """RFC 5280, 4.2.1.6: directoryName is one of the forms of an alternative name."""
+    listener = await serving(
+        tls=papers.tls("server", clients="required"), auth={"certificate": "his"}
+    )
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "Hospital")])
+    monkeypatch.setattr(authority, "_general_name", lambda _: x509.DirectoryName(subject))
+    context = Certificates().client(papers.tls("his")).context
+    async with httpx2.AsyncClient(verify=context) as client:
+        where = f"https://localhost:{listener.address.port}/"
+        told = await client.post(where, content=b"{}", headers=JSON)
+    assert told.status_code == 200
 
 
 async def test_a_fault_of_ours_in_a_thread_is_an_answer(serving, desk, client, monkeypatch):

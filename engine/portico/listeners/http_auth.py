@@ -9,7 +9,6 @@ RFC 2104 (HMAC).
 """
 
 import base64
-import binascii
 import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -171,7 +170,7 @@ class Admission:
         scheme, _, text = head.fields.get("authorization", "").partition(" ")
         try:
             pair = base64.b64decode(text.strip(), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not base64, not UTF-8, or not even ASCII
             pair = ""
         user, _, password = pair.partition(":")
         if login is not None and self.login(login, user, password) & _is(scheme, "basic"):
@@ -237,5 +236,6 @@ def certificate_names(certificate: Any) -> frozenset[str]:
         for key, value in part
         if key == "commonName"
     )
-    other = (value for _, value in certificate.get("subjectAltName", ()))
+    names = certificate.get("subjectAltName", ())
+    other = (value for _, value in names if isinstance(value, str))  # no directory's name
     return frozenset(name.lower() for name in (*common, *other))
