@@ -443,6 +443,25 @@ async def test_more_peers_than_allowed_are_closed_at_once(serving, desk, client)
     assert codes == ["too_many", "not_allowed"]
 
 
+async def test_the_gate_stands_before_the_handshake(serving, desk, papers):
+    """M7: who may not connect, or is one too many, is closed at once and not shaken hands with;
+    a handshake that is over frees its place."""
+    tls = papers.tls("server")
+    elsewhere = await serving(tls=tls, allow="10.0.0.0/8")
+    assert await raw(elsewhere, b"") == b""
+    listener = await serving(tls=tls, connections=1)
+    dawdling = await asyncio.open_connection(*listener.address)
+    assert await raw(listener, b"") == b""
+    codes = [event.code for event in desk.named("ConnectionRefused")]
+    assert codes == ["not_allowed", "too_many"]
+    dawdling[1].close()
+    await desk.until(lambda: desk.named("HandshakeFailed"))
+    context = Certificates().client(papers.tls()).context
+    where = f"https://localhost:{listener.address.port}/"
+    async with httpx2.AsyncClient(verify=context) as client:
+        assert (await client.post(where, content=b"{}", headers=JSON)).status_code == 200
+
+
 async def test_pipelined_requests_are_answered_in_order(serving, desk):
     """The second is not handed up before the first is answered."""
     desk.at_once = False

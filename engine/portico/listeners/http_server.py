@@ -61,6 +61,7 @@ class HttpServer:
         self._gate = Gate((), 0)
         self._numbers = count(1)
         self.connections: set[HttpConnection] = set()
+        self._knocking = 0  # peers whose handshake is not done
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._empty: asyncio.Event | None = None
@@ -98,7 +99,22 @@ class HttpServer:
         if self._tls is None:
             return self._welcome()
         patience = min(max(self.timeout, 1.0), HANDSHAKE)
-        return Handshake(self._welcome, self._tls, patience, self._unproven)
+        return Handshake(
+            self._welcome, self._tls, patience, self._unproven, self._admits, self._shaken
+        )
+
+    def _admits(self, peer: HostPort) -> bool:
+        """A peer may begin its handshake; while it is at it, it counts as connected."""
+        connected = len(self.connections) + self._knocking
+        code = self._gate.refusal(peer.host, connected)
+        if code is not None:
+            self._emit(ConnectionRefused(self._name(), str(peer), code))
+            return False
+        self._knocking += 1
+        return True
+
+    def _shaken(self) -> None:
+        self._knocking -= 1
 
     def _welcome(self) -> HttpConnection:
         return HttpConnection(self, next(self._numbers))

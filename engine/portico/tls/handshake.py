@@ -18,10 +18,20 @@ HANDSHAKE = 10.0  # seconds at most, however long a peer may be silent later
 Make = Callable[[], asyncio.Protocol]
 
 
+def _anybody(peer: HostPort) -> bool:
+    return True
+
+
+def _nothing() -> None:
+    pass
+
+
 class Handshake(asyncio.Protocol):
     """What a peer meets that has connected, until TLS stands; then what `make` makes.
 
     patience: seconds; refused: told of each peer (`host:port`) that did not get in, and why.
+    admit: whether this peer may begin, else it is closed at once; over: called when the
+    handshake of one that might is done, however it ended.
     """
 
     def __init__(
@@ -30,16 +40,25 @@ class Handshake(asyncio.Protocol):
         secured: Secured,
         patience: float,
         refused: Callable[[str, HandshakeBroken], None],
+        admit: Callable[[HostPort], bool] = _anybody,
+        over: Callable[[], None] = _nothing,
     ) -> None:
         self._make, self._secured = make, secured
         self._patience, self._refused = patience, refused
+        self._admit, self._over = admit, over
         self._early: list[bytes] = []  # came with the end of the handshake
         self._ended = False
 
     def connection_made(self, transport: Any) -> None:
         """asyncio: TCP is connected."""
+        host, port, *_ = transport.get_extra_info("peername")
+        peer = HostPort(host, port)
+        if not self._admit(peer):
+            transport.abort()
+            return
         transport.pause_reading()
-        self._shaking = asyncio.ensure_future(self._shake(transport))
+        self._shaking = asyncio.ensure_future(self._shake(transport, peer))
+        self._shaking.add_done_callback(lambda _: self._over())
 
     def data_received(self, data: bytes) -> None:
         """asyncio: TLS stands, and `_shake` has not heard of it yet."""
@@ -49,8 +68,7 @@ class Handshake(asyncio.Protocol):
         """asyncio: the same."""
         self._ended = True
 
-    async def _shake(self, transport: Any) -> None:
-        host, port, *_ = transport.get_extra_info("peername")
+    async def _shake(self, transport: Any, peer: HostPort) -> None:
         try:
             secure: Any = await asyncio.get_running_loop().start_tls(
                 transport,
@@ -60,7 +78,7 @@ class Handshake(asyncio.Protocol):
                 ssl_handshake_timeout=self._patience,
             )
         except OSError as error:
-            self._refused(str(HostPort(host, port)), _why(error))
+            self._refused(str(peer), _why(error))
         else:
             if secure is not None:  # the peer is there still
                 self._hand_over(secure)
