@@ -253,6 +253,33 @@ async def test_xml_that_is_no_soap_is_a_fault(serving, desk, content, status):
     assert not desk.arrivals
 
 
+async def test_a_message_may_be_as_large_as_the_limit(serving, desk):
+    """`limit` is 16 MiB by default, of which one text, a document, may be nearly all."""
+    listener = await serving(profile="cdc-iis")
+    told = await post(listener, enveloped(CALL.format("MSH|" + "x" * 12_000_000)))
+    assert told.status_code == 200
+    assert len(desk.arrivals[0].content) == 12_000_004
+
+
+async def test_text_beside_the_operation_harms_nothing(serving, desk):
+    """It is no part of the message, and ends no connection."""
+    listener = await serving(profile="cdc-iis")
+    told = await post(listener, enveloped(CALL.format("MSH|") + "and more"))
+    assert (told.status_code, listener.owed) == (200, 0)
+
+
+@pytest.mark.parametrize("encoding", ["UTF-7", "US-ASCII", "utf-8"])
+async def test_no_large_request_may_hide_an_entity(serving, desk, encoding):
+    """W4: what we cannot look through beforehand stays under the parser's own bounds."""
+    bomb = b'+ADwAIQ-DOCTYPE a [+ADwAIQ-ENTITY b "%s">]>' % (b"x" * 1000)
+    content = b'<?xml version="1.0" encoding="%s"?>' % encoding.encode()
+    content += bomb if encoding == "UTF-7" else b""
+    content += enveloped(CALL.format("x" * 10_500_000))
+    listener = await serving(profile="cdc-iis")
+    told = await post(listener, content)
+    assert told.status_code == (200 if encoding == "utf-8" else 400)
+
+
 async def test_versions_are_told_apart(serving, desk):
     """W1: both are answered in their own; a mix is a VersionMismatch, other types are 415."""
     listener = await serving(profile="cdc-iis")

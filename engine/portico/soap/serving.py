@@ -15,7 +15,7 @@ from portico.errors import HttpBroken
 from portico.soap import envelope
 from portico.soap.envelope import NEW, SECURITY, SoapEnvelope, SoapFault
 from portico.soap.service import Operation, Profile, Service, filled, own
-from portico.soap.xml import Element, written
+from portico.soap.xml import Element, alone, written
 
 _STARTS = ("MSH", "FHS", "BHS")
 _SECOND = re.compile(r"[\r\n][ \t]*MSH")  # linear: only the last line end of a run counts
@@ -64,7 +64,7 @@ class SoapDesk:
         operation = self.service.operations.get(whole.body.tag)
         if operation is None:
             raise self._fault(self._name("unsupported"), "there is no such operation")
-        if (wrong := self.service.misfit(_alone(whole.body))) is not None:
+        if (wrong := self.service.misfit(alone(whole.body))) is not None:
             text = f"the request does not fit the WSDL, {wrong}"
             raise SoapFault("sender", text, self._general(text))
         return self._asked(whole, operation, token, judge)
@@ -84,7 +84,7 @@ class SoapDesk:
             fault.stranger = True
             raise fault
         if self.whole:
-            content = written(_alone(whole.body))
+            content = written(alone(whole.body))
             if len(content) > self.limit:
                 raise self._too_large(len(content), "the message is too large")
             return Asked(whole, operation, content, "", {})
@@ -155,11 +155,6 @@ class SoapDesk:
         name = self._name("general")
         made = self.service.element(name, Code=0, Reason=text, Detail="") if name else None
         return () if made is None else (made,)
-
-
-def _alone(element: Element) -> Element:
-    """The element as a document of its own, with the namespaces that it uses."""
-    return etree.fromstring(etree.tostring(element))
 
 
 def fault_version(content_type: str) -> str:

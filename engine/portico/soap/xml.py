@@ -14,6 +14,11 @@ Element = Any  # lxml has no types of its own
 
 DEPTH = 100
 _DOCTYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)")
+_LARGE = 10_000_000  # bytes that libxml2 lets one text have, unless it is told of large ones
+# Told so it no longer bounds what an entity grows to: only where no declaration can hide.
+_PLAIN = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*<(?!\?xml[^>]*encoding\s*=\s*[\"'](?!utf-8[\"']))", re.IGNORECASE
+)
 _UNSENDABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -27,8 +32,9 @@ def parse(content: bytes) -> Element:
         raise HttpBroken(400, "the XML is in neither UTF-8 nor a superset of ASCII")
     if _DOCTYPE.search(_prolog(content)):
         raise HttpBroken(400, "a document type or an entity is declared")
+    large = len(content) > _LARGE and _PLAIN.match(content) is not None
     try:
-        root = etree.fromstring(content, _parser())
+        root = etree.fromstring(content, _parser(large))
     except (etree.XMLSyntaxError, ValueError, LookupError):
         raise HttpBroken(400, "the content is not XML") from None
     if root.getroottree().docinfo.doctype:
@@ -38,14 +44,19 @@ def parse(content: bytes) -> Element:
     return root
 
 
-def _parser() -> Any:
+def alone(element: Element) -> Element:
+    """The element as a document of its own, with the namespaces that it uses."""
+    return etree.fromstring(etree.tostring(element, with_tail=False), _parser(large=True))
+
+
+def _parser(large: bool) -> Any:
     return etree.XMLParser(
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
         dtd_validation=False,
         attribute_defaults=False,
-        huge_tree=False,
+        huge_tree=large,
         remove_comments=True,
         remove_pis=True,
     )
