@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
+from portico.destinations.log import LogDestination
 from portico.flow.deliveries import lanes, refill
 from portico.flow.deliveries.delivering import DeliveringWorld, Outbox, Terms
 from portico.ids import SignalId
@@ -521,3 +522,15 @@ async def test_the_time_limit_goes_on_where_the_last_engine_left_it(open_house, 
     again.adapter.say(UNCLEAR)
     again.queue.commit()
     assert again.queue.marked[-1].outcome == "parked"
+
+
+async def test_a_destination_that_answers_at_once_takes_all_of_a_page(open_house):
+    """`type: log`, and whatever is done once it is written: no lane is left out for ever,
+    however many have something to send when the queue is read."""
+    queue = QueueTwin()
+    for n in range(refill.PAGE):
+        queue.rows[n] = Delivery(SignalId(bytes(16)), 1, n, "his", str(n), b"", str(n))
+    house = await open_house(queue, adapter=lambda width: LogDestination("his", None, None))
+    house.queue.commit()
+
+    assert (len(house.settled), house.outbox.flying) == (refill.PAGE, 0)

@@ -84,6 +84,7 @@ class Outbox:
         self._failures = 0
         self._knock: asyncio.TimerHandle | None = None
         self._marking = 0
+        self._pumping = False
         self._paused = True
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -186,15 +187,26 @@ class Outbox:
             self._unblock(one)
 
     def _pump(self) -> None:
-        while self._knock is None and not self._paused:
-            if self._flying >= (1 if self._failures else self.adapter.width):
-                return
-            lane = self._lanes.next()
-            if lane is None:
-                return
-            self._flying += 1
-            self._quiet.clear()
-            self.adapter.deliver(lane.items[0], partial(self._answered, lane))
+        """Send what may leave. An adapter may answer at once: the loop that is under way then
+        takes the next one, since a stack has an end before the queue has."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while (lane := self._due()) is not None:
+                self._flying += 1
+                self._quiet.clear()
+                self.adapter.deliver(lane.items[0], partial(self._answered, lane))
+        finally:
+            self._pumping = False
+
+    def _due(self) -> Lane | None:
+        """The lane whose head is to leave now."""
+        if self._knock is not None or self._paused:
+            return None
+        if self._flying >= (1 if self._failures else self.adapter.width):
+            return None
+        return self._lanes.next()
 
     def _stand_aside(self, change: int) -> None:
         """A Delivery waits for its answer alone, in nobody's way; or does no more."""
