@@ -59,10 +59,11 @@ class Outlet:
         self._send = transport.getHandle().send
         self._drained = drained
         self._rest: list[bytes] = []
-        self.pulling = False  # the peer does not take what was written
+        self.pulling = False  # the peer does not take what was written, or has gone
 
     def write(self, data: bytes) -> None:
-        """Write in order. A peer that has gone shows as the transport's connectionLost."""
+        """Write in order. A peer that has gone takes nothing more, and shows as the
+        transport's connectionLost."""
         if self.pulling:
             self._rest.append(data)
             return
@@ -71,6 +72,7 @@ class Outlet:
         except BlockingIOError:
             sent = 0
         except OSError:
+            self.pulling = True
             self._transport.abortConnection()
             return
         if sent < len(data):

@@ -1,6 +1,8 @@
 """The TCP destination against peers on real sockets: dialled and listening, answers or none."""
 
 import asyncio
+import socket
+import struct
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -333,3 +335,41 @@ def test_what_cannot_work_is_a_finding(options, told):
     """By the shape of the options."""
     with pytest.raises(ValidationError, match=told):
         TcpTarget.model_validate(options)
+
+
+async def test_what_the_kernel_would_not_take_is_not_done(sending):
+    """A peer that has reset the line a moment ago: unclear, and what follows has a new line."""
+    port = socket.create_server(("127.0.0.1", 0))
+    sender = await sending(address=f"127.0.0.1:{port.getsockname()[1]}")
+    assert (await sender.send(b"one")).code == "written"
+    peer, _ = port.accept()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+
+    attempts = [await sender.send(content) for content in (b"two", b"three")]
+
+    assert [attempt.code for attempt in attempts] == ["closed", "written"]
+    assert attempts[0].answered is Answered.UNCLEAR
+    with port, port.accept()[0] as again:
+        assert again.recv(100) == b"three\n"
+
+
+async def test_what_comes_while_the_peer_ends_tls_is_not_done(sending, papers, reactor):
+    """Its close_notify has been answered, TCP has not ended: nothing that is written leaves."""
+    source = TcpSource.model_validate(
+        {"listen": "127.0.0.1:0", "frame": LINES, "tls": papers.issue("server")}
+    )
+    around = inbound.Surroundings(reactor, SystemClock(), lambda event: None, Path())
+    listener = TCP_SOURCE.build("lines", source, lambda arrival: None, around)
+    await listener.start()
+    sender = await sending(
+        address=f"localhost:{listener.address.port}", tls={"trust": str(papers.trust)}
+    )
+    assert (await sender.send()).code == "written"
+    (line,) = sender.destination._resting
+    line.transport.loseConnection()
+
+    attempt = await sender.send()
+
+    assert (attempt.answered, attempt.code) == (Answered.UNCLEAR, "closed")
+    await listener.stop(1)

@@ -131,8 +131,8 @@ class SecureStream(StreamProtocol):
 
     @property
     def pulling(self) -> bool:
-        """The peer does not take what was written."""
-        return bool(self._rest) or self._outlet.pulling
+        """The peer does not take what was written, or nothing leaves any more."""
+        return self._over or self._closing or bool(self._rest) or self._outlet.pulling
 
     def write(self, data: bytes) -> None:
         """Write in order."""
