@@ -373,3 +373,16 @@ async def test_what_comes_while_the_peer_ends_tls_is_not_done(sending, papers, r
 
     assert (attempt.answered, attempt.code) == (Answered.UNCLEAR, "closed")
     await listener.stop(1)
+
+
+async def test_a_line_whose_peer_talks_nonsense_takes_nothing_more(sending, peer):
+    """It is being closed: what comes in the same moment leaves on a new one."""
+    sender = await sending(address=peer.address, frame={"length": "4"})
+    assert (await sender.send()).code == "written"
+    (line,) = sender.destination._resting
+    line.dataReceived(b"\xff\xff\xff\xff")
+
+    assert (await sender.send(b"two\n")).code == "written"
+
+    await peer.until(lambda: len(peer.writers) == 2)
+    await peer.until(lambda: peer.lines and peer.lines[-1].endswith(b"two\n"))

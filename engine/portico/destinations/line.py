@@ -132,8 +132,9 @@ class Line(StreamProtocol):
             self.fail(Answered.UNCLEAR, "garbled", "the answer's framing is broken")
 
     def fail(self, answered: Answered, code: str, detail: str) -> None:
-        """End what is in flight so, and close."""
+        """End what is in flight so, and close; nothing more is sent here."""
         exchange, self.exchange = self.exchange, None
+        self._pool.gone(self)
         self.transport.abortConnection()
         if exchange is not None:
             exchange.done(exchange.failed(answered, code, detail, self._pool.seconds()))
