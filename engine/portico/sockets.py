@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 _PROBES = 3
+_LONGEST = 32_767 * (_PROBES + 1)  # seconds; Linux takes no longer rest between probes
 _IN_THE_WAY = {
     errno.EADDRINUSE: "another program listens there",
     errno.EACCES: "ports below 1024 need a privilege that we do not have",
@@ -21,13 +22,15 @@ def in_the_way(error: BaseException) -> str:
 
 
 def probe(transport: Any, seconds: float) -> None:
-    """Find a peer that has gone without a word within `seconds` (M6); forever: never.
+    """Find a peer that has gone without a word within `seconds` (M6), or within a day and a
+    half if that is sooner; forever: never.
 
     Keep-alive probes watch a silent connection, TCP_USER_TIMEOUT one with bytes on the way;
     the kernel counts whole seconds, and at least one each.
     """
     if seconds == float("inf"):
         return
+    seconds = min(seconds, _LONGEST)
     handle = transport.getHandle()
     rest = max(1, int(seconds / (_PROBES + 1)))
     handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -386,3 +386,10 @@ async def test_a_line_whose_peer_talks_nonsense_takes_nothing_more(sending, peer
 
     await peer.until(lambda: len(peer.writers) == 2)
     await peer.until(lambda: peer.lines and peer.lines[-1].endswith(b"two\n"))
+
+
+async def test_a_peer_may_be_silent_for_days(sending, peer):
+    """`probe: 7d` is longer than the kernel's longest: the Delivery leaves all the same."""
+    sender = await sending(address=peer.address, probe="7d")
+
+    assert (await sender.send()).code == "written"
