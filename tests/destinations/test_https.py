@@ -421,3 +421,10 @@ async def test_no_value_adds_a_header(server, target):
 
     ((_, fields, _),) = server.seen
     assert "x-admin" not in fields
+
+
+async def test_a_peer_may_be_given_for_ever(server, target):
+    """`timeout: forever`, `connect: forever`: the answer counts, whenever it comes."""
+    destination = target(timeout=float("inf"), connect=float("inf"), address=server.url + "/")
+
+    assert (await send(destination)).code == "200"

@@ -51,6 +51,13 @@ async def test_a_grant_begins_anew():
     assert loop.time() - began >= 0.08
 
 
+async def test_infinity_is_without_an_end():
+    """`timeout: forever`, also where there was an end before."""
+    async with Patience(0.01) as patience:
+        patience.grant(float("inf"))
+        await asyncio.sleep(0.05)
+
+
 async def test_a_cancellation_from_outside_stays_one():
     """It is not taken for the end of the time."""
 

@@ -41,8 +41,10 @@ class Patience:
         await self._limit.__aexit__(kind, error, trace)
 
     def grant(self, seconds: float) -> None:
-        """So long from now on, whatever was left."""
+        """So long from now on, whatever was left; infinity: without an end."""
         self._wake()
+        if math.isinf(seconds):
+            return
         self._nap = max(0.01, min(1.0, seconds / 4))
         self._naps = math.ceil(seconds / self._nap) + 1
         self._sleep()
