@@ -119,6 +119,17 @@ async def test_a_held_channel_opens_held(built):
     assert not built.made[0].held
 
 
+async def test_a_channel_that_is_released_while_it_opens_is_not_left_held(built):
+    """A queue eases while a reload opens the source at another place."""
+    built.channel.hold("queue")
+    opening = asyncio.ensure_future(built.channel.start())
+    await asyncio.sleep(0)
+    built.channel.release("queue")
+    await opening
+
+    assert (built.made[0].running, built.made[0].held) == (True, False)
+
+
 async def test_a_swap_keeps_the_listener_where_it_can(built):
     """Same options: nothing; others: adopted; another port: closed and opened."""
     await built.channel.start()

@@ -94,8 +94,10 @@ class Channel:
             self._failed("internal", type(error).__name__)
             return
         self._listener, self.fault = listener, ""
-        if self.held:  # somebody may have said so meanwhile
+        if self.held:  # somebody may have said so meanwhile, or taken it back
             listener.hold()
+        else:
+            listener.release()
         self._emit(ChannelOpened(self.intake.name, self.origin.type, self.origin.where))
 
     def _failed(self, code: str, text: str) -> None:
