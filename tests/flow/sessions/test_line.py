@@ -148,6 +148,18 @@ def test_a_kept_key_keeps_a_barrier_and_the_barrier_its_other_key(agent):
     assert agent.concluded == [1, 2, 3]
 
 
+def test_a_barrier_that_a_person_ends_lets_the_next_one_run(agent):
+    """Of the same keys, with nothing between them that would say so."""
+    agent.start(1, "a", "b")
+    agent.start(2, "a", "b")
+    agent.end("adt\na\x1fb", failed())
+    (attempt,) = agent.running.waiting((1).to_bytes(16))
+
+    agent.running.cancel(attempt, Failure("step.cancelled", "no"))
+
+    assert (agent.concluded, agent.out) == ([1], {"adt\na\x1fb": [2]})
+
+
 def test_an_agent_that_leaves_gives_back_what_waits_behind_barriers(agent):
     """Nothing of it stays in memory."""
     agent.start(1, "a", "b")

@@ -151,7 +151,6 @@ class Running:
             line.rested(attempt)
             if attempt.keys:
                 self._pass(attempt)
-                self._cross(attempt)
             return
         item = Item(
             signal.id,
@@ -198,9 +197,10 @@ class Running:
             self._pass(attempt)
 
     def _pass(self, attempt: Try) -> None:
-        """What stood behind a barrier may go."""
+        """What stood behind a barrier may go, the next barrier too."""
         for freed in self._lines[attempt.crew].passed(attempt):
             self._submit(freed)
+        self._cross(attempt)
 
     def _leave(self, attempt: Try) -> None:
         """Its agent has left the site: other agents may end the Run, or nobody."""
