@@ -160,6 +160,33 @@ def test_a_barrier_that_a_person_ends_lets_the_next_one_run(agent):
     assert (agent.concluded, agent.out) == ([1], {"adt\na\x1fb": [2]})
 
 
+def test_a_key_that_is_held_stays_so_while_its_agent_is_away(agent):
+    """on_error: stop; a reload takes the agent from the site, another brings it back."""
+    agent.start(1, "a")
+    agent.end("adt\na", failed(transient=False, hold=True))
+    agent.running.adopt({})
+    agent.running.adopt({"a": FailureTerms("v1")})
+    agent.start(2, "a")
+    agent.start(3, "b")
+    assert agent.out == {"adt\nb": [3]}
+
+    agent.running.free("adt", "a", "a")
+
+    assert agent.out == {"adt\nb": [3], "adt\na": [2]}
+
+
+def test_a_key_is_held_for_an_agent_that_comes_later(agent):
+    """The engine was started while the agent was not in the site."""
+    again = Agent(agent.time)
+    again.running.hold("adt", "b", "x\x1fy")
+    again.running.adopt({"b": FailureTerms("v1")})
+    again.running.start(
+        Run(Signal((4).to_bytes(16), "adt", 0, b"", b"", order_key="x"), 4, {"b"}, {})
+    )
+
+    assert not again.out
+
+
 def test_an_agent_that_leaves_gives_back_what_waits_behind_barriers(agent):
     """Nothing of it stays in memory."""
     agent.start(1, "a", "b")

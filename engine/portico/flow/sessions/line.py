@@ -56,7 +56,8 @@ class Line:
     Items behind one that failed come back from the pool one by one, the last of them perhaps
     after the retry is due; a group goes on once all are back, so that none is overtaken.
     crossings: a barrier with what waits behind it, by group; busy: barriers that run, or rest
-    until they are tried again. resting: what waits for a retry or a reply of its own.
+    until they are tried again. resting: what waits for a retry or a reply of its own. held:
+    groups that wait for a person, also while the agent is not in the site.
     """
 
     kept: dict[str, list[Try]] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class Line:
     crossings: dict[str, list[Try]] = field(default_factory=dict)
     busy: set[Try] = field(default_factory=set)
     resting: set[Try] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
 
     def all(self) -> set[Try]:
         """All that waits here."""
@@ -76,6 +78,7 @@ class Line:
 
     def hold(self, groups: tuple[str, ...]) -> None:
         """These groups wait for a person."""
+        self.held.update(groups)
         for group in groups:
             self.kept.setdefault(group, [])
 
@@ -145,10 +148,10 @@ class Line:
         return freed
 
     def clear(self) -> list[Try]:
-        """Take away all that waits."""
+        """Take away all that waits; what is held stays so."""
         kept = [one for group in self.kept.values() for one in group]
         waiting = [one for line in self.crossings.values() for one in line]
-        self.kept, self.crossings = {}, {}
+        self.kept, self.crossings = {group: [] for group in self.held}, {}
         return [one for one in dict.fromkeys((*kept, *waiting)) if one not in self.busy]
 
 

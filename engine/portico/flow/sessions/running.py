@@ -85,14 +85,15 @@ class Running:
     def hold(self, origin: str, agent: str, key: str) -> None:
         """Keep an order key for a person: what comes waits behind the parked Signal."""
         group, keys = groups_of(origin, key)
-        if agent in self._lines and key:
-            self._lines[agent].hold(keys or (group,))
+        if key:
+            self._lines.setdefault(agent, Line()).hold(keys or (group,))
 
     def free(self, origin: str, agent: str, key: str, first: SignalId | None = None) -> None:
         """An order key that a person was to look at goes on. first: runs before what waited."""
         group, keys = groups_of(origin, key)
         line = self._lines.get(agent, Line())
         for one in keys or (group,):
+            line.held.discard(one)
             if one in line.kept:
                 line.kept[one].sort(key=lambda attempt: attempt.run.signal.id != first)
                 self._again(agent, one)
