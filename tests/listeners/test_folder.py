@@ -1,6 +1,7 @@
 """The folder source: each file is taken once, whole, in order, and never another's."""
 
 import asyncio
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from twisted.internet import inotify
 
 from listeners.fetching import NOT_STORED, STORED, Journal, poll, until
+from portico.listeners import poller as pollers
 from portico.listeners.folder import FOLDER
 from portico.model.receipt import Receipt, Told
 
@@ -403,6 +405,47 @@ async def test_a_fault_of_ours_is_told_and_the_poller_goes_on(polled):
     (told,) = journal.named("SourceLost")
 
     assert (told.code, told.text) == ("internal", "ZeroDivisionError")
+
+
+async def test_a_file_that_a_fault_of_ours_kept_from_being_read_is_not_finished(
+    polled, monkeypatch
+):
+    """P1: memory that is used up, say. It goes back unread, and is taken when it can be."""
+    monkeypatch.setattr(pollers, "_MOST_AGAIN", 0.01)
+    journal, faults = Journal(), [MemoryError()]
+    whole = journal.cut
+
+    def cut(file, size):
+        while faults:
+            raise faults.pop()
+        yield from whole(file, size)
+
+    journal.cut = cut
+    one = await polled(journal)
+    put(one.folder, "a.hl7", b"1")
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert journal.contents() == [b"1"]
+    assert [told.text for told in journal.named("SourceLost")] == ["MemoryError"]
+
+
+async def test_a_disk_that_cannot_be_read_for_a_moment_keeps_no_file_for_good(polled):
+    """P8: another look tries again; only what stands in a file has to be mended by a person."""
+    journal, faults = Journal(), [OSError(errno.EIO, "Input/output error")]
+    whole = journal.cut
+
+    def cut(file, size):
+        while faults:
+            raise faults.pop()
+        yield from whole(file, size)
+
+    journal.cut = cut
+    one = await polled(journal)
+    put(one.folder, "a.hl7", b"1")
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert [told.code for told in journal.named("FileKept")] == ["unreadable"]
+    assert journal.contents() == [b"1"]
 
 
 async def test_a_system_that_gives_no_more_watches_is_no_fault(polled, monkeypatch):

@@ -1,6 +1,8 @@
 """One file on its way up: its messages handed up in order, their Receipts gathered."""
 
 import asyncio
+import errno
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, Protocol, cast
@@ -113,6 +115,9 @@ class FileReading:
                 self._first = await asyncio.to_thread(self._pull)
         except FileLeft as fault:
             self.fault = fault
+        except Exception:
+            self._stored = False  # whatever it holds: nothing of it has been handed up
+            raise
 
     async def hand_up(self, going: asyncio.Event) -> None:
         """Hand up every message; reading waits while many wait for their Receipts."""
@@ -204,7 +209,9 @@ class FileReading:
                 weight += len(piece[0])
                 if len(pieces) >= _PIECES or weight >= _BYTES:
                     break
-        except (MessageError, OSError) as error:
-            text = str(error) if isinstance(error, MessageError) else type(error).__name__
-            self.fault = FileLeft("uncut", self.found.size, text)
+        except MessageError as error:
+            self.fault = FileLeft("uncut", self.found.size, str(error))
+        except OSError as error:  # of the disk or the network, not of what stands in the file
+            text = os.strerror(error.errno or errno.EIO)
+            self.fault = FileLeft("unreadable", self.found.size, text)
         return pieces
