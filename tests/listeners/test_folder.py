@@ -282,6 +282,20 @@ async def test_a_file_whose_answer_cannot_be_placed_is_not_finished(polled):
     assert len({identity for _, identity, _ in one.journal.taken}) == 1
 
 
+async def test_a_file_that_cannot_be_taken_is_tried_every_time_and_not_all_the_time(
+    polled, monkeypatch, tmp_path
+):
+    """Its messages are repeats each time, and rows of the journal; a server would be asked."""
+    monkeypatch.setattr(pollers, "_SOON", 0.001)
+    (tmp_path / "in/acks/a.hl7.ack/in_the_way").mkdir(parents=True)
+    put(tmp_path / "in", "a.hl7", b"1")
+    one = await polled(woken=False, every="1h", replies="acks")
+    await until(lambda: one.journal.named("FileKept"))
+    await asyncio.sleep(0.09)
+
+    assert one.journal.contents() == [b"1"]
+
+
 async def test_deleted_files_are_gone(polled):
     """`after: delete`."""
     one = await polled(after="delete")

@@ -52,6 +52,7 @@ class Poller:
         self._group: asyncio.Task[bool] | None = None
         self._stopping = False
         self._up: bool | None = None
+        self._taken = 0  # files of this round that are stored
         self._note_at = 0.0  # when what lies there is noted again
 
     async def start(self) -> None:
@@ -119,7 +120,7 @@ class Poller:
     async def _round(self) -> float:
         """One look, and all that it finds whole; the seconds until the next."""
         await self._going.wait()
-        fresh = not self._up
+        fresh, self._taken = not self._up, 0
         await self._tray.open(await self._fetching.memory.mark())
         if fresh:
             self._back()
@@ -131,7 +132,7 @@ class Poller:
         ready, soonest = self._watch.settled(found, self._seconds())
         if not (stored and await self._take_all(ready)):
             return _AGAIN
-        if ready:
+        if self._taken:
             return _SOON
         wait = self._source.every if soonest is None else min(self._source.every, soonest)
         return max(wait, _SOON)
@@ -193,6 +194,7 @@ class Poller:
             await one.hand_up(self._going)
         stored = [await one.settled() for one in readings]
         whole = [one for one in readings if one.whole]
+        self._taken += len(whole)
         ends = (self._finish(one) for one in whole)
         faults += await asyncio.gather(*ends, return_exceptions=True)
         await self._remember([one.found for one in whole])
