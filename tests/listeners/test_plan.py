@@ -56,6 +56,22 @@ def test_every_day_of_a_year_has_one_time_in_every_zone():
             assert len(set(days)) == 365
 
 
+@pytest.mark.parametrize(
+    ("cron", "first"),
+    [
+        ("30 2 * * *", "10-26T02:30:00+01:00"),
+        ("30 1,2,3 * * *", "10-25T03:30:00+01:00"),
+        ("30 * * * *", "10-25T02:30:00+01:00"),
+    ],
+)
+def test_in_the_hour_that_is_there_twice_no_time_lies_in_the_past(cron, first):
+    """A plan that is new at 02:10 of its second round: 02:30 has been, in the first."""
+    after = at("2026-10-25T02:10", fold=1)
+
+    assert plan.text(plan.following(cron, BERLIN, after), BERLIN)[5:] == first
+    assert plan.due(cron, BERLIN, after, after + 60, "all") == plan.Due((), ())
+
+
 LAST, NOW = at("2026-05-01T00:05"), at("2026-05-04T12:00")
 
 

@@ -30,7 +30,9 @@ class Due:
 def times(cron: str, zone: ZoneInfo, after: int) -> Iterator[int]:
     """Planned times after that second, in order, without end (or none within 50 years)."""
     for planned in CronSim(cron, datetime.fromtimestamp(after, UTC).astimezone(zone)):
-        yield int(planned.timestamp())
+        at = int(planned.timestamp())
+        if at > after:  # cronsim does not see in which round of a repeated hour it begins
+            yield at
 
 
 def following(cron: str, zone: ZoneInfo, after: int) -> int | None:
