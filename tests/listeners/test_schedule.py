@@ -9,6 +9,7 @@ import pytest
 
 from listeners.fetching import NOT_STORED, STORED, Journal, until
 from portico.clock import SystemClock
+from portico.errors import JournalUnavailable
 from portico.listeners import schedule as schedules
 from portico.listeners.contract import Firing, Surroundings
 from portico.listeners.schedule import SCHEDULE
@@ -82,6 +83,48 @@ async def test_missed_times_are_caught_up_with(planned, catch_up, count, clock):
     assert len(set(times)) == len(times)
     assert all(text.endswith(("+01:00", "+02:00")) for text in times)
     assert catch_up == "one" or f"planned\0{start}" == journal.taken[0][1]
+
+
+async def test_catching_up_waits_while_the_channel_is_held(planned, clock):
+    """Back-pressure: the rest follows when it is released."""
+    journal = Journal()
+    await journal.memory.fired(Firing(clock.before(100), "fired"))
+    journal.receipt = None
+    one = await planned(journal, catch_up="all", overlap="queue")
+    await until(lambda: journal.owed)
+    one.schedule.hold()
+    journal.receipt = STORED
+    journal.owed.pop().answer(STORED)
+    await until(lambda: Firing(clock.before(99), "fired") in journal.memory.firings.values())
+    await asyncio.sleep(0.05)
+    held = len(journal.taken)
+    one.schedule.release()
+    await until(lambda: len(journal.taken) == 100)
+
+    assert held == 1
+
+
+async def test_a_time_whose_row_could_not_be_written_has_been_fired_all_the_same(
+    planned, clock, monkeypatch
+):
+    """It is no overlap of itself: not handed up again, not told to have been passed over."""
+    monkeypatch.setattr(schedules, "_AGAIN", 0.01)
+    journal, faults = Journal(), [JournalUnavailable("away")]
+    await journal.memory.fired(Firing(clock.before(1), "fired"))
+    kept = journal.memory.fired
+
+    async def fired(firing):
+        journal.busy = 1
+        while faults:
+            raise faults.pop()
+        await kept(firing)
+
+    journal.memory.fired = fired
+    await planned(journal)
+    await until(lambda: len(journal.memory.firings) == 2)
+
+    assert Firing(clock.before(0), "fired") in journal.memory.firings.values()
+    assert not journal.named("ScheduleOverlapped")
 
 
 async def test_a_time_that_the_journal_did_not_take_is_fired_again(planned, clock):

@@ -99,6 +99,8 @@ class Schedule:
         self._going.set()
         self._ticks: Any = None
         self._task: asyncio.Task[None] | None = None
+        self._last: int | None = None  # the last time that was dealt with, and has its row
+        self._fired: int | None = None  # the last that is stored, perhaps without its row
 
     async def start(self) -> None:
         """Begin to tick."""
@@ -140,12 +142,12 @@ class Schedule:
         return await arrival.stored()
 
     async def _live(self) -> None:
-        last: int | None = None
         while True:
             try:
-                last = await self._begun() if last is None else last
-                last = await self._catch_up(last)
-                await self._until_next(last)
+                if self._last is None:
+                    self._last = await self._begun()
+                await self._catch_up(self._last)
+                await self._until_next(self._last)
             except JournalError:
                 await asyncio.sleep(_AGAIN)
             except Exception as error:  # noqa: BLE001  the fence of one channel
@@ -160,22 +162,24 @@ class Schedule:
             await self._fetching.memory.fired(known)
         return known.planned
 
-    async def _catch_up(self, last: int) -> int:
-        """Deal with what has become due; the last time that is dealt with."""
+    async def _catch_up(self, last: int) -> None:
+        """Deal with what has become due."""
         await self._going.wait()
         source, now = self._source, self._now() / 1e9
         due = plan.due(source.cron, self._zone, last, now, source.catch_up)
         if due.missed:
+            await self._fetching.memory.fired(Firing(due.missed[-1], "missed"))
+            self._last = due.missed[-1]
             self._emit(ScheduleMissed(self._channel, len(due.missed)))
-            last = max(last, due.missed[-1])
-            await self._fetching.memory.fired(Firing(last, "missed"))
         for planned in due.fire:
+            await self._going.wait()
             await self._fetching.memory.fired(Firing(planned, await self._deal_with(planned)))
-            last = max(last, planned)
-        return last
+            self._last = planned
 
     async def _deal_with(self, planned: int) -> str:
         """Fire it, unless the last one still runs; what became of it."""
+        if planned == self._fired:  # its row could not be written
+            return "fired"
         if self._source.overlap == "skip" and self._fetching.waiting():
             self._emit(ScheduleOverlapped(self._channel))
             return "overlapped"
@@ -184,6 +188,7 @@ class Schedule:
             arrival = Fired(self._channel, text, self._now())
             self._fetching.once(arrival, f"planned\0{planned}")
             if await arrival.stored():
+                self._fired = planned
                 return "fired"
             await asyncio.sleep(_AGAIN)
 
