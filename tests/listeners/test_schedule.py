@@ -199,6 +199,17 @@ async def test_a_time_is_fired_when_it_comes_and_not_before(planned, clock):
     pytest.fail("never in time")
 
 
+async def test_the_clock_is_looked_at_again_whatever_became_of_it(planned, clock, monkeypatch):
+    """Set back an hour the moment the scheduler was told when, and right again soon after."""
+    machine = SystemClock()
+    ahead = SimpleNamespace(time_ns=lambda: machine.time_ns() + 3_600_000_000_000)
+    monkeypatch.setattr(schedules, "_MACHINE", ahead)
+    monkeypatch.setattr(schedules, "_LOOK", 0.05)
+    clock.set(59.8)
+    one = await planned()
+    await until(lambda: one.journal.taken, seconds=5)
+
+
 async def test_a_schedule_fires_by_hand(planned):
     """Beside the plan, and the plan does not notice."""
     one = await planned(cron="0 0 1 1 *")

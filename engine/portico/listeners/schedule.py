@@ -211,7 +211,8 @@ class Schedule:
             replace_existing=True,
             misfire_grace_time=None,
         )
-        await self._woken.wait()
+        with suppress(TimeoutError):  # the scheduler waits by the wall, however it is set
+            await asyncio.wait_for(self._woken.wait(), _LOOK)
 
 
 def _build(channel: str, source: Any, receive: Receive, around: Surroundings) -> Schedule:
