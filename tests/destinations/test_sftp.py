@@ -1,6 +1,7 @@
 """The SFTP destination against a server that shares no code with it (paramiko)."""
 
 import asyncio
+import errno
 import os
 import threading
 from types import SimpleNamespace
@@ -95,6 +96,24 @@ async def test_a_name_that_is_taken(sent, peer, exists, code, left):
     lying = {path.name: path.read_bytes() for path in (peer.folder / "in").iterdir()}
 
     assert (got.code, lying) == (code, left)
+
+
+@pytest.mark.parametrize("exists", ["number", "replace"])
+async def test_a_file_that_the_server_could_not_close_gets_no_name(sent, peer, exists):
+    """A quota on NFS, or a gateway to other storage, is told at the end of the file alone."""
+    full = [OSError(errno.EDQUOT, "Disk quota exceeded")]
+
+    def closing():
+        while full:
+            raise full.pop()
+
+    peer.closing = closing
+    first = await sent(delivery(), exists=exists)
+    lying = [one for one in os.listdir(peer.folder / "in") if one[0] != "."]
+    second = await sent(delivery(tries=1), exists=exists)
+
+    assert (first.answered, lying) == (Answered.NO_CONNECTION, [])
+    assert (second.code, os.listdir(peer.folder / "in")) == ("written", ["a.hl7"])
 
 
 async def test_a_name_never_leaves_its_folder(sent, peer):

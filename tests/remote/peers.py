@@ -20,6 +20,15 @@ def key(folder: Path, name: str = "key") -> paramiko.PKey:
     return made
 
 
+class Handle(SFTPHandle):
+    """An open file; what its `closing` raises is the server's failure to close it."""
+
+    def close(self):
+        """Close it, then fail if that is wanted."""
+        super().close()
+        self.closing()
+
+
 class Folder(SFTPServerInterface):
     """Serves `server.folder`, and counts what it is asked."""
 
@@ -61,7 +70,8 @@ class Folder(SFTPServerInterface):
         """Read or write."""
 
         def opened():
-            handle = SFTPHandle(flags)
+            handle = Handle(flags)
+            handle.closing = self._peer.closing
             number = os.open(self._at(path), flags, 0o600)
             mode = "rb" if not flags & (os.O_WRONLY | os.O_RDWR) else "r+b"
             handle.readfile = handle.writefile = os.fdopen(number, mode)
@@ -119,11 +129,13 @@ class Doorman(paramiko.ServerInterface):
 
 
 class PosixPeer:
-    """The server. hook: called at each rename, to break what a test wants broken."""
+    """The server. hook, closing: called at each rename and at the end of each file, to break
+    what a test wants broken."""
 
     def __init__(self, folder: Path, password: str = "correct horse") -> None:
         self.folder, self.password, self.allowed = folder, password, None
         self.hook = lambda what: None
+        self.closing = lambda: None
         self.host_key = paramiko.ECDSAKey.generate()
         self.transports: list[paramiko.Transport] = []
         self._listening = socket.create_server(("127.0.0.1", 0))

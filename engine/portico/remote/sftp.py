@@ -152,6 +152,7 @@ class SftpSession:
             await self._asked(file.write(content))
             with suppress(asyncssh.SFTPOpUnsupported):
                 await file.fsync()
+            await file.close()  # where a server may say that it has no room for it
         except asyncssh.Error as error:
             raise self._meant(error) from None
         finally:
