@@ -21,6 +21,7 @@ from portico.journal.contract import (
     ParkedRow,
     SessionRow,
 )
+from portico.journal.partitions import day_of, name
 from portico.journal.postgres import Journal, Told
 from portico.journal.writer import Hooks
 from portico.model.delivery import Answered, Attempt
@@ -378,6 +379,29 @@ async def test_a_signal_of_a_day_without_partition_makes_the_day(journal, journa
     await store(journal, a_signal(id=far), a_signal())
 
     assert await rows(journal_url, "select count(*) from signal") == [(2,)]
+
+
+async def test_a_day_whose_bodies_have_gone_takes_a_signal_again(journal, journal_url):
+    """A clock that was set back by more than bodies are kept: what is missing of that day is
+    made, and the message is stored; nothing is tried again and again."""
+    old = SignalId(floor_at(1_700_000_000_000)[:9] + b"1234567")
+    await store(journal, a_signal(id=old))
+    await done(journal_url, f"drop table {name('body', day_of(old))}")
+
+    async with asyncio.timeout(10):
+        await store(journal, a_signal(id=SignalId(old[:9] + b"7654321")))
+
+    assert await rows(journal_url, "select count(*) from body") == [(1,)]
+
+
+async def test_a_day_is_made_while_somebody_reads(journal, journal_url):
+    """A long look at all history (a dump, a report) holds up neither the new day nor who
+    writes."""
+    async with await psycopg.AsyncConnection.connect(journal_url) as reader:
+        await reader.execute("select count(*) from signal join body on body.signal = signal.id")
+        far = SignalId(floor_at(4_102_444_800_000)[:9] + b"1234567")
+        async with asyncio.timeout(5):
+            await store(journal, a_signal(id=far), a_signal())
 
 
 async def test_a_row_at_fault_is_found_and_the_others_are_stored(journal, journal_url, heard):

@@ -4,7 +4,7 @@ There is no DEFAULT partition (it forbids DETACH CONCURRENTLY), so a row of a da
 none is refused by the database; the writer then asks for that day and flushes again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import UTC, date, datetime, timedelta
 
 from portico.ids import SignalId, floor_at, millis, text
@@ -48,13 +48,19 @@ def name(table: str, day: date) -> str:
     return f"{table}_{day:%Y%m%d}"
 
 
-def creating(days: Iterable[date]) -> list[str]:
-    """The statements that make these days' partitions where they are missing."""
+def creating(days: Iterable[date], made: Container[str] = ()) -> list[str]:
+    """The statements that make these days' partitions, but for those of the names in `made`.
+
+    A table of its own that is then attached: `create ... partition of` would wait for whoever
+    reads the parent, and whoever writes would wait behind it.
+    """
     return [
-        f"create table if not exists {name(table, day)} partition of {table} "
-        "for values from ('{}') to ('{}') with ({})".format(*bounds(day), _WITH)
+        f"create table if not exists {name(table, day)} (like {table} including all) "
+        f"with ({_WITH}); alter table {table} attach partition {name(table, day)} "
+        "for values from ('{}') to ('{}')".format(*bounds(day))
         for day in days
         for table in PARTITIONED
+        if name(table, day) not in made
     ]
 
 

@@ -166,7 +166,7 @@ class Journal:
             self._lease = await lease.acquire(
                 connection, LEASE, self._owner, self._clock, self._told.waiting
             )
-            await self._make(connection, partitions.days_from(self._today()))
+            await self._make_ahead(connection)
         finally:
             await connection.close()
 
@@ -261,28 +261,42 @@ class Journal:
             with suppress(JournalError):
                 connection = await connect.connect(self._conninfo())
                 try:
-                    await self._make(connection, partitions.days_from(self._today()))
+                    await self._make_ahead(connection)
                 finally:
                     await connection.close()
 
     async def _make_days(self, signals: list[SignalId]) -> None:
-        """The partitions that these ids need."""
+        """The partitions that these ids need; of a day whose bodies have gone, those again."""
         connection = await connect.connect(self._conninfo())
         try:
-            await self._make(connection, sorted({partitions.day_of(one) for one in signals}))
+            days = sorted({partitions.day_of(one) for one in signals})
+            await self._make(connection, days, await _made(connection))
         finally:
             await connection.close()
 
-    async def _make(self, connection: Connection, days: list[date]) -> None:
-        rows = await connect.run(connection, _EXISTING)
-        existing = {row[0] for row in rows}
-        missing = [day for day in days if partitions.name("attempt", day) not in existing]
-        for statement in partitions.creating(missing):
+    async def _make_ahead(self, connection: Connection) -> None:
+        """Those of days to come. What retention has taken of yesterday stays away."""
+        made = await _made(connection)
+        days = partitions.days_from(self._today())
+        missing = [day for day in days if partitions.name("attempt", day) not in made]
+        await self._make(connection, missing, made)
+
+    async def _make(self, connection: Connection, days: list[date], made: set[str]) -> None:
+        for statement in partitions.creating(days, made):
             await connect.run(connection, statement, deadline=30)
 
     def _today(self) -> date:
         return moment(self._clock.time_ns()).date()
 
 
-# Pattern `attempt_...`: every day has one.
-_EXISTING = "select relname from pg_class where relkind = 'r' and relname like 'attempt\\_%'"
+# Those that rows can go into: of this journal, and not on their way out.
+_MADE = """
+    select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = any(%s::regclass[]) and not i.inhdetachpending
+    """
+
+
+async def _made(connection: Connection) -> set[str]:
+    """The names of all partitions."""
+    rows = await connect.run(connection, _MADE, (list(partitions.PARTITIONED),))
+    return {row[0] for row in rows}
