@@ -21,7 +21,7 @@ from portico.journal.contract import (
     ParkedRow,
     SessionRow,
 )
-from portico.journal.partitions import day_of, name
+from portico.journal.partitions import PARTITIONED, day_of, name
 from portico.journal.postgres import Journal, Told
 from portico.journal.writer import Hooks
 from portico.model.delivery import Answered, Attempt
@@ -402,6 +402,27 @@ async def test_a_day_is_made_while_somebody_reads(journal, journal_url):
         far = SignalId(floor_at(4_102_444_800_000)[:9] + b"1234567")
         async with asyncio.timeout(5):
             await store(journal, a_signal(id=far), a_signal())
+
+
+async def test_what_came_of_a_message_whose_day_has_gone_is_kept(journal, journal_url):
+    """Sent once more while retention let its day go: the mark makes that day again, and stops
+    nobody's flushes."""
+    signal = a_signal(id=SignalId(floor_at(1_700_000_000_000)[:9] + b"1234567"))
+    ((seq, _),) = await store(journal, signal)
+    first = await conclude(journal, signal, seq, owed=(Owed(1, "lab", "", 0),))
+    await done(
+        journal_url, *(f"drop table {name(one, day_of(signal.id))}" for one in PARTITIONED)
+    )
+    told = asyncio.Event()
+    attempt = Attempt(Answered.ANSWERED, "AA", b"MSA|AA")
+    now = SystemClock().time_ns()
+    mark = (signal.id, 1, "lab", first, "delivered", 1, now, attempt, told.set)
+    journal.writer.mark(Mark(*mark), urgent=True)
+
+    async with asyncio.timeout(10):
+        await told.wait()
+        await store(journal, a_signal())
+    assert await rows(journal_url, "select count(*) from attempt") == [(1,)]
 
 
 async def test_a_row_at_fault_is_found_and_the_others_are_stored(journal, journal_url, heard):

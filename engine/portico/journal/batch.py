@@ -132,6 +132,13 @@ class Batch:
             emitted += [p for act in self.acts for p in act.arrived]
         return self.arrived + emitted if emitted else self.arrived
 
+    def signals(self) -> list[SignalId]:
+        """Whose days it needs: of new Signals, and of those to which something is added."""
+        added = [one.signal for act in self.acts for one in act.added]
+        ended = [one.signal for one in self.conclusions]
+        tried = [one.signal for one in self.marks]
+        return [*(p.signal.id for p in self.inbound()), *ended, *tried, *added]
+
     def _acts(self, seq: int) -> list[bytes]:
         """seq: the first place behind the new Signals."""
         for key, n in acts.books(self.acts):

@@ -266,10 +266,8 @@ class GroupCommit:
             self.close()
 
     async def _partitioned(self, batches: list[Batch]) -> None:
-        arrived = [p.signal.id for batch in batches for p in batch.inbound()]
-        ended = [c.signal for batch in batches for c in batch.conclusions]
         try:
-            await self._partition(arrived + ended)
+            await self._partition([one for batch in batches for one in batch.signals()])
         except JournalError:
             self.close()
         finally:
