@@ -13,7 +13,7 @@ import pytest
 
 from portico.errors import ConfigError, JournalLocked, JournalUnavailable
 from portico.events import journal as events
-from portico.journal import binaries, cluster, connect, migrate, postmaster
+from portico.journal import binaries, cluster, connect, embedded, migrate, postmaster
 from portico.journal.binaries import Binaries
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
@@ -397,6 +397,25 @@ async def test_its_log_stays_small(data, appliance):
     await one.server.start()
     assert one.folder.log.stat().st_size < 1 << 20
     assert (one.folder.path / "postgres.log.1").stat().st_size == 9 << 20
+
+
+async def test_a_log_that_cannot_be_trimmed_keeps_nobody_from_starting_it_again(
+    appliance, monkeypatch
+):
+    """The disk is full, or the older part is in the way: the log stays long, and a server that
+    dies then is started again all the same."""
+    monkeypatch.setattr(embedded, "_TRIM_EVERY", 0.01)
+    one = appliance()
+    await one.server.start()
+    (one.folder.path / "postgres.log.1").mkdir()
+    with one.folder.log.open("ab") as log:
+        log.write(b"x" * (9 << 20))
+    await asyncio.sleep(0.05)
+
+    os.kill(one.server.pid, signal.SIGKILL)
+
+    await until(lambda: one.of(events.JournalRestarted))
+    assert one.folder.log.stat().st_size > 9 << 20
 
 
 @as_root

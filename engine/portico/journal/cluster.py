@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from portico.errors import ConfigError
@@ -100,10 +101,13 @@ def trim_log(folder: Folder) -> None:
     """Keep the log below 8 MiB and one older part of the same size.
 
     PostgreSQL holds the file open for appending, so it is copied and emptied, not renamed.
+    Where that cannot be done (a full disk), the log stays as it is: whoever starts and watches
+    a server has more to do.
     """
-    if folder.log.exists() and folder.log.stat().st_size > _LOG_MOST:
-        shutil.copyfile(folder.log, folder.log.with_suffix(".log.1"))
-        os.truncate(folder.log, 0)
+    with suppress(OSError):
+        if folder.log.exists() and folder.log.stat().st_size > _LOG_MOST:
+            shutil.copyfile(folder.log, folder.log.with_suffix(".log.1"))
+            os.truncate(folder.log, 0)
 
 
 def log_tail(folder: Folder, lines: int = 3) -> str:
