@@ -145,8 +145,9 @@ def test_a_channels_shorter_wish_and_the_audit_trail_go_by_themselves(
             assert (table, found) == (table, (rows,))
 
 
-async def test_a_day_that_two_ask_for_at_once_goes_once(tmp_path, journal_url, monkeypatch):
-    """The engine's own round and a person's take turns."""
+@pytest.fixture
+async def kept(tmp_path, journal_url, monkeypatch):
+    """The keeper of a journal with a day whose bodies are due, and what it tells."""
     monkeypatch.setattr(keeping, "_APART", 0.0)
     for folder in ("channels", "config", "transforms"):
         (tmp_path / folder).mkdir()
@@ -158,10 +159,34 @@ async def test_a_day_that_two_ask_for_at_once_goes_once(tmp_path, journal_url, m
             connection.execute(statement)
     purging = Purging(Purge(lambda: journal_url), *around, asyncio.Lock())
     keeper = keeping.Keeping(Retention(lambda: journal_url), purging, *around)
-    await asyncio.gather(keeper.round(), keeper.round())
+    yield keeper, told
     await keeper.close()
 
+
+async def test_a_day_that_two_ask_for_at_once_goes_once(kept):
+    """The engine's own round and a person's take turns."""
+    keeper, told = kept
+    await asyncio.gather(keeper.round(), keeper.round())
+
     assert [(type(event).__name__, event.part) for event in told] == [("DayDropped", "bodies")]
+
+
+async def test_once_a_hold_is_set_nothing_of_its_day_goes(kept, journal_url):
+    """One that comes while a day goes is set when that has gone, and not told before: what is
+    there when a person hears of the hold stays."""
+    keeper, told = kept
+    pending = "select exists (select from pg_inherits where inhdetachpending)"
+    async with await psycopg.AsyncConnection.connect(journal_url) as reader:
+        await reader.execute("select count(*) from body")
+        round_of = asyncio.ensure_future(keeper.round())
+        async with await psycopg.AsyncConnection.connect(journal_url, autocommit=True) as other:
+            while await (await other.execute(pending)).fetchone() != (True,):
+                await asyncio.sleep(0.01)
+        hold = asyncio.ensure_future(keeper.hold(None, "7", "a law suit", "anna"))
+        await asyncio.sleep(0.05)
+    await asyncio.gather(round_of, hold)
+
+    assert [type(event).__name__ for event in told] == ["DayDropped", "HoldSet"]
 
 
 def test_a_hold_says_what_is_missing(server, appliance):

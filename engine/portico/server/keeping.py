@@ -34,6 +34,7 @@ class Keeping:
         self._journal, self._site, self._clock, self._emit = journal, site, clock, emit
         self._purging = purging
         self._turn = asyncio.Lock()  # one round at a time: a day goes once
+        self._going = asyncio.Lock()  # a hold is set before a day goes or after it, not amid
         self._told: set[tuple[date, str, str]] = set()
 
     async def close(self) -> None:
@@ -54,12 +55,13 @@ class Keeping:
     async def hold(self, signal: SignalId | None, patient: str, reason: str, by: str) -> int:
         """Keep a Signal or a patient's Signals; the hold's number. Raises JournalError."""
         since = moment(self._clock.time_ns())
-        number = await self._journal.hold(signal, patient, reason, since, by)
-        self._emit(HoldSet(number, "signal" if signal else "patient", by))
-        try:
-            await self._journal.mend()
-        except JournalError as error:
-            self._emit(RetentionFailed(faults.code(error)))  # the next round begins with it
+        async with self._going:
+            number = await self._journal.hold(signal, patient, reason, since, by)
+            self._emit(HoldSet(number, "signal" if signal else "patient", by))
+            try:
+                await self._journal.mend()
+            except JournalError as error:
+                self._emit(RetentionFailed(faults.code(error)))  # the next round begins with it
         return number
 
     async def unhold(self, number: int, by: str) -> bool:
@@ -87,8 +89,9 @@ class Keeping:
 
     async def _drop(self, due: Due) -> bool:
         began = self._clock.monotonic()
-        if not await self._journal.drop(due):
-            return False
+        async with self._going:
+            if not await self._journal.drop(due):
+                return False
         seconds = self._clock.monotonic() - began
         self._emit(DayDropped(due.day.isoformat(), due.part, due.size, seconds))
         return True
