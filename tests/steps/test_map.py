@@ -93,6 +93,34 @@ def test_the_order_of_lines_means_nothing(trial):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("remove", "left"),
+    [
+        (["OBX[*2=TX]", "OBX[*2=ED]"], ["1"]),
+        (["OBX[*2=ED]", "OBX[*3=PDF]"], ["1", "3"]),
+        (["OBX[3]", "OBX"], ["2"]),
+        (["OBX[2]", "OBX[*2=NM]-1"], ["", "3"]),
+        (["OBX[*2=TX]-1", "OBX[1]"], ["2", ""]),
+    ],
+    ids=str,
+)
+def test_several_lines_take_out_what_they_name(trial, remove, left):
+    """In whatever order they stand, and once where two of them name the same segment."""
+    results = {trial.out({"map": {"remove": list(o)}}) for o in itertools.permutations(remove)}
+
+    (content,) = results
+    rows = MessageView(content).segments("OBX")
+    assert [row.text(1) or "" for row in rows] == left
+
+
+def test_items_are_taken_out_by_the_numbers_that_they_came_with(trial):
+    """The tenth stands behind the second."""
+    step = {"remove": ["/a/10", "/a/2", "/a/0"]}
+    content = trial.out({"map": step}, given=b'{"a":[0,1,2,3,4,5,6,7,8,9,10]}', content="json")
+
+    assert content == b'{"a":[1,3,4,5,6,7,8,9]}'
+
+
 def test_stars_pair(trial):
     """The n-th target is written from the n-th source; copies keep their structure."""
     content = trial.out(

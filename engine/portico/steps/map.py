@@ -89,7 +89,7 @@ class _Map:
             _copy(state, body, source, origin, place)
         for place, text in lines:
             _write(state, body, place, text)
-        for place in reversed(removed):
+        for place in targets.from_behind(removed):
             body.remove(place)
         for place, form in self._format:
             _format(state, body, place, form)

@@ -1,6 +1,7 @@
 """Targets of `map`: which places a line writes, by number, and whether two lines collide."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -50,6 +51,20 @@ def made(place: Place, count: int) -> list[Place]:
         return []
     path = replace(place.path, every=False)
     return [Hl7Place.of(replace(path, occurrence=number + 1)) for number in range(count)]
+
+
+def from_behind(places: Iterable[Place]) -> list[Place]:
+    """Numbered places, each once, the last first: taking one out moves none that follows."""
+    return [one for _, one in sorted({_spot(one): one for one in places}.items(), reverse=True)]
+
+
+def _spot(place: Place) -> tuple[str | int, ...]:
+    """The words of a place with its numbers as numbers: `OBX[10]` stands behind `OBX[9]`."""
+    text = place.source
+    if isinstance(place, Hl7Place) and place.path.where is None:
+        text = str(replace(place.path, occurrence=place.path.occurrence or 1))
+    parts = re.split("([0-9]+)", text)
+    return tuple(int(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def level(place: Place) -> int:
