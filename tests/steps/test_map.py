@@ -1,6 +1,7 @@
 """`map`."""
 
 import itertools
+import json
 
 import pytest
 
@@ -204,6 +205,41 @@ def test_a_name_is_put_aside(trial):
     )
 
     assert result.outputs[0].content is None
+
+
+def test_what_was_copied_aside_is_another_value(trial):
+    """What is written below it changes neither the content nor another name."""
+    step = {"copy": {"who": "/name", "other": "/name"}}
+    later = {"set": {"who/family": "{/n}"}}
+    shown = {"set": {"/who": "{who/family}", "/other": "{other/family}"}}
+    steps = [{"map": step}, {"map": later}, {"map": shown}]
+
+    content = json.loads(trial.out(*steps, given=JSON, content="json"))
+
+    assert content["name"]["family"] == content["other"] == "muster"
+    assert content["who"] == "2.10"
+
+
+def test_names_can_be_swapped(trial):
+    """What stands aside is read as it came into the step, too."""
+    content = trial.out(
+        {"map": {"set": {"one": "1", "two": "2"}}},
+        {"map": {"copy": {"one": "two", "two": "one"}}},
+        {"map": {"set": {"PID-9": "{one}{two}"}}},
+    )
+
+    assert read(content, "PID-9") == ["21"]
+
+
+def test_a_step_that_fails_leaves_what_stood_aside(trial):
+    """`continue` goes on from before it, below a name too."""
+    content = trial.out(
+        {"map": {"set": {"about/level": "old"}}},
+        {"map": {"set": {"about/level": "new", "MSH-1": "x"}}, "on_error": "continue"},
+        {"map": {"set": {"PID-9": "{about/level}"}}},
+    )
+
+    assert read(content, "PID-9") == ["old"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """`split`."""
 
+import json
+
 import pytest
 
 from portico.errors import ConfigError
@@ -118,6 +120,23 @@ def test_what_parts_put_aside_stays_with_them(trial):
     )
 
     assert len(result.outputs) == 4
+
+
+def test_what_a_part_writes_below_a_name_stays_with_it(trial):
+    """Neither the next part nor the whole message sees it: it would tell of another patient."""
+    content = b'{"items": [{"n": "1"}, {"n": "2"}]}'
+    seen = {"map": {"set": {"/seen": "{about/level}"}}}
+    hot = {"map": {"set": {"about/level": "hot"}}, "when": {"/n": "1"}}
+    steps = [
+        {"map": {"set": {"about/level": "none"}}},
+        {"split": {"at": "/items", "steps": [hot, seen, {"send": "out"}]}},
+        seen,
+        {"send": "out"},
+    ]
+
+    outputs = trial.run(*steps, given=content, content="json").outputs
+
+    assert [json.loads(one.content)["seen"] for one in outputs] == ["hot", "none", "none"]
 
 
 def test_a_part_that_fails_fails_the_signal(trial):

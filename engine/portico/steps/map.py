@@ -80,7 +80,8 @@ class _Map:
         self._format = tuple(options.format.items())
 
     def run(self, state: RunState) -> End | None:
-        source = state.context
+        now = state.context
+        source = Context(now.view, now.envelope, dict(state.aside), now.tables)
         body = state.body.fork() if self._make is None else self._make(state)
         target = Context(body.reading, source.envelope, state.aside)
         lines = list(self._written(source, target))

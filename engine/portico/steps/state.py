@@ -1,5 +1,6 @@
 """The RunState: what one run of an agent over one Signal holds in its hands."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -107,8 +108,10 @@ class RunState:
 
     def put_aside(self, place: AsidePlace, value: Any) -> None:
         """Keep a JSON value under a name, or at a point below it."""
+        # A mark, the parts of a split and the content may hold the very same object.
+        before = copy.deepcopy(self.aside.get(place.name)) if place.tokens else None
         try:
-            whole = pointer.put(self.aside.get(place.name), place.tokens, value)
+            whole = pointer.put(before, place.tokens, value)
         except ValueError as error:
             raise PathInvalid(f"{place}: {error}") from None
         self.aside[place.name] = whole
