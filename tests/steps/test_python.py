@@ -81,6 +81,22 @@ def test_json_is_given_as_a_value(trial):
     assert trial.out(same, given=given, content="json") == given
 
 
+@pytest.mark.parametrize(
+    ("given", "change", "out"),
+    [
+        (b'{"on": 1}', "value['on'] = bool(value['on'])", b'{"on":true}'),
+        (b'{"on": false}', "value['on'] = int(value['on'])", b'{"on":0}'),
+        (b'{"on": 2.0}', "value['on'] = int(value['on'])", b'{"on":2}'),
+        (b'{"on": 0.12345678901234567890}', "pass", b'{"on": 0.12345678901234567890}'),
+    ],
+)
+def test_a_change_counts_also_where_python_sees_none(trial, given, change, out):
+    """For Python `True` equals 1; and a number that nobody touched keeps its digits."""
+    step = call(trial, f"def step(value): {change}")
+
+    assert trial.out(step, given=given, content="json") == out
+
+
 def test_bytes_are_given_as_they_are(trial):
     """Opaque content."""
     body = "def step(data): return data[::-1]\n"
