@@ -134,5 +134,8 @@ def _zoned(one: DateTime, other: DateTime) -> bool:
 
 def _in_utc(date: DateTime) -> DateTime:
     local = datetime(*date.parts, tzinfo=UTC)  # type: ignore[arg-type,misc]
-    at = local - timedelta(minutes=date.zone or 0)
+    try:
+        at = local - timedelta(minutes=date.zone or 0)
+    except OverflowError:  # `99991231235959-0500` stands for "never": the calendar ends there
+        at = local
     return DateTime(at.timetuple()[: len(date.parts)], date.rest, 0)
