@@ -51,6 +51,22 @@ def test_a_message_that_is_in_the_set_keeps_its_bytes():
     assert transcoded(plain, "8859/1") == (HEAD % "8859/1" + "PID|||4711||X\r").encode()
 
 
+def test_bytes_of_an_escape_are_written_also_where_all_is_ascii():
+    """An escape is the one way in which such a message holds a byte of its set."""
+    view = message("8859/1", "ascii", "PID|||1||M\\XFC\\ller\r")
+    there = MessageView(transcoded(view, "UNICODE UTF-8"))
+
+    assert there.content == (HEAD % "UNICODE UTF-8" + "PID|||1||M\\XC3BC\\ller\r").encode()
+    assert there.text("PID-5") == view.text("PID-5") == "Müller"
+
+
+def test_what_only_looks_like_an_escape_stays():
+    """`\\E\\XE9\\E\\` is the text `\\XE9\\`: of a path, say."""
+    view = message("8859/1", "latin-1", "PID|||1||C:\\E\\XE9\\E\\é\r")
+
+    assert MessageView(transcoded(view, "UNICODE UTF-8")).text("PID-5") == "C:\\XE9\\é"
+
+
 @pytest.mark.parametrize(
     ("body", "place"),
     [("PID|||1||M\u20ac\r", "PID-5"), ("OBX|1\rOBX|2||\u20ac\r", "OBX[2]-3"),

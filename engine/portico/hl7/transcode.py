@@ -39,7 +39,7 @@ def transcoded(view: MessageView, name: str) -> bytes:
     written = MessageEdit(view)
     written.set_raw("MSH-18", name.replace("~", view.delimiters.repetition.decode()).encode())
     content = written.encode()
-    if not wide and (codec == view.codec or (content.isascii() and b"\x1b" not in content)):
+    if not wide and (codec == view.codec or _everybodys(content, view)):
         return view.content if view.header.charset == tuple(name.split("~")) else content
     text = view.decoded(content.removeprefix(codecs.BOM_UTF8))
     text = _hexed(text, view, codec, name)
@@ -57,6 +57,13 @@ def written(text: str, name: str) -> bytes:
         return text.encode(charset.codec_of(tuple(name.split("~")), ""))
     except UnicodeEncodeError:
         raise TextUnencodable(f"a character that {name} cannot carry") from None
+
+
+def _everybodys(content: bytes, view: MessageView) -> bool:
+    """Whether the bytes mean the same in every set: ASCII, and no `\\X..\\`."""
+    mark = view.delimiters.escape
+    hexed = mark != b"" and mark + b"X" in content
+    return content.isascii() and b"\x1b" not in content and not hexed
 
 
 def _unencodable(view: MessageView, before: str, name: str) -> TextUnencodable:
@@ -77,6 +84,8 @@ def _hexed(text: str, view: MessageView, codec: str, name: str) -> str:
         return text
 
     def written(match: re.Match[str]) -> str:
+        if match[2] is None:
+            return match[0]
         data = bytes.fromhex(match[2])
         try:
             plain = view.decoded(data) if not data.isascii() else ""
@@ -90,4 +99,6 @@ def _hexed(text: str, view: MessageView, codec: str, name: str) -> str:
             raise _unencodable(view, text[: match.start()], name) from None
 
     mark = re.escape(mark)
-    return re.sub(rf"({mark}X)((?:[0-9A-Fa-f]{{2}})+)({mark})", written, text)
+    # As it is read: what ends `\E\` begins nothing, so `\E\XE9\E\` holds no byte.
+    other = rf"{mark}(?:[FSRETP]|\.br){mark}"
+    return re.sub(rf"{other}|({mark}X)((?:[0-9A-Fa-f]{{2}})+)({mark})", written, text)
