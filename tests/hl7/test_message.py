@@ -154,6 +154,17 @@ def test_python_hl7s_object_is_there_on_request(adt, end):
     assert len(parsed.segments("OBX")) == 3
 
 
+@pytest.mark.parametrize("mark", ["\x85", "\u2028", "\x0b", "\x0c", "\x1e"])
+def test_only_cr_and_lf_end_a_segment_of_python_hl7s_object(adt, mark):
+    """Unicode has other line ends; U+0085 is what a Windows ellipsis becomes in ISO 8859-1."""
+    msg = Message(b"\xef\xbb\xbf" + adt)
+    msg.set_raw("PID-5.1", f"a{mark}b".encode())
+    parsed = msg.hl7()
+
+    assert str(parsed.segment("PID")[5][0][0]) == f"a{mark}b"
+    assert len(parsed) == len(msg.view.names)
+
+
 def test_a_wrong_character_set_is_an_error_without_the_text(adt):
     """`hl7()` says what is wrong, not whose name it was."""
     with pytest.raises(ContentInvalid, match="character set"):
