@@ -147,6 +147,17 @@ def test_a_syntax_error_says_what_is_mostly_meant(line, hint):
     assert [each.value for each in documents] == [{"a": "1"}]
 
 
+def test_a_character_that_yaml_does_not_take_is_told_with_its_line():
+    """Nobody sees it in an editor: a vertical tab of a spreadsheet, the mark of a frame."""
+    text = "a: 1\n---\nb: 2\nc: 'x\x0by'\nd: 3\n"
+    _, (finding,) = parse(text, "x.yaml", nouns=False)
+
+    assert (finding.line, finding.code) == (4, "yaml.syntax")
+    assert finding.text == "a character that YAML does not take: U+000B"
+    assert finding.hint == 'take it out; inside of double quotes it is written "\\u000b"'
+    assert parse(text.replace("'x\x0by'", '"x\\u000by"'), "x.yaml", nouns=False)[1] == []
+
+
 INDENTS = "\n".join(" " * depth + "a:" for depth in range(1_000))
 
 

@@ -2,6 +2,8 @@
 
 import re
 
+from ruamel.yaml.reader import ReaderError
+
 from portico.spec.finding import Finding
 
 _BARE_PATH = re.compile(r"\{[^\"']*[A-Z][A-Z0-9]{2}(-\d+(\.\d+)*)?\[")
@@ -12,6 +14,11 @@ _COLUMN = "the keys of one mapping begin in the same column, and so do the - of 
 
 def finding(error: Exception, name: str, first: int, chunk: str) -> Finding:
     """The parser's complaint in one line, with what it mostly means in a site's files."""
+    if isinstance(error, ReaderError):  # it has no mark, but counts characters
+        row = chunk.count("\n", 0, error.position)
+        problem = f"a character that YAML does not take: U+{error.character:04X}"
+        hint = f'take it out; inside of double quotes it is written "\\u{error.character:04x}"'
+        return Finding(name, first + row + 1, "", problem, hint, "yaml.syntax")
     mark = getattr(error, "problem_mark", None)
     row = mark.line if mark is not None else 0
     problem = str(getattr(error, "problem", None) or "not readable as YAML")
