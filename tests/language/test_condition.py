@@ -8,6 +8,7 @@ from portico.errors import PathInvalid
 from portico.language.condition import Condition
 from portico.language.content import open_content
 from portico.language.context import Context
+from portico.language.place import Place
 
 HOLDING = [
     {"PV1-2": "I"},
@@ -135,6 +136,27 @@ def test_an_error_names_its_place_once():
     """`PV1-2: lt: ...`, whatever the depth."""
     with pytest.raises(ValueError, match=r"^all: PV1-2: lt: 'x' is neither"):
         Condition.parse({"all": [{"PV1-2": {"lt": "x"}}]})
+
+
+@pytest.mark.parametrize(
+    ("number", "shown", "bounds"),
+    [
+        ("0.0000005", "0.0000005", {"gt": "0", "lt": "0.05"}),
+        ("5e-7", "0.0000005", {"gt": "0.0000004", "lt": "0.0000006"}),
+        ("1.50E3", "1500", {"ge": "1500", "le": "1500"}),
+    ],
+)
+def test_json_numbers_of_any_spelling_are_compared(number, shown, bounds):
+    """A probability of a score is often smaller than Python writes without an exponent."""
+    body = open_content("json", f'{{"p": {number}}}'.encode())
+    for context in (
+        Context(body, {}),
+        Context(None, {}, {"a": {"p": body.value["p"]}}),
+        Context(None, {}, {"a": {"p": float(number)}}),
+    ):
+        place = "/p" if context.view else "a/p"
+        assert Condition.parse({place: bounds}).holds(context)
+    assert Place.parse("/p").text(Context(body, {})) == shown
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,8 @@ def drop(value: Any, tokens: Tokens) -> None:
 
 
 def text_of(value: Any) -> str | None:
-    """A JSON value as the text that conditions compare: scalars as written, no quotes.
+    """A JSON value as the text that conditions compare: scalars as written, no quotes, but a
+    number without its exponent: `1e-7` is `0.0000001`.
 
     null and the empty text are absent: None. Objects and lists are their compact JSON.
     """
@@ -94,8 +95,10 @@ def text_of(value: Any) -> str | None:
         return None
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float | Decimal):
-        return str(value)
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if isinstance(value, int | Decimal):
+        return f"{value:f}" if isinstance(value, Decimal) else str(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
