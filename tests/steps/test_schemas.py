@@ -84,6 +84,19 @@ def test_json_is_refused_by_pointer_and_keyword(site, change, told):
 
 
 @pytest.mark.parametrize(
+    ("dose", "fits"),
+    [("1e30", True), ("12345678901234567890123456789.015", False), ("1e400", True)],
+)
+def test_multiples_are_exact_whatever_the_size(site, dose, fits):
+    """A number with more digits than Python's decimals usually keep is no fault."""
+    given = b'{"mrn": "1", "name": {"family": 1}, "dose": %b}' % dose.encode()
+    told = refused(site, given, "patient.json", "json")
+
+    text = "/dose does not fit the schema (multipleOf)"
+    assert told == (None if fits else (text, "/dose", "102"))
+
+
+@pytest.mark.parametrize(
     ("given", "told"),
     [
         (b'<order xmlns="urn:o" id="1"><code>X1</code><born>1980-01-31</born></order>', None),

@@ -5,7 +5,7 @@ file: `$ref` leads nowhere else, and nothing is fetched. Imported where a schema
 """
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import jsonschema
@@ -17,6 +17,7 @@ from portico.hl7.structure import Deviation
 from portico.language.content import parse_json
 
 _LARGEST = 4 << 20  # bytes of a schema
+_DIGITS = 6_000  # of a quotient, for multipleOf: more than parse_json lets two numbers have
 _MISSING, _TYPE, _VALUE = "101", "102", "103"  # HL7 table 0357
 _CODES = {"required": _MISSING, "dependentRequired": _MISSING, "enum": _VALUE, "const": _VALUE}
 
@@ -41,8 +42,9 @@ class JsonRules:
 
     def broken(self, value: Any) -> list[Deviation]:
         """The first rule that the value breaks, from the outside in."""
-        errors = self._validator.iter_errors(value)
-        first = min(errors, key=lambda error: len(error.absolute_path), default=None)
+        with localcontext(prec=_DIGITS):
+            errors = self._validator.iter_errors(value)
+            first = min(errors, key=lambda error: len(error.absolute_path), default=None)
         if first is None:
             return []
         parts = [_shown(part, self._names) for part in first.absolute_path]
