@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from portico.hl7 import identifying
 from portico.hl7.view import MessageView
-from portico.llm.deidentify import Deidentifier
+from portico.llm.deidentify import TOKEN, Deidentifier
 
 KEY = b"k" * 32
 HERE = Path(__file__).parents[2]
@@ -41,6 +41,42 @@ def test_known_values_are_replaced_wherever_free_text_quotes_them():
 
     for telling in ("muster", "erika", "4711", "linden", "12.04.1978", "23125"):
         assert telling not in said.lower()
+
+
+@pytest.mark.parametrize(
+    ("about", "text", "leaves"),
+    [
+        (("name", "Weiß"), "Herr Weiß, WEISS", "Herr , "),
+        (("name", "MUELLER"), "Frau Müller", "Frau "),
+        (("name", "Müller-Lüdenscheidt"), "Frau Müller Lüdenscheidt, Müller", "Frau , "),
+        (("name", "İbrahim"), "Hr. İbrahim", "Hr. "),
+        (("name", "O'Brien"), "Mr O’Brien", "Mr "),
+        (("name", "MUSTER^ANNA"), "MUSTER_ANNA.pdf", ".pdf"),
+        (("name", "Muster"), r'"a line\nMUSTER\tmuster\u000bMuster"', r'"a line\n\t\u000b"'),
+        (("name", 'Robert "Bob" Fox'), r'"Robert \"Bob\" Fox and Bob"', '" and "'),
+        (("address", "Hauptstraße 5"), "wohnt HAUPTSTRASSE  5", "wohnt "),
+        (("id", "123456789"), "SSN 123-45-6789", "SSN "),
+        (("phone", "030-23125"), "Tel. 030/23125, 03023125", "Tel. , "),
+        (("id", "A 4711 " + "x" * 500), "of A 4711 " + "X" * 500, "of "),
+    ],
+)
+def test_a_value_is_found_however_it_is_spelled(about, text, leaves):
+    """Umlauts, hyphens, quotes, file names, and the line breaks of a JSON text."""
+    one = veil(about=[about])
+    said = one.out("free", text)
+
+    assert TOKEN.sub("", said).replace("_", "") == leaves
+    assert one.back(said) == text
+
+
+def test_a_date_is_not_found_inside_of_another():
+    """The 11th is no `1` before the 1st."""
+    one = veil(about=[("date", "20260201")])
+
+    said = one.out("free", "11.2.2026, not 1.2.2026")
+
+    assert said.startswith("11.2.2026, not ")
+    assert "1.2.2026" not in said[9:]
 
 
 def test_an_answer_is_put_back_to_the_letter():

@@ -4,13 +4,14 @@ Names, numbers, addresses and phones become tokens such as `NAME_3f9a01c2`: the 
 same token under one key, whatever its case, so that a model can tell who is who. Dates move by
 as many days for all of a patient. Both are put back in the answer, here and nowhere else.
 Values of listed places are replaced whole; wherever else in the prompt's data one of them
-occurs, it is replaced there. What free text says beside that is found by llm/freetext.py where
-it is asked for, and stays where it is not.
+occurs, it is replaced there, also with other signs between its words, with an umlaut spelled
+out, and in JSON, where a line break is two characters. What free text says beside that is found
+by llm/freetext.py where it is asked for, and stays where it is not.
 """
 
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +21,12 @@ _TELLING = ("name", "id", "address", "phone")
 _SEPARATORS = re.compile(r"([\^&~\n]+)")
 _FARTHEST = 365  # days
 _LONG = 6  # characters with a digit: looked for inside of words, too; a date: perhaps whole
+_NUMBER, _BLOB = 40, 400  # characters: other signs may stand in it; too long for a pattern
+_HYPHENS = re.compile(r"[\s\u2010-\u2015-]+")  # and spaces: between the words of a name
+_SIGN = re.compile(r"[\W_]")
+_ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|[bfnrt])")  # of JSON
+_WHOLE, _WITHIN, _DATE = r"(?<!\w)(?:%s)(?!\w)", r"(?:%s)", r"(?<!\d)(?:%s)"
+_ALIKE = (("ae", "ä"), ("oe", "ö"), ("ue", "ü"), ("ss", "ß"))
 TOKEN = re.compile(r"(?:NAME|ID|ADDRESS|PHONE)_[0-9a-f]{8}(?:_[0-9a-f]{4})?")
 
 
@@ -41,7 +48,9 @@ class Deidentifier:
         self._shift = timedelta(days=-days)
         self._back: dict[str, str] = {}
         self._ways = self._replacements(identifiers)
-        self._found = _pattern(self._ways)
+        self._kinds = {_bare(way): kind for way, kind in reversed(self._ways.items())}
+        self._blobs = [way for way in self._ways if len(way) > _BLOB]
+        self._patterns = _patterns(self._ways)
 
     def out(self, kind: str, text: str) -> str:
         """One value as it may leave; an empty kind is the prompt's own words."""
@@ -75,25 +84,21 @@ class Deidentifier:
         return value
 
     def _replacements(self, identifiers: Iterable[tuple[str, str]]) -> dict[str, str]:
-        """Text in lower case to its kind; the words of a name count by themselves."""
+        """Plain text to its kind; the words of a name count by themselves."""
         ways: dict[str, str] = {}
         for kind, text in identifiers:
             if kind == "date":
                 spelled = dates.spellings(text) or [text][: len(text) >= _LONG]
-                ways |= dict.fromkeys(map(str.casefold, spelled), "date")
+                ways |= dict.fromkeys(map(_plain, spelled), "date")
                 continue
-            words = [text.strip(), *(text.split() if kind == "name" else ())]
+            words = [text.strip(), *(_HYPHENS.split(text) if kind == "name" else ())]
             for word in words:
-                if len(word) > 1:
-                    ways.setdefault(word.casefold(), kind)
+                if len(word) > 1 and _bare(word):
+                    ways.setdefault(_plain(word), kind)
         return ways
 
     def _scrubbed(self, text: str, detect: bool) -> str:
-        spans = [
-            (*match.span(), self._ways.get(" ".join(match[0].casefold().split()), "id"))
-            for match in (self._found.finditer(text) if self._found else ())
-            if not (len(match[0]) == 2 and match[0].islower())  # "an", "is": hardly the name
-        ]
+        spans = self._known(text)
         made, at = [], 0
         for start, end, kind in freetext.found(text, spans) if detect else spans:
             told = text[start:end]
@@ -101,6 +106,21 @@ class Deidentifier:
             made.append(self._replaced(kind, told))
             at = end
         return "".join((*made, text[at:]))
+
+    def _known(self, text: str) -> list[freetext.Span]:
+        """Where values stand, in order; of two that overlap each what is left."""
+        spans: list[freetext.Span] = []
+        plain, at = _plain(text), 0
+        matches = [match.span() for one in self._patterns for match in one.finditer(plain)]
+        matches += (span for blob in self._blobs for span in _places(blob, plain))
+        for start, end in sorted(matches, key=lambda span: (span[0], -span[1])):
+            if end - start == 2 and text[start:end].islower():
+                continue  # "an", "is": hardly the name
+            if end > at:
+                kind = self._kinds.get(_bare(plain[start:end]), "id")
+                spans.append((max(start, at), end, kind))
+                at = end
+        return spans
 
     def _replaced(self, kind: str, text: str) -> str:
         if kind != "date":
@@ -135,15 +155,44 @@ class Deidentifier:
         return hmac.digest(self._key, f"{purpose}\0{text}".encode(), "sha256")
 
 
-def _pattern(ways: Iterable[str]) -> re.Pattern[str] | None:
-    """All of them, the longest first; short ones only as whole words."""
-    known = sorted(ways, key=len, reverse=True)
-    if not known:
-        return None
-    return re.compile("|".join(map(_one, known)), re.IGNORECASE)
+def _plain(text: str) -> str:
+    """In small letters, a space for each sign and for all of an escape: as long as the text."""
+    small = text.lower()
+    if len(small) != len(text):
+        small = "".join(low if len(low := char.lower()) == 1 else char for char in text)
+    return _SIGN.sub(" ", _ESCAPE.sub(lambda match: " " * len(match[0]), small))
 
 
-def _one(text: str) -> str:
-    spaced = r"\s+".join(map(re.escape, text.split()))
-    inside = len(text) >= _LONG and any(map(str.isdigit, text))
-    return spaced if inside else rf"(?<!\w){spaced}(?!\w)"
+def _bare(text: str) -> str:
+    """What a value's spellings have in common."""
+    bare = "".join(_plain(text).split())
+    for spelled, letter in _ALIKE:
+        bare = bare.replace(letter, spelled)
+    return bare
+
+
+def _places(blob: str, plain: str) -> Iterator[tuple[int, int]]:
+    at = plain.find(blob)
+    while at >= 0:
+        yield at, at + len(blob)
+        at = plain.find(blob, at + len(blob))
+
+
+def _patterns(ways: Mapping[str, str]) -> list[re.Pattern[str]]:
+    """For plain texts, the longest first: short ones only as whole words."""
+    made: dict[str, list[str]] = {_WHOLE: [], _WITHIN: [], _DATE: []}
+    for way in sorted((way for way in ways if len(way) <= _BLOB), key=len, reverse=True):
+        long = len("".join(way.split())) >= _LONG and any(map(str.isdigit, way))
+        where = _WHOLE if not long else _DATE if ways[way] == "date" else _WITHIN
+        short = ways[way] in ("id", "phone") and len(way) <= _NUMBER
+        made[where].append(_one(way, long and short))
+    return [re.compile(where % "|".join(found)) for where, found in made.items() if found]
+
+
+def _one(plain: str, number: bool) -> str:
+    if number:  # 123456789 may be 123-45-6789
+        return " {0,2}".join("".join(plain.split()))
+    made = " +".join(plain.split()) if len(plain) > 2 else plain
+    for spelled, letter in _ALIKE:
+        made = made.replace(letter, spelled).replace(spelled, f"(?:{spelled}|{letter})")
+    return made
