@@ -89,7 +89,7 @@ def _answer(model: _Model, wanted: Question) -> Completion:
     if veil is None:
         return Completion(text, b"", b"", uses=act.uses)
     uses = tuple(Use(u.id, u.name, asking.back(veil, u.arguments)) for u in act.uses)
-    return Completion(veil.back(text), b"", b"", uses=uses)
+    return Completion(asking.back(veil, text), b"", b"", uses=uses)
 
 
 def _told(call: Call, outcome: Any) -> Reply:

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from portico.errors import ContentInvalid
+from portico.language.content import parse_json
 from portico.llm import framing
 from portico.llm.contract import MOST_TOKENS, Request, Round, Tool, Use
 from portico.llm.deidentify import Deidentifier
@@ -52,6 +54,7 @@ class Talk(Question, frozen=True):
     policy: tuple[str, str] = ("ascii", "replace")
 
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 decode = msgspec.json.Decoder(Question).decode
 decode_talk = msgspec.json.Decoder(Talk).decode
 
@@ -66,13 +69,14 @@ def veil(
     return Deidentifier(key(), wanted.patient, wanted.identifiers, detect or wanted.detect)
 
 
-def back(veil: Deidentifier, arguments: str) -> str:
-    """A tool's arguments with the values that stood there before."""
+def back(veil: Deidentifier, said: str) -> str:
+    """An answer, or a tool's arguments, with the values that stood there before: in JSON its
+    texts, since a value may hold what JSON escapes."""
     try:
-        value = msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
-        return veil.back(arguments)
-    return msgspec.json.encode(veil.back_in(value)).decode()
+        value = parse_json(said.encode("utf-8", "replace"))
+    except ContentInvalid:
+        return veil.back(said)
+    return _encode(veil.back_in(value)).decode()
 
 
 def request(wanted: Question, model: str, veil: Deidentifier | None) -> Request:

@@ -81,6 +81,8 @@ class Deidentifier:
             return [self.back_in(each) for each in value]
         if isinstance(value, dict):
             return {self.back(key): self.back_in(each) for key, each in value.items()}
+        if type(value) is int and str(value) in self._back:
+            return int(self._back[str(value)])  # a date in figures alone
         return value
 
     def _replacements(self, identifiers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from portico.ids import SignalId
 from portico.llm import circuit
 from portico.llm.asking import Question
 from portico.llm.contract import Completion, ModelFailed
+from portico.llm.deidentify import TOKEN
 from portico.llm.spending import Spending
 from portico.model.call import Call
 from portico.model.signal import Signal
@@ -152,3 +153,33 @@ async def test_a_call_goes_to_whom_its_policy_was_judged_for():
 
     assert (await waits).reply.error == ""
     assert given == [before, before]
+
+
+async def test_an_answer_with_a_quote_in_a_name_is_still_json():
+    """What is put back stands in the answer as JSON spells it."""
+
+    class Echo:
+        async def complete(self, request):
+            return Completion(f'{{"who":"{TOKEN.search(request.prompt)[0]}"}}', b"", b"")
+
+    async def provider(name, settings):
+        return Echo()
+
+    site = Site()
+    site.providers["far"] = Settings(type="sim", phi="deidentified")
+    world = PromptingWorld(
+        lambda: site, provider, bytes, Clock(), lambda event: None, Metrics()
+    )
+    prompting, (_, asked) = Prompting(world, Spending()), prompting_of(None, Clock())
+    wanted = msgspec.structs.replace(
+        QUESTION,
+        phi="deidentified",
+        parts=[("", "Who? "), ("name", 'Robert "Bob" Fox')],
+        identifiers=[("name", 'Robert "Bob" Fox')],
+    )
+    asked.call = msgspec.structs.replace(asked.call, request=msgspec.json.encode(wanted))
+
+    done = await prompting.do(asked)
+
+    text = msgspec.json.decode(done.reply.outcome)["text"]
+    assert msgspec.json.decode(text) == {"who": 'Robert "Bob" Fox'}

@@ -154,7 +154,7 @@ class Prompting:
         if veil is None:
             return done
         uses = tuple(Use(u.id, u.name, asking.back(veil, u.arguments)) for u in done.uses)
-        return Completion(veil.back(done.text), done.sent, done.received, uses=uses)
+        return Completion(asking.back(veil, done.text), done.sent, done.received, uses=uses)
 
     async def _booked(
         self, asked: Asked, target: _Target, request: Request, detail: dict[str, Any]
