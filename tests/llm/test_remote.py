@@ -1,6 +1,7 @@
 """portico.llm.remote: the real client libraries against the simulated model over HTTP."""
 
 import asyncio
+import gzip
 import json
 import time
 from pathlib import Path
@@ -118,6 +119,90 @@ async def test_every_fault_is_told_apart_and_asked_once(kind, fault, code, trans
     assert told.value.sent == server.seen[0][1]
     assert len(server.seen) == 1
     assert "ill" not in str(told.value)
+
+
+@pytest.fixture
+async def answering(provider):
+    """Makes providers of a type whose server answers with these bytes, and such headers."""
+    servers = []
+
+    async def make(kind, body, headers=""):
+        async def client(reader, writer):
+            head = await reader.readuntil(b"\r\n\r\n")
+            size = head.lower().partition(b"content-length:")[2].split()[0]
+            await reader.readexactly(int(size))
+            first = f"HTTP/1.1 200 OK\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+            writer.write(first.encode() + body)
+            await writer.drain()
+            writer.close()
+
+        servers.append(await asyncio.start_server(client, "127.0.0.1", 0))
+        return provider(kind, servers[-1].sockets[0].getsockname()[1])
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("openai", {"choices": []}),
+        ("openai", {"choices": [None]}),
+        ("openai", {"choices": [{"index": 0, "finish_reason": "stop", "message": None}]}),
+        ("anthropic", {"content": "hi"}),
+        ("anthropic", {"content": [None]}),
+        ("anthropic", {"content": [{"type": "text", "text": None}]}),
+        ("anthropic", {"usage": None}),
+        ("anthropic", None),
+    ],
+)
+async def test_an_answer_of_an_odd_shape_may_be_asked_again(kind, body, answering):
+    """Whatever the library makes of it; the record holds what left and what came."""
+    whole = {"id": "1", "created": 1, "model": "m", "object": "chat.completion", "choices": []}
+    whole |= {"type": "message", "role": "assistant", "content": []}
+    sent = json.dumps(body and whole | body).encode()
+    provider = await answering(kind, sent)
+
+    with pytest.raises(ModelFailed) as told:
+        await provider.complete(asked())
+
+    assert (told.value.code, told.value.transient) == ("llm.garbage", True)
+    assert told.value.sent
+    assert told.value.received == sent
+
+
+async def test_an_answer_that_unpacks_to_too_much_is_too_large(answering):
+    """The bound counts what is kept, not what came over the wire."""
+    body = gzip.compress(bytes(64 << 20))
+    provider = await answering("openai", body, "Content-Encoding: gzip\r\n")
+
+    with pytest.raises(ModelFailed) as told:
+        await provider.complete(asked())
+
+    assert told.value.code == "llm.too_large"
+
+
+@pytest.mark.parametrize(
+    ("counted", "tokens"),
+    [
+        (None, None),
+        ({"prompt_tokens": 10**30, "completion_tokens": 1, "total_tokens": 2}, (10**9, 1)),
+    ],
+)
+async def test_what_a_provider_counts_oddly_is_booked_all_the_same(counted, tokens, answering):
+    """A quarter of the bytes where it does not count; no more than a row can hold."""
+    message = {"role": "assistant", "content": '{"code": "X1", "sure": 1}'}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    whole = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
+    body = json.dumps(whole | {"choices": [choice], "usage": counted}).encode()
+    provider = await answering("openai", body)
+
+    done = await provider.complete(asked())
+
+    assert (done.input_tokens, done.output_tokens) == (
+        tokens or (len(done.sent) // 4, len(body) // 4)
+    )
 
 
 @BOTH

@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
-from pydantic_ai.exceptions import AgentRunError, ModelHTTPError, UserError
+from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
@@ -51,6 +51,8 @@ from portico.spec.models import Provider as Settings
 ANSWER = "answer"  # the tool that is called with the answer
 _CONNECT = 10.0
 _MOST_BYTES = 8 << 20  # of an answer
+_MOST_COUNTED = 1_000_000_000  # tokens that one exchange is believed to have cost
+_OF_THE_WIRE = (b"content-length", b"transfer-encoding", b"content-encoding")
 
 
 class _Wire(httpx2.AsyncBaseTransport):
@@ -67,13 +69,14 @@ class _Wire(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send it; the whole answer is read here."""
+        request.headers["accept-encoding"] = "identity"
         self.sent = await request.aread()
         await self._leaving(self.sent)
         response = await self._inner.handle_async_request(request)
         self.status = response.status_code
         parts, size = [], 0
         try:
-            async for chunk in response.stream:  # type: ignore[union-attr]
+            async for chunk in response.aiter_bytes():  # unpacked, so that the bound holds
                 parts.append(chunk)
                 size += len(chunk)
                 if size > _MOST_BYTES:
@@ -86,7 +89,7 @@ class _Wire(httpx2.AsyncBaseTransport):
         headers = [
             (name, value)
             for name, value in response.headers.raw
-            if name.lower() not in (b"content-length", b"transfer-encoding")
+            if name.lower() not in _OF_THE_WIRE
         ]
         return httpx2.Response(
             response.status_code, headers=headers, content=self.received, request=request
@@ -136,26 +139,17 @@ class Remote:
             model = self._make(client, request.model)
             async with limit:
                 said = await model.request(_messages(request), settings, _asking(request))
+            uses = _uses(said)
+            text = "" if uses else _text(said)
         except ModelFailed:
             raise
         except ModelHTTPError as error:
             raise _refused(error.status_code, wire) from None
-        except (
-            AgentRunError,
-            UserError,
-            httpx2.HTTPError,
-            OSError,
-            ValueError,
-            TypeError,
-        ) as error:
+        except Exception as error:  # noqa: BLE001  the fence of the libraries: answers of any shape
             raise _broken(error, wire) from None
         finally:
             await client.aclose()
-        usage = said.usage
-        tokens = usage.input_tokens or 0, usage.output_tokens or 0
-        uses = _uses(said)
-        text = "" if uses else _text(said)
-        return Completion(text, wire.sent, wire.received, *tokens, uses)
+        return Completion(text, wire.sent, wire.received, *_tokens(said, wire), uses)
 
     async def close(self) -> None:
         """Nothing stays open."""
@@ -198,6 +192,15 @@ def _tool(name: str, summary: str, schema: Mapping[str, Any]) -> ToolDefinition:
     return ToolDefinition(
         name=name, description=summary, parameters_json_schema=dict(schema), strict=False
     )
+
+
+def _tokens(said: ModelResponse, wire: _Wire) -> tuple[int, int]:
+    """Input and output as the provider counts them; where it does not, a quarter of bytes."""
+    usage = said.usage
+    if not (usage.input_tokens or usage.output_tokens):
+        return len(wire.sent) // 4, len(wire.received) // 4
+    came, went = usage.input_tokens or 0, usage.output_tokens or 0
+    return min(max(came, 0), _MOST_COUNTED), min(max(went, 0), _MOST_COUNTED)
 
 
 def _uses(said: ModelResponse) -> tuple[Use, ...]:
