@@ -25,3 +25,8 @@ class Item(Struct, frozen=True, gc=False):
     attempt: int = 1
     replies: tuple[Reply, ...] = ()
     asked: str = ""
+
+    @property
+    def replied(self) -> int:
+        """Bytes of all outcomes."""
+        return sum([len(reply.outcome) for reply in self.replies]) if self.replies else 0

@@ -91,7 +91,7 @@ class Backlog:
         self._waiting += 1
 
     def take(self, most: int, room: int) -> list[Task]:
-        """The next frame: at most so many items and bytes of content, but at least one.
+        """The next frame: at most so many items and bytes of them, but at least one.
 
         One item of each ready group, then a second of each, and so on.
         """
@@ -107,7 +107,7 @@ class Backlog:
             if not group.out:
                 group.mark, group.held = len(taken), False
             group.out += 1
-            room -= len(task.item.content)
+            room -= len(task.item.content) + task.item.replied
             taken.append(task)
             if group.tasks:
                 again.append(group)

@@ -30,18 +30,13 @@ from portico.workers.backlog import Done, Outcome
 from portico.workers.crew import Crew, ItemLook
 from portico.workers.editions import CrewTerms, Proof
 from portico.workers.nursery import Nursery
-from portico.workers.protocol import ITEM_LIMIT, Load
+from portico.workers.protocol import ITEM_LIMIT, REPLIED_LIMIT, Load
 from portico.workers.staff import Staff
 from portico.workers.worker import End
 
 _TICK_SECONDS = 0.1
 _CUT_SECONDS = 3.0
 _PARENTS, _PARENT_SECONDS = 3, 10.0  # tries to load a plan, and how long each waits for one
-_TOO_LARGE = Outcome(
-    SessionResult(
-        Kind.FAULT, failure=Failure(Permanent.code, f"content beyond {ITEM_LIMIT} bytes")
-    )
-)
 
 
 class Pool:
@@ -136,7 +131,9 @@ class Pool:
         Raises KeyError when no such agent is active.
         """
         if len(item.content) > ITEM_LIMIT:
-            asyncio.get_running_loop().call_soon(done, _TOO_LARGE)
+            _too_large(done, f"content beyond {ITEM_LIMIT} bytes")
+        elif item.replied > REPLIED_LIMIT:
+            _too_large(done, f"its steps were given more than {REPLIED_LIMIT} bytes in all")
         else:
             self._crews[agent].submit(item, group, done)
 
@@ -224,3 +221,8 @@ class Pool:
 
     def _lost(self, pid: int, seconds: float) -> None:
         self._emit(NurseryLost(pid, seconds))
+
+
+def _too_large(done: Done, text: str) -> None:
+    result = SessionResult(Kind.FAULT, failure=Failure(Permanent.code, text))
+    asyncio.get_running_loop().call_soon(done, Outcome(result))

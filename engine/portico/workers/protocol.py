@@ -42,6 +42,7 @@ VERSION = 3
 HEADER_LIMIT = 16 << 20
 BODY_LIMIT = 256 << 20
 ITEM_LIMIT = 128 << 20  # the largest content that a worker is given
+REPLIED_LIMIT = 10 << 20  # all outcomes of its replies, which the header holds in base64
 MOST = 100_000  # outputs, or emissions, or other parts of one result
 LEAST_LONG = 1 << 16  # bytes of a result's header below which no bound can be passed
 
