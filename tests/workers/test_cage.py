@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from portico.events.running import WorkerDied
-from portico.workers import cage
+from portico.workers import cage, seccomp
 
 MISSING = [name for name, there in cage.features().items() if not there]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"this machine has no {MISSING}")
@@ -124,6 +124,15 @@ PROCESSES = {
         "import resource; resource.prlimit(engine, resource.RLIMIT_NOFILE, (1, 1))"
     ),
     "where the engine runs": "import os; os.sched_setaffinity(engine, {0})",
+    "when the engine runs": "import os; os.setpriority(os.PRIO_PROCESS, engine, 0)",
+    "when all of its user run": "import os; os.setpriority(os.PRIO_USER, 0, 0)",
+    "how the engine runs": (
+        "import os; os.sched_setscheduler(engine, os.SCHED_OTHER, os.sched_param(0))"
+    ),
+    "how by parameters": "import os; os.sched_setparam(engine, os.sched_param(0))",
+    "when the engine reads the disk": (
+        "import ctypes; assert ctypes.CDLL(None).syscall(251, 1, engine, 0) >= 0"
+    ),
 }
 KERNEL = {
     "raise a limit": (
@@ -234,3 +243,37 @@ async def test_the_scratch_of_a_worker_goes_with_it(works):
     while told[0].parent.exists() and time.monotonic() < deadline:
         await works.run("echo")
     assert not told[0].parent.exists()
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [
+        lambda engine: os.setpriority(os.PRIO_PROCESS, engine, 19),
+        lambda engine: os.setpriority(os.PRIO_USER, os.getuid(), 19),
+        lambda engine: os.sched_setscheduler(engine, os.SCHED_IDLE, os.sched_param(0)),
+        lambda engine: os.sched_setparam(engine, os.sched_param(0)),
+    ],
+)
+def test_nobody_else_is_made_slow(slow):
+    """Of an engine that is not root its workers are equals, to whom the kernel lets it."""
+
+    def equal() -> None:
+        if os.getuid() == 0:
+            os.setresuid(65534, 65534, 65534)
+        engine = os.getpid()
+        os._exit(_forked(lambda: (seccomp.shut(), slow(engine))))
+
+    assert _forked(equal) == 1
+
+
+def _forked(work: Any) -> int:
+    """The exit code of a process that does it: 1 for what the kernel forbids."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except PermissionError:
+            os._exit(1)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

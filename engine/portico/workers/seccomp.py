@@ -40,6 +40,7 @@ _DENIED: dict[str, _Pair] = {
     "pidfd_send_signal": (424, 424), "process_madvise": (440, 440),
     "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "tkill": (200, 130),
     "migrate_pages": (256, 238), "move_pages": (279, 239), "sched_setattr": (314, 274),
+    "setpriority": (141, 140), "ioprio_set": (251, 30),
     # memory and queues that are shared by name
     "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194),
     "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "msgget": (68, 186),
@@ -89,6 +90,8 @@ _TO_ITSELF: dict[str, _Pair] = {  # the first argument names the process: only o
 _OF_ITSELF: dict[str, _Pair] = {  # or 0, which is the one that asks
     "prlimit64": (302, 261),
     "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
 }
 
 
