@@ -1,5 +1,6 @@
 """What people type and read."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,8 @@ import typer
 
 from portico.cli import console, place, when
 from portico.errors import ConfigError
+from portico.spec import site as sites
+from portico.spec.site import Config
 
 NOW = datetime(2026, 3, 14, 8, tzinfo=UTC)
 
@@ -71,6 +74,15 @@ def test_the_data_folder_is_the_environments_then_the_sites_then_var(tmp_path, m
 
     assert (none, said) == (tmp_path / "var", tmp_path / "elsewhere")
     assert str(place.data_folder(tmp_path)) == "/given"
+
+
+def test_a_relative_data_folder_lies_below_the_site_for_both_sides(tmp_path, monkeypatch):
+    """Wherever a command is called, it finds the engine that runs on it."""
+    monkeypatch.setenv("PORTICO_DATA", "kept")
+    config, wrong = sites.override(Config(), os.environ)
+
+    assert wrong == []
+    assert place.data_folder(tmp_path) == tmp_path / config.data == tmp_path / "kept"
 
 
 def test_settings_that_cannot_be_read_are_a_finding(tmp_path):

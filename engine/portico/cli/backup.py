@@ -74,9 +74,8 @@ def restore(
             "`portico resume NAME` lets one send"
         )
     run = files if files is not None else site
-    console.note(
-        f"run it: PORTICO_DATA={quote(str(data))} portico run --site {quote(str(run))}"
-    )
+    there = quote(str(data.absolute()))  # what is relative would be below the site
+    console.note(f"run it: PORTICO_DATA={there} portico run --site {quote(str(run))}")
     return exits.OK
 
 

@@ -33,9 +33,9 @@ def settings(site: Path) -> Config:
 
 
 def data_folder(site: Path) -> Path:
-    """PORTICO_DATA, else the site's `data:`, else `var` in the site."""
+    """PORTICO_DATA, else the site's `data:`, else `var`; below the site unless absolute."""
     given = os.environ.get(sites.DATA)
-    return Path(given) if given else site / settings(site).data
+    return site / (given or settings(site).data)
 
 
 def journal_url(site: Path) -> str | None:
