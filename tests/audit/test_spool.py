@@ -1,5 +1,7 @@
 """What the repository is still owed, as files."""
 
+import os
+
 import pytest
 
 from portico.audit.spool import Full, Spool
@@ -47,3 +49,16 @@ def test_what_is_not_whole_is_not_given(tmp_path):
     (spool.folder / "00000000000000000000-1-000000.new").write_bytes(b"hal")
 
     assert spool.read(spool.look()) == [b"x"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can put what another user is to read")
+def test_what_root_puts_is_the_engines_to_read(tmp_path):
+    """One file that the engine's user may not read would keep all others back for ever."""
+    data = tmp_path / "data"
+    data.mkdir()
+    os.chown(data, 1234, 5678)
+    spool = Spool(data, 1000)
+    spool.put(b"x", 1)
+
+    made = (spool.folder, *spool.folder.iterdir())
+    assert [(path.stat().st_uid, path.stat().st_gid) for path in made] == [(1234, 5678)] * 2

@@ -1,8 +1,9 @@
 """What the repository is still owed: one file a message, in the data folder, oldest first.
 
-Any process of the site may put: the command line does when no engine runs. A name is the time
-and something of its own, so that nobody has to agree; a file that is not whole has another
-ending. What cannot be put is the caller's to tell.
+Any process of the site may put: the command line does when no engine runs. What root puts
+belongs to whom the folder above belongs to, who is to read it. A name is the time and something
+of its own, so that nobody has to agree; a file that is not whole has another ending. What
+cannot be put is the caller's to tell.
 """
 
 import itertools
@@ -33,7 +34,9 @@ class Spool:
         if self.size + len(message) > self.most:
             raise Full("the spool of the audit trail is full")
         for folder in (self.folder.parent, self.folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _bequeath(folder)
         name = f"{at:020d}-{os.getpid()}-{next(_numbers):06d}"
         draft = self.folder / f"{name}{_DRAFT}"
         made = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -41,6 +44,7 @@ class Spool:
             file.write(message)
             file.flush()
             os.fsync(made)
+        _bequeath(draft)
         draft.replace(self.folder / f"{name}{_ENDING}")
         self.size += len(message)
 
@@ -67,3 +71,10 @@ class Spool:
                 size = path.stat().st_size
                 path.unlink()
                 self.size -= size
+
+
+def _bequeath(path: Path) -> None:
+    """What root made is of the owner of the folder that it lies in."""
+    if os.geteuid() == 0:
+        above = path.parent.stat()
+        os.chown(path, above.st_uid, above.st_gid)
