@@ -170,6 +170,20 @@ async def test_a_preview_and_a_job_tell_no_patient(served, messages):
     assert "4711" not in job.text
 
 
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"signals": []}, {"rate": 1}, {"channel": ""}, {"signals": [ID], "channel": "adt"}],
+)
+@pytest.mark.parametrize("path", ["/v1/replays", "/v1/replays/preview"])
+async def test_a_replay_says_of_what(served, messages, path, body):
+    """A list that came out empty, or a forgotten filter, does not run all of it anew."""
+    refused = await served.ask("POST", path, json=body)
+
+    assert refused.status_code == 422, refused.text
+    assert "give signals, or a filter" in refused.json()["detail"]
+    assert not messages.asked
+
+
 async def test_acts_are_listed(served, messages):
     """Of one Signal, or of all."""
     (one,) = (await served.get("/v1/acts", signal=ID, limit="5")).json()

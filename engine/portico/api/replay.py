@@ -3,10 +3,10 @@
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, Self
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from portico.api.shapes import Shape
 from portico.api.wanted import Filter, nanoseconds
@@ -40,13 +40,21 @@ class Replays(Protocol):
 
 
 class ReplayWanted(Filter):
-    """Which Signals: by id, or all that fit the rest. rate: Signals a second. as_recorded:
-    by the agents that ran them, in the versions that did.
+    """Which Signals: by id, or all that fit a filter; one of both, so that an empty list is not
+    the whole journal. rate: Signals a second. as_recorded: by the agents that ran them, in the
+    versions that did.
     """
 
     signals: Annotated[tuple[uuid.UUID, ...], Field(max_length=MOST_IDS)] = ()
     as_recorded: bool = False
     rate: Annotated[float, Field(gt=0, le=10_000)] = 100.0
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        filtered = any(getattr(self, name) for name in Filter.model_fields)
+        if bool(self.signals) == filtered:
+            raise ValueError("give signals, or a filter such as channel or since")
+        return self
 
     def wanted(self) -> choosing.ReplayChoice:
         """For the engine."""
