@@ -196,3 +196,7 @@ def test_a_hold_says_what_is_missing(server, appliance):
     assert "--reason" in engine.cli("hold", "--patient", "1", code=2)
     assert "--patient" in engine.cli("hold", "--reason", "because", code=2)
     assert "no id" in engine.cli("hold", "x", "--reason", "because", code=2)
+    nobodys = "01a1fad5-58fa-7000-8028-7b3f2118fbd3"
+    assert f"no Signal {nobodys}" in engine.cli("hold", nobodys, "--reason", "because", code=1)
+    assert "nothing is under a legal hold" in engine.cli("holds")
+    assert engine.said("hold_set") == 0

@@ -28,8 +28,10 @@ class Keeping(Protocol):
         """Every legal hold."""
         ...
 
-    async def hold(self, signal: SignalId | None, patient: str, reason: str, by: str) -> int:
-        """Keep a Signal or a patient's Signals; the hold's number."""
+    async def hold(
+        self, signal: SignalId | None, patient: str, reason: str, by: str
+    ) -> int | None:
+        """Keep a Signal or a patient's Signals; the hold's number. None: no such Signal."""
         ...
 
     async def unhold(self, number: int, by: str) -> bool:
@@ -121,6 +123,8 @@ def routes(engine: Keeper) -> APIRouter:
             raise HTTPException(422, "a hold is of one signal or of one patient")
         signal = SignalId(wanted.signal.bytes) if wanted.signal else None
         number = await engine.keeping.hold(signal, wanted.patient, wanted.reason, who)
+        if number is None:
+            raise HTTPException(404, f"the journal has no Signal {wanted.signal}")
         return {"number": number}
 
     @router.delete("/holds/{number}")

@@ -205,6 +205,11 @@ class Retention:
         )
         return int(rows[0][0])
 
+    async def knows(self, signal: SignalId) -> bool:
+        """Whether it has that Signal still."""
+        asked = "select exists (select from signal where id = %s)"
+        return bool((await self._link.run(asked, (UUID(bytes=signal),)))[0][0])
+
     async def unhold(self, number: int) -> bool:
         """End a hold; False when there is none of that number."""
         asked = "delete from hold where number = %s returning number"

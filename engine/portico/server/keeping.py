@@ -52,16 +52,22 @@ class Keeping:
         """Every legal hold. Raises JournalError."""
         return await self._journal.holds()
 
-    async def hold(self, signal: SignalId | None, patient: str, reason: str, by: str) -> int:
-        """Keep a Signal or a patient's Signals; the hold's number. Raises JournalError."""
+    async def hold(
+        self, signal: SignalId | None, patient: str, reason: str, by: str
+    ) -> int | None:
+        """Keep a Signal or a patient's Signals; the hold's number. None where there is no such
+        Signal, also once a drop that was cut short is mended. Raises JournalError."""
         since = moment(self._clock.time_ns())
         async with self._going:
             number = await self._journal.hold(signal, patient, reason, since, by)
-            self._emit(HoldSet(number, "signal" if signal else "patient", by))
             try:
                 await self._journal.mend()
+                if signal is not None and not await self._journal.knows(signal):
+                    await self._journal.unhold(number)
+                    return None
             except JournalError as error:
                 self._emit(RetentionFailed(faults.code(error)))  # the next round begins with it
+        self._emit(HoldSet(number, "signal" if signal else "patient", by))
         return number
 
     async def unhold(self, number: int, by: str) -> bool:
