@@ -2,18 +2,24 @@
 
 import asyncio
 import importlib
+import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from portico.cli import exits, main
+from portico.cli import exits, init, main
 from portico.cli.table import COMMANDS
 
 DOCS = (Path(__file__).parents[2] / "docs/commands.md").read_text()
+
+only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
 
 
 def sections():
@@ -146,3 +152,43 @@ async def test_a_site_without_an_engine_says_what_to_do(portico, site):
     assert done.code == exits.UNREACHABLE
     assert "portico run --site" in done.err and "PORTICO_JOURNAL_URL" in done.err
     assert done.err.count("\n") == 1
+
+
+def as_user(uid, *arguments):
+    """A command of another user, who may read what root may: the interpreter can lie there."""
+    setpriv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    setpriv += [f"--{kind}-caps=-all,+dac_read_search" for kind in ("inh", "ambient")]
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH")}
+    words = [*setpriv, sys.executable, "-m", "portico", *map(str, arguments)]
+    return subprocess.run(words, env=kept, cwd="/", capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def open_site():
+    """A site that every user may read."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    init.init(folder)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@only_root
+def test_who_is_not_the_engines_user_is_told_so(open_site):
+    """And not to start another engine: the one of that folder may well run."""
+    data = open_site / "var"
+    data.mkdir(mode=0o700)
+    done = as_user(65534, "status", "--site", open_site)
+
+    assert done.returncode == exits.UNREACHABLE
+    assert done.stderr.startswith(f"portico: the data folder {data} is user root's")
+    assert "portico run" not in done.stderr
+
+
+@only_root
+def test_a_user_without_a_name_has_a_doctor(open_site):
+    """As in a container that is given any number."""
+    done = as_user(54321, "doctor", "--json", "--site", open_site)
+
+    looks = {one["subject"]: one["text"] for one in json.loads(done.stdout)["looks"]}
+    assert looks["user"] == "uid 54321"

@@ -55,7 +55,10 @@ def _python() -> Look:
 
 
 def _user() -> Look:
-    name = getpass.getuser()
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):  # containers run as users that nobody has named
+        name = f"uid {os.geteuid()}"
     if os.geteuid():
         return Look(subject="user", verdict=GOOD, text=name)
     text = f"{name}, which may do all; have a user for it, as deploy/systemd makes one"

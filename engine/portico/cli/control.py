@@ -1,6 +1,8 @@
 """The running engine, reached over the control socket of its data folder."""
 
 import getpass
+import os
+import pwd
 import re
 from pathlib import Path
 from shlex import quote
@@ -131,14 +133,32 @@ class Engine:
                         method, path, params=parameters, content=raw, json=value
                     )
         except (OSError, httpx2.ConnectError) as error:
-            raise NoEngine(
-                f"no engine runs on the data folder {self._data}; start one with "
-                f"`portico run --site {quote(str(self._site))}`"
-            ) from error
+            raise NoEngine(self._unreached()) from error
         except httpx2.HTTPError as error:
             text = f"the engine does not answer: {type(error).__name__}"
             raise Ended(exits.UNREACHABLE, text) from error
         return _answer(answer)
+
+    def _unreached(self) -> str:
+        """Why nobody answers: no engine runs, or only another user may reach it."""
+        me = os.geteuid()
+        try:
+            owner = self._data.stat().st_uid
+        except OSError:
+            owner = me
+        if me not in (0, owner):
+            return f"the data folder {self._data} is user {_name(owner)}'s: be that user"
+        return (
+            f"no engine runs on the data folder {self._data}; start one with "
+            f"`portico run --site {quote(str(self._site))}`"
+        )
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _me() -> str:
