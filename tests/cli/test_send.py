@@ -50,6 +50,28 @@ async def test_one_refusal_among_many_shows_in_the_exit_code(portico, peer, tmp_
     assert len(peer.got) == 3
 
 
+async def test_the_last_block_of_a_file_may_lack_its_0d(portico, peer, tmp_path):
+    """As text tools cut it off: that message is sent like those before it."""
+    file = tmp_path / "two.mllp"
+    one, two = ADT.read_bytes(), (SAMPLES / "adt_a04.hl7").read_bytes()
+    file.write_bytes(b"\x0b" + one + b"\x1c\r\x0b" + two + b"\x1c")
+    done = await portico("send", file, "--to", peer.address)
+
+    assert done.code == exits.OK, done.err
+    assert [text.split("|")[9] for text in peer.got] == ["ADT00001", "ADT00002"]
+
+
+async def test_a_file_that_ends_amid_a_block_is_not_sent(portico, peer, tmp_path):
+    """It is said, and not passed over: the file was cut off."""
+    file = tmp_path / "cut.mllp"
+    file.write_bytes(b"\x0b" + ADT.read_bytes() + b"\x1c\r\x0b" + ADT.read_bytes()[:99])
+    done = await portico("send", file, "--to", peer.address)
+
+    assert done.code == exits.FAILED
+    assert "the last MLLP block has no end" in done.err
+    assert peer.got == []
+
+
 async def test_silence_ends_after_the_timeout(portico, peer):
     """M5: a late answer must not be taken for another message's."""
     peer.code = None

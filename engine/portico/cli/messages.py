@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+from portico.errors import FrameBroken
 from portico.wire.mllp import START, MllpDecoder
 
 _NEXT = re.compile(rb"[\r\n]+(?=MSH[^A-Za-z0-9\s])")
@@ -25,7 +26,13 @@ def read(path: Path, as_is: bool) -> list[bytes]:
 
 
 def split(content: bytes) -> list[bytes]:
-    """The messages of a content, which may hold several."""
+    """The messages of a content, which may hold several. Raises FrameBroken for a block that
+    has no end: a part of a message is none.
+    """
     if content.startswith(START):
-        return MllpDecoder(len(content)).feed(content)
+        decoder = MllpDecoder(len(content))
+        found = decoder.feed(content) + decoder.settle()
+        if decoder.unfinished:
+            raise FrameBroken("the last MLLP block has no end (1C 0D): the file was cut off")
+        return found
     return [_LINE_END.sub(b"\r", part) for part in _NEXT.split(content) if part.strip()]
