@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,11 +139,11 @@ class People:
         """Whether the engine is to die now, in a drill of so many seconds."""
         return self.did["kill"] < int(seconds / 20) and self.drill.chance.random() < 0.03
 
-    async def work(self, seconds: float) -> None:
-        """Act for so long, several at once."""
+    async def work(self, seconds: float, wanted: Sequence[str] = ()) -> None:
+        """Act for so long, and until all that is wanted was done; several at once."""
         acts = self.acts()
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or not all(self.did[name] for name in wanted):
             some = self.drill.chance.choices(acts, k=self.drill.chance.randint(1, 4))
             await asyncio.gather(*(self._do(one) for one in some))
             await self.drill.run(0.0, 0.3)
