@@ -440,6 +440,45 @@ async def test_a_wsdl_may_hold_several_schemas(serving, desk, tmp_path):
     assert len(desk.arrivals) == 1
 
 
+TYPES = WSDL[WSDL.index("<types>") : WSDL.index("</types>") + 8]
+CODES = SECOND[: SECOND.index("</xsd:schema>") + 13].replace("<xsd:schema", "<xsd:schema {}", 1)
+XSD = 'xmlns:xsd="http://www.w3.org/2001/XMLSchema"'
+LAB = TYPES[7:-8].replace("<xsd:schema", f'<xsd:schema {XSD} xmlns:c="urn:codes"', 1)
+FROM = '<xsd:import namespace="urn:lab" schemaLocation="{}"/>'
+FROM = f"<types><xsd:schema>{FROM}</xsd:schema></types>"
+BELOW = {
+    "lab.wsdl": WSDL.replace(TYPES, FROM.format("./xsd/the%20lab.xsd")),
+    "xsd/the lab.xsd": LAB.replace(
+        '<xsd:element name="result">',
+        '<xsd:import namespace="urn:codes" schemaLocation="../codes.xsd"/>'
+        '<xsd:element name="result">',
+    ).replace('"ward" type="xsd:int"', '"ward" type="c:Ward"'),
+    "codes.xsd": CODES.format(XSD),
+}
+LINK = '<import namespace="urn:lab" location="abstract/lab.wsdl"/>'
+SPLIT = {
+    "lab.wsdl": WSDL[: WSDL.index("<types>")] + LINK + WSDL[WSDL.index("<binding") :],
+    "abstract/lab.wsdl": WSDL[: WSDL.index("<binding")] + "</definitions>",
+}
+
+
+@pytest.mark.parametrize("files", [BELOW, SPLIT], ids=["folders", "two WSDLs"])
+async def test_all_that_a_wsdl_imports_can_be_had_from_us(serving, desk, tmp_path, files):
+    """W5: from folders, from each other, and a WSDL from a WSDL, whose schemas count too; as
+    it was when the source was opened."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    listener = await serving(wsdl="lab.wsdl")
+    for name in files:
+        (tmp_path / name).write_text("<")
+
+    assert await call(listener, "result", ward=9, hl7="MSH|1\r") == "ACK:MSH|1\r"
+    with pytest.raises(zeep.exceptions.Fault, match="does not fit the WSDL"):
+        await call(listener, "result", ward="x", hl7="MSH|2\r")
+    assert len(desk.arrivals) == 1
+
+
 @pytest.mark.parametrize("name", ["lab.wsdl", "codes.xsd"])
 async def test_a_wsdl_with_a_document_type_is_not_served(serving, tmp_path, name):
     """Nor one that imports such a schema: nothing in it is ever expanded."""

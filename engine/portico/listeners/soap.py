@@ -7,6 +7,7 @@ Source: the CDC's IIS WSDLs; PROTOCOLS W1 to W7, I1 to I5.
 
 import asyncio
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from pydantic import Field, model_validator
 
@@ -226,7 +227,7 @@ class SoapListener(HttpPath):
         if name.lower() == "wsdl":
             found = self.desk.service.text(address)
         elif name.lower() == "xsd":
-            found = self.desk.service.schema(value, address)
+            found = self.desk.service.schema(unquote(value), address)
         if found is None:
             self.refuse(request, problem(404, "wsdl", "there is ?wsdl and what it imports"))
         else:

@@ -5,6 +5,7 @@ each, so they are handed to it under names of our own. Source: WSDL 1.1 section 
 1.0 part 1, sections 4.2.1 (include) and 4.2.3 (import).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -15,7 +16,7 @@ from portico.errors import WsdlInvalid
 from portico.soap.xml import Element
 
 XSD = "http://www.w3.org/2001/XMLSchema"
-_WSDL = "http://schemas.xmlsoap.org/wsdl/"
+WSDL = "http://schemas.xmlsoap.org/wsdl/"
 _HERE = "portico-inline:"
 
 
@@ -31,22 +32,29 @@ class _Inline(etree.Resolver):  # type: ignore[misc]
         return None if text is None else self.resolve_string(text, context, base_url=url)
 
 
-def tree(path: Path) -> Any:
-    """The file, with nothing expanded and nothing fetched. Raises WsdlInvalid, LxmlError."""
-    found = etree.parse(str(path), _parser())
-    if found.docinfo.doctype:
-        raise WsdlInvalid(f"{path.name} declares a document type; take it out")
-    return found
+def tree(name: str, content: bytes) -> Element:
+    """The root of a file, with nothing expanded and nothing fetched. Raises WsdlInvalid,
+    LxmlError.
+    """
+    root = etree.fromstring(content, _parser())
+    if root.getroottree().docinfo.doctype:
+        raise WsdlInvalid(f"{name} declares a document type; take it out")
+    return root
 
 
-def whole(path: Path) -> Any:
-    """Checks elements against all schemas of a WSDL. Raises WsdlInvalid, LxmlError."""
-    inline = tree(path).getroot().findall(f"{{{_WSDL}}}types/{{{XSD}}}schema")
+def whole(folder: Path, files: Mapping[str, bytes]) -> Any:
+    """Checks elements against all schemas of a WSDL. files: it and all that it imports, by
+    their names below the folder. Raises WsdlInvalid, LxmlError.
+    """
+    path = f"{{{WSDL}}}types/{{{XSD}}}schema"
+    roots = [(folder / name, tree(name, content)) for name, content in files.items()]
+    inline = [(where, one) for where, root in roots for one in root.findall(path)]
     spaces: dict[str, list[str]] = {}
-    for number, one in enumerate(inline):
+    for number, (_, one) in enumerate(inline):
         spaces.setdefault(one.get("targetNamespace", ""), []).append(f"{_HERE}{number}")
     texts = {
-        f"{_HERE}{number}": _placed(one, path, spaces) for number, one in enumerate(inline)
+        f"{_HERE}{number}": _placed(one, where, spaces)
+        for number, (where, one) in enumerate(inline)
     }
     texts |= {_place(space): _joined(space, parts) for space, parts in spaces.items()}
     parser = _parser()

@@ -5,13 +5,14 @@ from files below the WSDL's folder; nothing is fetched. Document/literal style o
 all that WS-I Basic Profile 1.1 and the CDC's interfaces use.
 """
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import requests
 from lxml import etree
@@ -31,6 +32,12 @@ _BINDINGS = (
     "http://schemas.xmlsoap.org/wsdl/soap/",
     "http://schemas.xmlsoap.org/wsdl/soap12/",
 )
+# What leads to another file, and the attribute that says where.
+_LEADS = {
+    f"{{{schemas.XSD}}}import": "schemaLocation",
+    f"{{{schemas.XSD}}}include": "schemaLocation",
+    f"{{{schemas.WSDL}}}import": "location",
+}
 # WS-Addressing 1.0 Metadata, section 3: what says that requests bear its headers.
 _ADDRESSED = (
     "{http://www.w3.org/2007/05/addressing/metadata}Addressing",
@@ -131,7 +138,7 @@ class _Local(Transport):
     def __init__(self, folder: Path) -> None:
         super().__init__(session=requests.Session())  # type: ignore[no-untyped-call]
         self._folder = folder.resolve()
-        self.read: dict[str, Path] = {}
+        self.read: dict[str, bytes] = {}
 
     def load(self, url: str) -> bytes:
         """The content of a file. Raises WsdlInvalid."""
@@ -145,7 +152,7 @@ class _Local(Transport):
             content = path.read_bytes()
         except OSError as error:
             raise WsdlInvalid(f"{path.name}: {error.strerror}") from None
-        self.read[path.relative_to(self._folder).as_posix()] = path
+        self.read[path.relative_to(self._folder).as_posix()] = content
         return content
 
 
@@ -160,8 +167,9 @@ class Service:
         try:
             self._document = Document(str(path), local, settings=Settings(forbid_dtd=True))
             self.operations = {str(one.asks.qname): one for one in self._operations()}
-            self._schema = schemas.whole(path)
-            root = schemas.tree(path).getroot()
+            self._schema = schemas.whole(path.parent, local.read)
+            self._name, self._files = next(iter(local.read)), local.read
+            root = schemas.tree(self._name, self._files[self._name])
             self._namespace = root.get("targetNamespace", "")
             self.addressed = next(root.iter(*_ADDRESSED), None) is not None
         except (ZeepError, etree.LxmlError, ValueError, OSError, KeyError) as error:
@@ -171,7 +179,6 @@ class Service:
         self.by_name: Mapping[str, Operation] = {
             one.name: one for one in self.operations.values()
         }
-        self._path, self._files = path, local.read
 
     def _operations(self) -> list[Operation]:
         """Every one once; the first port that has it says how it is called."""
@@ -210,21 +217,23 @@ class Service:
 
     def text(self, address: str) -> bytes:
         """The WSDL for `?wsdl`: its address ours, its imports found at `?xsd=`."""
-        root = schemas.tree(self._path).getroot()
+        return self._told(self._name, address)
+
+    def schema(self, name: str, address: str) -> bytes | None:
+        """What the WSDL imports, for `?xsd=`; None for any other name."""
+        known = name in self._files and name != self._name
+        return self._told(name, address) if known else None
+
+    def _told(self, name: str, address: str) -> bytes:
+        root = schemas.tree(name, self._files[name])
         for binding in _BINDINGS:
             for one in root.iter(f"{{{binding}}}address"):
                 one.set("location", address)
-        _point(root, address)
-        text: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
-        return text
-
-    def schema(self, name: str, address: str) -> bytes | None:
-        """A schema that the WSDL imports, for `?xsd=`; None for any other name."""
-        path = self._files.get(name)
-        if path is None or path == self._path:
-            return None
-        root = schemas.tree(path).getroot()
-        _point(root, address)
+        for tag, key in _LEADS.items():
+            for one in root.iter(tag):
+                if where := one.get(key):
+                    found = posixpath.join(posixpath.dirname(name), unquote(where))
+                    one.set(key, f"{address}?xsd={quote(posixpath.normpath(found))}")
         text: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
         return text
 
@@ -280,13 +289,6 @@ def own(kind: Any, text: str) -> Element | None:
     except HttpBroken:
         return None
     return root if root.tag == str(kind.qname) else None
-
-
-def _point(root: Element, address: str) -> None:
-    for tag in ("import", "include"):
-        for one in root.iter(f"{{{schemas.XSD}}}{tag}"):
-            if where := one.get("schemaLocation"):
-                one.set("schemaLocation", f"{address}?xsd={where}")
 
 
 @lru_cache(maxsize=16)
