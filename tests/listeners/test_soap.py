@@ -410,6 +410,18 @@ async def test_a_message_that_is_stored_is_answered_whatever_the_answer_must_hol
     assert root.find(".//{urn:lab}code") is None
 
 
+async def test_an_argument_that_comes_twice_is_refused(serving, desk, tmp_path):
+    """P2: of several messages in one request none is taken, so that none is lost."""
+    hl7 = '<xsd:element name="hl7" type="xsd:string"'
+    (tmp_path / "lab.wsdl").write_text(WSDL.replace(hl7, hl7 + ' maxOccurs="9"'))
+    listener = await serving(wsdl="lab.wsdl")
+    twice = RESULT.replace("<hl7>MSH|1</hl7>", "<hl7>MSH|1</hl7><hl7>MSH|2</hl7>")
+    for body, status in ((twice, 500), (RESULT, 200)):
+        told = await post(listener, enveloped(body, OLD), OLD)
+        assert told.status_code == status
+    assert await desk.got(1) == [b"MSH|1"]
+
+
 async def test_an_operation_without_an_answer_is_taken(serving, desk, tmp_path):
     """202 and no envelope, as HTTP has it for one way; only a fault can say no."""
     text = WSDL.replace('<output message="t:out"/>', "")

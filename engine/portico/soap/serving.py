@@ -88,7 +88,7 @@ class SoapDesk:
             if len(content) > self.limit:
                 raise self._too_large(len(content), "the message is too large")
             return Asked(whole, operation, content, "", {})
-        text = self._message(said)
+        text = self._message(whole.body, said)
         if self.profile is not None and _SECOND.search(text.strip()):
             raise self._too_large(len(text), "one message a submission")
         if len(content := text.encode("utf-8", "surrogatepass")) > self.limit:
@@ -98,12 +98,14 @@ class SoapDesk:
             about[profile.facility.lower()] = facility
         return Asked(whole, operation, content, "", about)
 
-    def _message(self, said: dict[str, str]) -> str:
+    def _message(self, body: Element, said: dict[str, str]) -> str:
+        text = ""
         if self.profile is not None:
             text = said.get(self.profile.content, "")
-        else:
-            begins = (one for one in said.values() if one.lstrip()[:3] in _STARTS)
-            text = next(begins, "")
+        elif begins := [one for one in body if (one.text or "").lstrip()[:3] in _STARTS]:
+            text = begins[0].text
+            if sum(one.tag == begins[0].tag for one in begins) > 1:
+                raise self._too_large(len(text), "one message a submission")
         if not text.strip():
             reason = "there is no message in the request"
             raise SoapFault("sender", reason, self._general(reason))
