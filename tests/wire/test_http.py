@@ -1,6 +1,8 @@
 """The HTTP/1.1 request machine: every split point, and every form that two readers could
 understand differently."""
 
+import tracemalloc
+
 import h11
 import pytest
 from hypothesis import given
@@ -133,6 +135,22 @@ def test_a_chunk_that_lies_is_refused(body, wanted):
     """Sizes that are none, too large, or do not fit what follows."""
     head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert status(head + body) == wanted
+
+
+def test_a_body_in_small_chunks_is_in_memory_once():
+    """P10: what a body costs is bounded by its limit, however it is cut."""
+    decoder = RequestDecoder()
+    decoder.feed(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    decoder.expect(decoder.head().length, 1 << 20)
+    tracemalloc.start()
+    for _ in range(100):
+        decoder.feed(b"2\r\nab\r\n" * 2000)
+        assert decoder.body() is None
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 2 * decoder.got
+    decoder.feed(b"0\r\n\r\n")
+    assert decoder.body() == b"ab" * 200_000
 
 
 @given(st.binary(max_size=400))

@@ -54,7 +54,7 @@ class RequestDecoder:
         self._most_head = most_head
         self._buffer = bytearray()
         self._searched = 0
-        self._pieces: list[bytes] = []
+        self._body = bytearray()
         self._left = 0  # of the body or of the present chunk
         self._limit = 0
         self._chunked = False
@@ -101,7 +101,7 @@ class RequestDecoder:
         """Read that body next (`Head.length`). Raises HttpBroken when it is too large."""
         if length > limit:
             raise HttpBroken(413, f"the body is larger than {limit} bytes")
-        self._pieces, self.got = [], 0
+        self._body, self.got = bytearray(), 0
         self._limit, self._left = limit, max(length, 0)
         self._chunked = length < 0
         self._part = "size"
@@ -111,15 +111,15 @@ class RequestDecoder:
         whole = self._chunks() if self._chunked else self._take()
         if not whole:
             return None
-        pieces, self._pieces = self._pieces, []
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        body, self._body = bytes(self._body), bytearray()
+        return body
 
     def _take(self) -> bool:
         """Move what is here of the body, or of a chunk; whether that is all of it."""
         if self._left and self._buffer:
-            piece = bytes(self._buffer[: self._left])
+            piece = self._buffer[: self._left]
             del self._buffer[: self._left]
-            self._pieces.append(piece)
+            self._body += piece
             self._left -= len(piece)
             self.got += len(piece)
         return not self._left
