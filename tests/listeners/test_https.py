@@ -541,12 +541,21 @@ async def test_a_client_that_has_gone_harms_nobody(serving, desk, client):
 
 
 async def test_a_peer_that_sends_no_more_is_still_answered(serving, desk):
-    """`nc -N` closes its half and waits."""
+    """`nc -N` closes its half and waits; its place is free once it has the answer."""
+    desk.at_once = False
     listener = await serving()
     reader, writer = await asyncio.open_connection(*listener.address)
     writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
     writer.write_eof()
+    await desk.got(1)
+    (connection,) = listener._server.connections
+    while not connection.leaving:
+        await asyncio.sleep(0.01)
+    desk.arrivals[0].answer(desk.accepted(b"ACK:{}"))
     assert b"ACK:{}" in await asyncio.wait_for(reader.read(), 10)
+    before = listener._server.now
+    await desk.until(lambda: desk.named("ConnectionClosed"))
+    assert listener._server.now - before < 2, "nothing can follow, so nothing is waited for"
     writer.close()
 
 

@@ -143,6 +143,7 @@ class HttpConnection(asyncio.Protocol):
         self._route: Route | None = None
         self._stepping = False
         self._paused = False
+        self._heard = False  # the peer sends no more
         self._full = False  # the peer does not take its answers
         self._drained = 0
         self.touched = self._began = owner.now
@@ -190,7 +191,7 @@ class HttpConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """asyncio: the peer sends no more, and may still listen."""
-        self.leaving = True
+        self.leaving = self._heard = True
         return self.state == "owed" or self.parked
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -330,6 +331,9 @@ class HttpConnection(asyncio.Protocol):
             return
         self.state, self._began = "lingering", self._owner.now
         self._pause(False)
+        if self._heard:
+            self._transport.close()
+            return
         with suppress(OSError):  # the peer has gone meanwhile
             self._transport.write_eof()
 
