@@ -505,6 +505,22 @@ async def test_a_peer_that_does_not_take_its_answers_stops_being_read(serving, d
     writer.close()
 
 
+async def test_requests_that_are_answered_at_once_leave_others_their_turn(serving, desk):
+    """P6: a stream of what is refused keeps nobody else waiting, and each is answered."""
+    listener = await serving()
+    reader, writer = await asyncio.open_connection(*listener.address)
+    writer.write(b"".join(b"GET /?%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in range(1000)))
+    seen, most = 0, 0
+    while seen < 1000:
+        before = len(desk.named("RequestRefused"))
+        most, seen = max(most, before - seen), before
+        await asyncio.sleep(0)
+    assert most <= 100
+    writer.write_eof()
+    assert (await asyncio.wait_for(reader.read(), 10)).count(b"HTTP/1.1 405 ") == 1000
+    writer.close()
+
+
 async def test_an_answer_that_is_taken_slowly_is_not_cut_off(serving, desk):
     """A peer that asked for the end of the connection has as long as any other."""
     listener = await serving("bytes", limit="64MiB")

@@ -18,6 +18,7 @@ from portico.wire import http
 from portico.wire.http import Head, RequestDecoder
 
 PACE = 64 << 10  # bytes a second that a body must make once `timeout` has passed
+_TURN = 16  # steps of one connection before others have their turn
 _AHEAD = 64 << 10  # bytes of a next request that are read while an answer is owed
 _LINGER = 5.0  # seconds that a peer may go on talking after it was refused
 _DRAINED = 64 << 20  # bytes of the same
@@ -220,11 +221,15 @@ class HttpConnection(asyncio.Protocol):
             self._advance()
 
     def _advance(self) -> None:
-        self._stepping = True
+        self._stepping, steps = True, 0
         try:
             while self.state in ("head", "body") and not (self.gone or self._full):
                 if not self._step():
                     break
+                steps += 1
+                if steps >= _TURN and not self._full:
+                    self.pause_writing()
+                    asyncio.get_running_loop().call_soon(self.resume_writing)
         except HttpBroken as fault:
             self._refuse(self._owner.broken(fault))
         finally:
