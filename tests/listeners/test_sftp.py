@@ -152,6 +152,38 @@ async def test_what_the_journal_did_not_take_goes_back(polled):
     await until(lambda: (one.folder / "done/a.hl7").exists())
 
 
+@pytest.mark.parametrize("after", [{"move": "done"}, "delete"])
+async def test_folders_of_ours_that_somebody_took_away_are_made_again(polled, after):
+    """`done` is put into an archive each month, empty folders are swept: no file is stuck."""
+    one = await polled(after=after)
+    await until(lambda: (one.folder / ".portico-0badcafe").exists())
+    await until(lambda: after == "delete" or (one.folder / "done").exists())
+    for place in one.folder.iterdir():
+        place.rename(one.folder.parent / f"archive{place.name}")
+    (one.folder / ".a").write_bytes(b"1")
+    (one.folder / ".a").rename(one.folder / "a.hl7")
+    await until(lambda: after == "delete" or (one.folder / "done/a.hl7").exists())
+    await until(lambda: one.journal.taken and not list(one.folder.glob("a.hl7")))
+
+    assert not list(one.folder.glob(".portico-*/*"))
+    assert len({identity for _, identity, _ in one.journal.taken}) == 1
+
+
+async def test_a_done_folder_that_is_gone_keeps_no_name_taken(polled):
+    """What was journaled is moved as soon as it can be: the next file of its name is taken."""
+    one = await polled()
+    await until(lambda: (one.folder / "done").exists())
+    (one.folder / "done").rename(one.folder / "2026-10")
+    for content in (b"1", b"2"):
+        (one.folder / ".a").write_bytes(content)
+        (one.folder / ".a").rename(one.folder / "export.hl7")
+        await until(lambda c=content: c in one.journal.contents())
+    await until(lambda: (one.folder / "done/export-1.hl7").exists())
+
+    assert one.journal.contents() == [b"1", b"2"]
+    assert {told.code for told in one.journal.named("FileKept")} == {"unfinished"}
+
+
 async def test_a_file_that_grows_is_not_read(polled):
     """F1, with a server that tells times to the second: the size has to stay."""
     one = await polled(ready={"stable": "300ms"})

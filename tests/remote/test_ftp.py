@@ -120,6 +120,39 @@ async def test_what_the_journal_did_not_take_goes_back(peers, polled):
     assert len({identity for _, identity, _ in journal.taken}) == 1
 
 
+@pytest.mark.parametrize("after", ["delete", "keep"])
+async def test_a_file_that_we_may_not_read_is_told_and_stays(peers, polled, after):
+    """FTP says 550 to that as it does to a file that is gone: it is looked whether it is."""
+
+    def shut(handler, file):
+        handler.respond("550 Failed to open file.")
+
+    peer = peers(commands={"ftp_RETR": shut})
+    (peer.folder / "out/a.hl7").write_bytes(b"1")
+    one = await polled(peer, after=after)
+    await until(lambda: one.journal.named("FileKept"))
+    await until(lambda: (one.folder / "a.hl7").exists())
+    (told,) = one.journal.named("FileKept")
+
+    assert (told.code, one.journal.taken) == ("unreadable", [])
+    assert "no permission" in told.text
+
+
+async def test_a_file_that_we_may_not_delete_is_told(peers, polled):
+    """It is journaled, and stays among our claims until it can go."""
+
+    def shut(handler, path):
+        handler.respond("550 Permission denied.")
+
+    peer = peers(commands={"ftp_DELE": shut})
+    (peer.folder / "out/a.hl7").write_bytes(b"1")
+    one = await polled(peer, after="delete")
+    await until(lambda: one.journal.named("FileKept"))
+
+    assert [told.code for told in one.journal.named("FileKept")] == ["unfinished"]
+    assert one.journal.contents() == [b"1"]
+
+
 async def test_files_are_deleted_where_the_site_says_so(peers, polled):
     """`after: delete`."""
     one = await polled(peers(), after="delete")

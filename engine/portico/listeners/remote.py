@@ -99,6 +99,8 @@ class RemoteTray:
             await self._remote.store(part, await asyncio.to_thread(content.read))
             await self._remote.replace(part, posixpath.join(folder, name))
         except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                self._made = False  # the folder is gone
             raise FileLeft("unfinished", found.size, str(error)) from None
 
     async def finish(self, found: FileSeen) -> None:
@@ -110,14 +112,14 @@ class RemoteTray:
             if self._source.ready.suffix:
                 with suppress(FileNotFoundError):
                     await self._remote.remove(self._at(found.name + self._source.ready.suffix))
-            if self._source.after.way == "delete":
-                await self._remote.remove(claimed)
-            else:
-                await self._move(claimed, found.name)
-        except ConnectionError as error:
-            raise FileLeft("unfinished", found.size, str(error)) from None
-        except FileNotFoundError:
-            return
+            try:
+                if self._source.after.way == "delete":
+                    await self._remote.remove(claimed)
+                else:
+                    await self._move(claimed, found.name)
+            except FileNotFoundError as error:
+                if not await self._gone(claimed):
+                    raise OSError(str(error)) from None
         except OSError as error:
             raise FileLeft("unfinished", found.size, str(error)) from None
 
@@ -150,17 +152,32 @@ class RemoteTray:
         """False when another has it, or an earlier file of that name is not finished yet."""
         try:
             await self._remote.rename(self._at(name), path)
-        except (FileNotFoundError, FileExistsError):
+        except FileExistsError:
             return False
         except ConnectionError:
             raise
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and await self._gone(self._at(name)):
+                return False
             raise FileLeft("unclaimed", 0, str(error)) from None
         return True
 
+    async def _gone(self, path: str) -> bool:
+        """Whether a file that cannot be found is no more. Where it is there, a folder of ours
+        is not, which is made at the next look; or an FTP server says so to permissions."""
+        if await self._remote.entry(path) is None:
+            return True
+        self._made = False
+        return False
+
     async def _fetched(self, path: str, found: FileSeen) -> BinaryIO | None:
         file = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=self._scratch))
-        await self._remote.fetch(path, file, found.size)
+        try:
+            await self._remote.fetch(path, file, found.size)
+        except FileNotFoundError as error:
+            if await self._gone(path):
+                return None
+            raise OSError(str(error)) from None
         if file.tell() == found.size:
             file.seek(0)
             return file
