@@ -218,6 +218,24 @@ async def test_a_name_that_is_taken(peers, sent, exists, code, left):
     assert (got.code, lying) == (code, left)
 
 
+@pytest.mark.parametrize("code", ["550", "553"])
+async def test_a_server_that_renames_over_nothing_is_helped(peers, sent, code):
+    """IIS and others: the old file is removed first, whichever of the two codes says no."""
+
+    def shut(handler, path):
+        if os.path.lexists(path):
+            handler.respond(f"{code} Cannot create a file when that file already exists.")
+        else:
+            FTPHandler.ftp_RNTO(handler, path)
+
+    peer = peers(commands={"ftp_RNTO": shut})
+    (peer.folder / "out/a.hl7").write_bytes(b"old")
+    got = await sent(peer, delivery(), exists="replace")
+
+    assert (got.code, os.listdir(peer.folder / "out")) == ("written", ["a.hl7"]), got.detail
+    assert (peer.folder / "out/a.hl7").read_bytes() == b"MSH|1"
+
+
 async def test_a_folder_that_is_missing_and_a_server_that_is_down(peers, sent):
     """Nothing was delivered: it is tried again."""
     peer = peers()

@@ -104,11 +104,12 @@ class FtpSession:
         """In one step where the server overwrites; else the old file is removed first."""
         try:
             await self._asked(lambda client: client.rename(old, new))
-        except (ConnectionError, FileNotFoundError):
+        except ConnectionError:
             raise
         except OSError:
-            with suppress(FileNotFoundError):
-                await self.remove(new)
+            if await self.entry(new) is None:
+                raise
+            await self.remove(new)
             await self._asked(lambda client: client.rename(old, new))
 
     async def remove(self, path: str) -> None:
