@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import stat
+import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -158,6 +161,75 @@ async def test_files_are_deleted_where_the_site_says_so(peers, polled):
     one = await polled(peers(), after="delete")
     (one.folder / "a.hl7").write_bytes(b"1")
     await until(lambda: one.journal.taken and not list(one.folder.rglob("*.hl7")))
+
+
+# RFC 959 and no more, as vsftpd, IIS and whatever lists by ls(1).
+OLD = {name: how for name, how in FTPHandler.proto_cmds.items() if name[:3] != "MLS"}
+
+
+def listing(line, first=""):
+    """Commands of a server of that age; line: makes one of a name and its lstat."""
+
+    def ftp_list(handler, path):
+        names = sorted(os.listdir(path))
+        text = "".join(line(one, os.lstat(f"{path}/{one}")) + "\r\n" for one in names)
+        handler.push_dtp_data((first + text).encode(), cmd="LIST")
+        return path
+
+    return {"proto_cmds": OLD, "ftp_LIST": ftp_list}
+
+
+def by_ls(name, status, when="%b %d %H:%M"):
+    """As ls(1) says it; what is half a year old by its day: `%b %d  %Y`."""
+    changed = time.strftime(when, time.gmtime(status.st_mtime))
+    return f"{stat.filemode(status.st_mode)} 1 lab lab {status.st_size:9} {changed} {name}"
+
+
+def by_dir(name, status, when="%m-%d-%y  %I:%M%p"):
+    """As IIS says it, which takes it from `dir`."""
+    what = "<DIR>         " if stat.S_ISDIR(status.st_mode) else f"{status.st_size:20}"
+    return f"{time.strftime(when, time.gmtime(status.st_mtime))} {what} {name}"
+
+
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        (by_ls, ""),
+        (by_ls, "total 8\r\n"),
+        (by_dir, ""),
+        (partial(by_dir, when="%m-%d-%Y  %I:%M%p"), ""),
+    ],
+)
+async def test_a_server_may_list_in_whatever_form_is_usual(peers, polled, line, first):
+    """Names with blanks, sizes, folders; the sum that ls(1) puts first is no file."""
+    peer = peers(commands=listing(line, first))
+    (peer.folder / "out/folder.hl7").mkdir()
+    (peer.folder / "out/a b.hl7").write_bytes(b"123")
+    one = await polled(peer)
+    await until(lambda: (one.folder / "done/a b.hl7").exists())
+
+    assert one.journal.contents() == [b"123"]
+    assert one.journal.named("SourceLost") == []
+
+
+async def test_a_listing_in_no_form_that_we_know_is_told(peers, polled):
+    """In words that say what is the matter."""
+    one = await polled(peers(commands=listing(lambda *_: "?", "")))
+    (one.folder / "a.hl7").write_bytes(b"1")
+    await until(lambda: one.journal.named("SourceLost"))
+
+    assert "in a form that is not known" in one.journal.named("SourceLost")[0].text
+
+
+async def test_a_name_that_is_no_utf8_and_a_greeting_in_another_charset(peers, polled):
+    """A file of an old Windows client, a server that greets in its country's words."""
+    peer = peers(commands={"encoding": "latin-1", "banner": "grüß"})
+    (peer.folder / "out/Müller.hl7").write_bytes(b"1")
+    one = await polled(peer)
+    await until(lambda: (one.folder / "done/Müller.hl7").exists())
+
+    assert [file for _, _, file in one.journal.taken] == ["M\\xfcller.hl7"]
+    assert one.journal.named("SourceLost") == []
 
 
 async def test_a_wrong_password_is_told_without_it(peers, polled):

@@ -6,11 +6,14 @@ first, which two writers at the same moment can both pass. Source: RFC 959, 2389
 """
 
 import asyncio
+import codecs
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar
 
 import aioftp
@@ -24,6 +27,12 @@ from portico.tls.certificates import Certificates
 T = TypeVar("T")
 
 _CHUNK = 1 << 18
+_CHARSET = "portico_ftp"
+_DIR = re.compile(rb"(\d\d-\d\d-\d\d(?:\d\d)?) +(\d\d:\d\d[AP]M) +(<DIR>|\d+) +(.+)")
+
+
+class Amiss(OSError):
+    """A transfer that was broken off with what is wrong with it, in words of ours."""
 
 
 class FtpSession:
@@ -80,7 +89,7 @@ class FtpSession:
                 async for block in stream.iter_by_block(_CHUNK):
                     got += len(block)
                     if got > most + 1:
-                        raise OSError("the file grew while it was read")
+                        raise Amiss("the file grew while it was read")
                     into.write(block)
 
         await self._asked(fetching)
@@ -148,14 +157,20 @@ class FtpSession:
                 raise OSError("a name holds a line feed") from None
             except (aioftp.AIOFTPException, OSError, EOFError, UnicodeError) as error:
                 self._drop()
-                if isinstance(error, OSError) and str(error).startswith("the file grew"):
+                if isinstance(error, Amiss):
                     raise
                 words = getattr(error, "strerror", None) or type(error).__name__
                 raise ConnectionError(f"the connection was lost: {words}") from None
 
     async def _dial(self) -> None:
         options = self._options
-        client = aioftp.Client(socket_timeout=self._silence, connection_timeout=self._patience)
+        client = aioftp.Client(
+            socket_timeout=self._silence,
+            connection_timeout=self._patience,
+            encoding=_charset(),
+            parse_list_line_custom=_line,
+            parse_list_line_custom_first=False,
+        )
         try:
             password = await asyncio.to_thread(
                 options.password.reveal, self._root, self._environ
@@ -198,6 +213,36 @@ async def _listed(client: Any, folder: str) -> list[ListedFile]:
         if path.name not in ("", ".", "..") and not set(path.name) & {"\r", "\n"}:
             found.append(_entry(path.name, facts))
     return found
+
+
+def _line(line: bytes) -> tuple[PurePosixPath, dict[str, str]]:
+    """A line of LIST that aioftp cannot read: the sum that ls(1) puts first, which passes for
+    the folder itself and is left out, or one of `dir` as IIS has it. Raises Amiss."""
+    if line.startswith(b"total "):
+        return PurePosixPath(), {"type": "sum"}
+    found = _DIR.fullmatch(line.rstrip(b"\r\n"))
+    try:
+        parts = found.groups() if found else ()
+        day, hour, size, name = (part.decode(_charset()) for part in parts)
+        form = "%m-%d-%y %I:%M%p" if len(day) == 8 else "%m-%d-%Y %I:%M%p"
+        modify = datetime.strptime(f"{day} {hour}", form).strftime("%Y%m%d%H%M%S")
+    except ValueError:
+        raise Amiss("the server lists its files in a form that is not known") from None
+    facts = {"type": "dir"} if size == "<DIR>" else {"type": "file", "size": size}
+    return PurePosixPath(name), {"modify": modify, **facts}
+
+
+@cache
+def _charset() -> str:
+    """UTF-8 whose other bytes are kept by surrogates, both ways: names that are none, and
+    what a server says in its country's words. aioftp takes the name of a codec and no more."""
+    kept = codecs.CodecInfo(
+        lambda text, _="": codecs.utf_8_encode(text, "surrogateescape"),
+        lambda data, _="": codecs.utf_8_decode(data, "surrogateescape", True),
+        name=_CHARSET,
+    )
+    codecs.register(lambda name: kept if name == _CHARSET else None)
+    return _CHARSET
 
 
 def _entry(name: str, facts: Mapping[str, Any]) -> ListedFile:
