@@ -221,6 +221,23 @@ async def test_a_listing_in_no_form_that_we_know_is_told(peers, polled):
     assert "in a form that is not known" in one.journal.named("SourceLost")[0].text
 
 
+async def test_a_kept_file_is_not_read_again_when_it_is_half_a_year_old(peers, polled):
+    """Its time is listed by the day from then on; the same day, the same size: the same file."""
+    form = ["%b %d %H:%M"]
+    peer = peers(commands=listing(lambda *one: by_ls(*one, form[0])))
+    (peer.folder / "out/a.hl7").write_bytes(b"1")
+    journal = Journal()
+    one = await polled(peer, journal, after="keep")
+    await until(lambda: journal.memory.kept)
+    form[0] = "%b %d  %Y"
+    (peer.folder / "out/b.hl7").write_bytes(b"2")
+    await until(lambda: "b.hl7" in journal.memory.kept)
+    os.utime(one.folder / "b.hl7", (0, 0))
+    await until(lambda: len(journal.taken) == 3)
+
+    assert journal.contents() == [b"1", b"2", b"2"]
+
+
 async def test_a_name_that_is_no_utf8_and_a_greeting_in_another_charset(peers, polled):
     """A file of an old Windows client, a server that greets in its country's words."""
     peer = peers(commands={"encoding": "latin-1", "banner": "grüß"})

@@ -28,6 +28,7 @@ _GROUP_BYTES = 32 << 20  # or so many bytes, and at least one file
 _SOON = 0.2  # seconds at least between two looks
 _FINAL = ("too_large", "uncut")  # reasons that only a change of the file can mend
 _DAY = 86_400.0  # seconds between two notes of which remembered files lie there still
+_DAY_NS = 86_400_000_000_000
 _GONE = 30 * _DAY  # seconds after which one that does not is remembered no more
 _AGAIN, _MOST_AGAIN = 1.0, 30.0  # seconds until what failed is tried again
 
@@ -153,11 +154,7 @@ class Poller:
     async def _new(self, found: list[FileSeen]) -> list[FileSeen]:
         """Those that were not read as they are now."""
         known = await self._fetching.memory.known([one.name for one in found])
-        return [
-            one
-            for one in found
-            if known.get(one.name) != Known(one.name, one.size, one.changed)
-        ]
+        return [one for one in found if not _same(known.get(one.name), one)]
 
     def _waits(self, one: FileSeen) -> bool:
         """A person has to see to it: too large, or not to be cut, and not changed since."""
@@ -256,6 +253,15 @@ class Poller:
         if self._up is False:
             self._emit(SourceBack(self._channel))
         self._up = True
+
+
+def _same(known: Known | None, one: FileSeen) -> bool:
+    """Whether a file is as it was when it was read. FTP servers that list by ls(1) tell the day
+    alone of what is half a year old."""
+    if known is None or known.size != one.size:
+        return False
+    day, second = divmod(one.changed, _DAY_NS)
+    return known.changed == one.changed or (not second and known.changed // _DAY_NS == day)
 
 
 def _groups(ready: list[FileSeen]) -> Iterator[list[FileSeen]]:
