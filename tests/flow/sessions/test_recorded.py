@@ -20,7 +20,8 @@ class Site:
 
     def __init__(self):
         self.given, self.closed, self.timers = [], [], []
-        self.opening = asyncio.Event()
+        self.opening, self.closing, self.opened = asyncio.Event(), asyncio.Event(), 0
+        self.closing.set()
         self.faults = []
         world = RecordedWorld(
             self, self.open, self.close, lambda wait, call: self.timers.append(call)
@@ -29,12 +30,14 @@ class Site:
 
     async def open(self, crew):
         """Wait until the test lets it."""
+        self.opened += 1
         await self.opening.wait()
         if self.faults:
             raise self.faults.pop(0)
 
     async def close(self, crew):
-        """Remember."""
+        """The same, and remember."""
+        await self.closing.wait()
         self.closed.append(crew)
 
     def submit(self, agent, item, group, done):
@@ -119,6 +122,23 @@ async def test_an_idle_crew_goes_and_a_busy_one_stays(site):
     site.tick()
     await site.turn()
     assert site.closed == ["a@v1"]
+
+
+async def test_an_edition_that_is_asked_for_while_it_goes_comes_after_that(site):
+    """What is closed are the old workers and files, and never those of the next."""
+    site.opening.set()
+    site.closing.clear()
+    assert await site.recorded.ready("a@v1") == ""
+    site.tick()
+    await site.turn()
+    site.offer(1)
+    await site.turn()
+    assert (site.opened, site.closed) == (1, [])
+
+    site.closing.set()
+    await site.turn()
+
+    assert (site.opened, site.closed, len(site.given)) == (2, ["a@v1"], 1)
 
 
 async def test_a_person_finds_and_ends_what_an_edition_runs(site):

@@ -59,7 +59,7 @@ class Recorded:
     def __init__(self, world: RecordedWorld) -> None:
         self._world = world
         self._crews: dict[str, _Crew] = {}
-        self._closing: set[asyncio.Future[None]] = set()
+        self._closing: dict[str, asyncio.Future[None]] = {}
 
     async def ready(self, crew: str) -> str:
         """Load it, if it is not; why it cannot be had, empty when it can."""
@@ -103,6 +103,8 @@ class Recorded:
         return crew
 
     async def _load(self, name: str) -> str:
+        while name in self._closing:  # the one before it bears the name still
+            await asyncio.wait([self._closing[name]])
         while True:
             try:
                 await self._world.open(name)
@@ -156,5 +158,5 @@ class Recorded:
             return
         del self._crews[crew.name]
         closing = asyncio.ensure_future(self._world.close(crew.name))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        self._closing[crew.name] = closing
+        closing.add_done_callback(lambda done: self._closing.pop(crew.name))
