@@ -267,3 +267,49 @@ def test_what_a_person_gives_back_goes_before_a_head_that_could_not_leave():
     one.again(barrier)
 
     assert emptied(one) == [1, 2, 3, 5, 4]
+
+
+def test_barriers_that_a_person_gave_back_never_wait_for_each_other():
+    """One while a later one was out, one while that backs off: in each lane the oldest is
+    first, once nothing is out."""
+    one = lanes.Lanes()
+    one.behind = False
+    one.offer(delivery(10, "a", "b"))
+    out = one.next()
+    one.put_back(delivery(5, "a"))
+    one.block(out)
+    one.put_back(delivery(7, "a", "b"))
+    one.unblock(out)
+
+    assert emptied(one) == [5, 7, 10]
+
+
+async def test_a_barrier_given_back_does_not_wait_for_what_the_journal_has(time, monkeypatch):
+    """One of its lanes was stuck, and its tail left in the journal: what comes before the
+    barrier is read, though the lane is not empty."""
+    monkeypatch.setattr(lanes, "WINDOW", 6)
+    monkeypatch.setattr(lanes, "PAGE", 2)
+    queue = Queue()
+    life = Life(queue, time)
+    life.width = 1
+    life.outbox.start()
+    await settle()
+    for made in (delivery(1, "a"), delivery(2, "c"), delivery(3, "c"), delivery(4, "a", "b")):
+        queue.rows[made.seq] = made
+        life.outbox.enqueue(made)
+        if made.seq == 1:
+            life.answer(random, AE)
+            queue.commit()
+    back = delivery(6, "a", "b")
+    life.outbox.expect(back)
+    queue.rows[6] = back
+    life.outbox.put_back(back)
+    left = []
+    for _ in range(20):
+        time.pass_(5.0)
+        await settle()
+        left += [sent.seq for sent, _ in life.out]
+        life.answer(random, AA)
+        queue.commit()
+
+    assert (sorted(left), left[-2:]) == ([1, 2, 3, 4, 6], [4, 6])

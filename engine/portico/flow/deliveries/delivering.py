@@ -27,6 +27,7 @@ from portico.events.metrics import Metrics
 from portico.flow.deliveries.lanes import Lane, Lanes
 from portico.flow.deliveries.refill import Later, Queue, Refill
 from portico.journal.contract import Mark, ParkedRow, Writer
+from portico.model import lane as names
 from portico.model.delivery import Answered, Attempt, Delivery
 from portico.policy import retry
 
@@ -179,6 +180,9 @@ class Outbox:
         """A Delivery whose release is committed goes to its old place in its lane."""
         self._lanes.returned[delivery.seq] = self._world.clock.time_ns()
         self._lanes.put_back(delivery)
+        for key in names.keys(delivery.lane):
+            if lane := self._lanes.find(key):
+                self._refill.lane(lane)
         self._pump()
 
     def free(self, lane: str) -> None:

@@ -131,7 +131,7 @@ class Lanes:
         """What the journal has next of a lane that ran dry."""
         for delivery in page:
             if delivery.seq not in self.aside:
-                self.append(lane, delivery)
+                self._insert(lane, delivery)
         if not lane.items:
             self._forget(lane)
 
@@ -160,13 +160,15 @@ class Lanes:
     def put_back(self, delivery: Delivery) -> None:
         """A Delivery that a person released: at its old place, behind a head that is out."""
         for key in names.keys(delivery.lane):
-            lane = self._lane(key)
-            at = bisect(lane.items, delivery.seq, key=_place)
-            lane.items.insert(max(at, 1) if lane.busy else at, delivery)
-            self.count += 1
-            if lane.items[0] is delivery:
-                lane.since = None
-                self.wake(lane)
+            self._insert(self._lane(key), delivery)
+
+    def _insert(self, lane: Lane, delivery: Delivery) -> None:
+        at = bisect(lane.items, delivery.seq, key=_place)
+        lane.items.insert(max(at, 1) if lane.busy else at, delivery)
+        self.count += 1
+        if lane.items[0] is delivery:
+            lane.since = None
+            self.wake(lane)
 
     @property
     def crowded(self) -> bool:
@@ -212,14 +214,18 @@ class Lanes:
         """The lane's head could not leave, for no fault of its own: it goes first next time,
         unless a person has given back an older one meanwhile."""
         for one in self.abreast(lane):
-            one.busy = False
-            if len(one.items) > 1 and one.items[1].seq < one.items[0].seq:
-                head = one.items.popleft()
-                one.items.insert(bisect(one.items, head.seq, key=_place), head)
-                one.since = None
-                self.wake(one)
+            self._step_back(one)
         if not lane.blocked:
             self._ready.appendleft(lane)
+
+    def _step_back(self, lane: Lane) -> None:
+        """The lane's head is here again: behind an older one that a person gave back."""
+        lane.busy = False
+        if len(lane.items) > 1 and lane.items[1].seq < lane.items[0].seq:
+            head = lane.items.popleft()
+            lane.items.insert(bisect(lane.items, head.seq, key=_place), head)
+            lane.since = None
+            self.wake(lane)
 
     def amend(self, lane: Lane, delivery: Delivery) -> None:
         """The lane's head has been tried once more."""
@@ -245,7 +251,7 @@ class Lanes:
     def block(self, lane: Lane) -> None:
         """Keep the head from leaving; when memory is scarce, keep only it."""
         for one in self.abreast(lane):
-            one.busy = False
+            self._step_back(one)
             self._spare(one, 1)
         lane.blocked = True
 
@@ -286,9 +292,11 @@ class Lanes:
         return min(since, default=0)
 
     def hungry(self, lane: Lane) -> bool:
-        """The lane ran dry and the journal has more of it, for which nobody has asked."""
-        dry = not lane.items and lane.shut is not None
-        return dry and not lane.blocked and not lane.reading
+        """The lane ran dry and the journal has more of it, for which nobody has asked; it is
+        dry, too, when a person gave back what comes after that."""
+        if lane.shut is None or lane.busy or lane.blocked or lane.reading:
+            return False
+        return not lane.items or lane.items[0].seq >= lane.shut
 
     def starving(self) -> Iterator[Lane]:
         """Every hungry lane."""
