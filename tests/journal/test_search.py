@@ -1,6 +1,7 @@
 """The read side: what is found, in which order, and at what cost."""
 
 import asyncio
+import contextlib
 import itertools
 import os
 from datetime import UTC, date, datetime, timedelta
@@ -9,15 +10,16 @@ from uuid import UUID
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg.conninfo import make_conninfo
 
 from portico import ids
 from portico.clock import moment
 from portico.errors import JournalUnavailable
-from portico.journal import partitions, tables
+from portico.journal import connect, partitions, tables
 from portico.journal.criteria import select_signals
 from portico.journal.found import Page, Query
 from portico.journal.search import Search
-from portico.journal.selects import SESSION, select_books
+from portico.journal.selects import SESSION, Selects, select_books
 
 DAY = date(2026, 3, 14)
 START = int(datetime(2026, 3, 14, 8, tzinfo=UTC).timestamp() * 1e9)
@@ -133,7 +135,7 @@ def scribe(journal_url):
 @pytest.fixture
 def search(journal_url):
     """The read side of the same journal."""
-    made = Search(journal_url)
+    made = Search(lambda: journal_url)
     yield made
     made.close()
 
@@ -291,13 +293,45 @@ async def test_the_books_tell_counts_and_what_is_oldest(scribe, search):
 
 async def test_a_database_that_is_away_is_told_without_its_words(search):
     """Where and why; no user and no password."""
-    away = Search("host=/nowhere user=u password=hidden dbname=d")
+    away = Search(lambda: "host=/nowhere user=u password=hidden dbname=d")
     with pytest.raises(
         JournalUnavailable,
         match=r"^no connection to /nowhere:5432/d: No such file or directory$",
     ):
         await away.reach()
     away.close()
+
+
+async def test_a_password_that_was_exchanged_is_used_for_the_next_connection(journal_url):
+    """The journal's address is a reference that is read when it is used, here as elsewhere."""
+    role, now = f"reader_{os.getpid()}", make_conninfo(journal_url, password="old")
+    search = Search(lambda: make_conninfo(now, user=role))
+    async with await psycopg.AsyncConnection.connect(journal_url, autocommit=True) as owner:
+        await owner.execute(f"create role {role} login password 'old' in role pg_read_all_data")
+        try:
+            await search.books()
+            await owner.execute(f"alter role {role} password 'new'")
+            now = make_conninfo(journal_url, password="new")
+            cut = "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s"
+            await owner.execute(cut, (role,))
+
+            assert await search.books()
+        finally:
+            search.close()
+            await owner.execute(f"drop role {role}")
+
+
+async def test_a_search_notices_a_database_that_has_gone_without_a_word(journal_url):
+    """A host that lost its power says no goodbye: a thread that waits for it is free after
+    seconds, as every other connection is, and not after the system's two hours."""
+    selects = Selects(lambda: journal_url)
+    with contextlib.closing(selects._connect()) as connection:
+        parameters = connection.info.get_parameters()
+    selects.close()
+
+    watched = {name: str(value) for name, value in connect.WATCH.items()}
+    watched.pop("keepalives")  # what is the default is not told
+    assert watched.items() <= parameters.items()
 
 
 async def test_the_read_side_cannot_write(search):
@@ -345,7 +379,7 @@ def test_the_books_never_read_history(scribe):
 
 async def test_slow_searches_keep_no_thread_from_messages(journal_url):
     """Intake reads large messages in the loop's threads; people's questions have their own."""
-    search, slow = Search(journal_url), sa.text("select pg_sleep(0.3)")
+    search, slow = Search(lambda: journal_url), sa.text("select pg_sleep(0.3)")
     most = min(32, (os.cpu_count() or 1) + 4)
     asked = [
         asyncio.ensure_future(

@@ -108,7 +108,8 @@ def _journal(site: Site, environ: Mapping[str, str]) -> Look:
 
 
 def _reach(url: Secret, root: Path, environ: Mapping[str, str]) -> None:
-    search = Search(url.reveal(root, environ))
+    conninfo = url.reveal(root, environ)
+    search = Search(lambda: conninfo)
     try:
         asyncio.run(search.reach())
     finally:

@@ -81,7 +81,7 @@ class JournalAlone:
         audited.tell(self._site, read)
 
     def _read(self, read: Callable[[Search], Coroutine[Any, Any, T]]) -> T:
-        search = Search(self._url)
+        search = Search(lambda: self._url)
         try:
             return asyncio.run(read(search))
         finally:
@@ -135,7 +135,7 @@ def either(
             ) from error
 
     async def reading() -> T:
-        search = Search(url)
+        search = Search(lambda: url)
         try:
             return await read(search)
         finally:

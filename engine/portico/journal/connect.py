@@ -40,7 +40,7 @@ Statement = QueryNoTemplate
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 # libpq's own watch over a remote peer that went away without a word: seconds, milliseconds.
-_WATCH: Mapping[str, Any] = {
+WATCH: Mapping[str, Any] = {
     "keepalives": 1,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -75,7 +75,7 @@ async def connect(
                 application_name=application_name,
                 client_encoding="utf8",
                 connect_timeout=max(2, round(deadline)),
-                **_WATCH,
+                **WATCH,
             )
     except (psycopg.Error, TimeoutError) as error:
         raise unreachable(conninfo, error) from None

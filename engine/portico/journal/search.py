@@ -36,12 +36,13 @@ _PATIENCE = 20.0  # seconds: that of a statement (journal/selects.py), and as lo
 
 
 class Search:
-    """Reads a journal. conninfo: libpq's text or URL; it may hold a password: never printed.
+    """Reads a journal. conninfo: where it is now, libpq's text or URL; it may hold a password:
+    never printed.
 
     Every verb raises JournalUnavailable when the journal cannot be read in time.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: Callable[[], str]) -> None:
         self._conninfo = conninfo
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="search")
         self._lock = Lock()

@@ -54,9 +54,12 @@ _CANCELED = "57014"
 
 
 class Selects:
-    """Reads a journal, one statement a connection. Verbs are those of `Search`."""
+    """Reads a journal, one statement a connection. Verbs are those of `Search`.
 
-    def __init__(self, conninfo: str) -> None:
+    conninfo: where it is now, asked for each new connection.
+    """
+
+    def __init__(self, conninfo: Callable[[], str]) -> None:
         self._conninfo = conninfo
         self._engine = sa.create_engine(
             "postgresql+psycopg://",
@@ -122,10 +125,11 @@ class Selects:
         self._engine.dispose()
 
     def _connect(self) -> Any:
+        conninfo, timeout = self._conninfo(), int(DEADLINE)
         try:
-            connection = psycopg.connect(self._conninfo, connect_timeout=int(DEADLINE))
+            connection = psycopg.connect(conninfo, connect_timeout=timeout, **connect.WATCH)
         except psycopg.Error as error:
-            raise connect.unreachable(self._conninfo, error) from None
+            raise connect.unreachable(conninfo, error) from None
         for setting in SESSION:
             connection.execute(setting)
         connection.commit()

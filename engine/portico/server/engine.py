@@ -223,7 +223,7 @@ class Engine:
 
     def _searcher(self) -> Search:
         if self._search is None:
-            self._search = Search(self.storage.conninfo())
+            self._search = Search(self.storage.conninfo)
         return self._search
 
     async def _activate(self, site: Site) -> None:
