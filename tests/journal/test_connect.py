@@ -5,6 +5,7 @@ import os
 import signal
 import time
 import traceback
+from datetime import UTC, datetime
 
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -18,6 +19,7 @@ from portico.errors import (
     JournalUnsafe,
 )
 from portico.journal import connect
+from portico.journal.search import Search
 
 
 @pytest.fixture
@@ -38,6 +40,25 @@ async def test_a_statement_gives_its_rows(journal_url):
     async with await connect.connect(journal_url) as connection:
         assert await connect.run(connection, "select %s::int", (7,)) == [(7,)]
         assert await connect.run(connection, "create temp table t (n int)") == []
+
+
+async def test_how_a_server_writes_its_times_makes_no_difference(journal_url):
+    """Its own style of dates and its own time zone, on both ways that read the journal."""
+    at = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # in Berlin, an hour that comes twice
+    style = "-c datestyle=German -c timezone=Europe/Berlin"
+    conninfo = make_conninfo(journal_url, options=style)
+    async with await connect.connect(conninfo) as connection:
+        await connect.run(
+            connection,
+            "insert into job (id, at, who, query, state, total, made, skipped, note) "
+            "values (gen_random_uuid(), %s, '', '{}', 'done', 0, 0, 0, '')",
+            (at,),
+        )
+        ((read,),) = await connect.run(connection, "select at from job")
+    search = Search(lambda: conninfo)
+    (job,) = await search.jobs(1)
+    search.close()
+    assert read.timestamp() == job.at.timestamp() == at.timestamp()
 
 
 async def test_a_frozen_server_is_given_up_at_the_deadline(frozen):

@@ -51,6 +51,8 @@ WATCH: Mapping[str, Any] = {
 # primary was, another transaction, resources, locks, an operator's act, the system, damage.
 # Source: PostgreSQL, appendix A.
 _PASSING = ("08", "25006", "40", "53", "55", "57", "58", "XX")
+# The one style of dates that the driver reads, whatever the server's is.
+_ISO = "set_config('datestyle', 'iso', false)"
 # What libpq and the server say of a connect that failed. It holds no row; what else it may
 # hold (a broken URL with its password) does not match.
 _CONNECT_FAILED = re.compile(r".*failed: (?:FATAL:\s+)?(.+)|(failed to resolve host .+)")
@@ -194,5 +196,6 @@ def unreachable(conninfo: str, error: Exception) -> JournalUnavailable:
 
 
 async def _check(connection: Connection, where: str, deadline: float) -> None:
-    rows = await run(connection, safety.QUERY, deadline=deadline, reads=True)
-    safety.require(safety.Settings(*rows[0]), where)
+    asked = f"{safety.QUERY}, {_ISO}"
+    ((*settings, _),) = await run(connection, asked, deadline=deadline, reads=True)
+    safety.require(safety.Settings(*settings), where)

@@ -49,6 +49,7 @@ SESSION = (
     f"set statement_timeout = {int(DEADLINE * 1000)}",
     "set default_transaction_read_only = on",
     "set enable_seqscan = off",
+    "set datestyle = iso",  # the one that the driver reads
 )
 _CANCELED = "57014"
 
