@@ -118,10 +118,13 @@ def test_a_backup_that_was_touched_is_not_restored(server, ground):
 
 
 def test_a_stopped_engines_journal_is_backed_up_too(server, ground):
-    """And `--files` gives the site back; `--send` lets destinations send at once."""
+    """And `--files` gives the site back; `--send` lets destinations send at once. Somebody's
+    editor, which marks what it has open by a link to nowhere, is not in the way."""
     engine, client, *_ = ground
     client.ask(server.message())
     engine.end()
+    (engine.site / "transforms").mkdir(exist_ok=True)
+    (engine.site / "transforms/.#phones.py").symlink_to("anna@desk.4711:1795162502")
     top = engine.site.parent
     portico(engine, "backup", top / "kept")
 

@@ -76,8 +76,12 @@ def take(
         )
     for name in SITE:
         if (site / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(site / name, target / "site" / name, ignore=ignored)
+            shutil.copytree(
+                site / name,
+                target / "site" / name,
+                ignore=shutil.ignore_patterns("__pycache__"),
+                ignore_dangling_symlinks=True,  # an editor's mark on a file that it has open
+            )
     (target / "data").mkdir(mode=0o700)
     for path in data.iterdir():
         if path.is_file() and not path.name.startswith(_NOT_KEPT):
