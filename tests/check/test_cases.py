@@ -105,6 +105,30 @@ async def test_each_field_that_differs_is_one_line(run):
     ]
 
 
+async def test_what_is_compared_is_read_by_the_channels_character_set(run, tmp_path):
+    """Where MSH-18 is empty, as most samples of a hospital have it."""
+    sample = ADT.encode().decode("unicode_escape").replace("MUSTER", "M\xdcSTER")
+    (tmp_path / "latin.hl7").write_bytes(sample.encode("latin-1"))
+    expect = "{deliveries: {lab: {PID-5.1: MÜSTER, PID-6: Öl}}}"
+    options = {"given": "given: latin.hl7", "more": "set: {PID-6: Öl}"}
+
+    assert await differences(run, expect, channel="charset: 8859/1", **options) == []
+
+
+async def test_what_cannot_be_read_fails_its_case_alone(run, tmp_path):
+    """With the reason; the other cases are run all the same."""
+    (tmp_path / "cut.hl7").write_bytes(b"MSH")
+    head = f"case: one\nchannel: in\n{GIVEN}\n"
+    expect = "expect: {verdict: drop, deliveries: {lab: {golden: cut.hl7}}}\n"
+    one, two = await run(f"{head}{expect}---\n{head.replace('one', 'two')}expect: {{}}\n")
+
+    assert one.differences == (
+        "verdict: wanted drop, found deliver",
+        "MSH-1 is not a separator",
+    )
+    assert two.differences == ()
+
+
 async def test_a_verdict_names_the_step_that_decided(run):
     """And why, when a step failed."""
     drop = "{verdict: {drop: need}}"

@@ -48,6 +48,7 @@ async def run_cases(
 
 async def _run(stage: Stage, found: PlacedCase, update: bool) -> CaseResult:
     case = found.case
+    judge = Judge(stage, case, update)
     try:
         root = stage.site.root
         said = {name: _content(root, one) for name, one in case.answers.items()}
@@ -55,20 +56,19 @@ async def _run(stage: Stage, found: PlacedCase, update: bool) -> CaseResult:
             await happen(stage, case, content, number, said)
             for number, content in enumerate(_contents(stage.site, case))
         ]
+        judge.all(happened)
     except OSError as error:
         named = Path(error.filename or "").name
         return CaseResult(case.case, found.place, (f"{named}: {error.strerror}",))
     except PorticoError as error:
-        return CaseResult(case.case, found.place, (str(error),))
-    judge = Judge(stage, case, update)
-    judge.all(happened)
+        return CaseResult(case.case, found.place, (*judge.differences, str(error)))
     return CaseResult(case.case, found.place, tuple(judge.differences), tuple(judge.updated))
 
 
 def _contents(site: Site, case: Case) -> list[bytes]:
     """The messages of a case, edited. Raises OSError, MessageError."""
-    form = site.form(case.origin)
-    return [_edited(_content(site.root, given), case.set, form) for given in case.given]
+    read_by = site.form(case.origin), site.charset(case.origin)
+    return [_edited(_content(site.root, given), case.set, *read_by) for given in case.given]
 
 
 def _content(root: Path, given: Given) -> bytes:
@@ -78,8 +78,10 @@ def _content(root: Path, given: Given) -> bytes:
     return text.replace(b"\n", b"\r") if text.startswith(b"MSH") else text
 
 
-def _edited(content: bytes, changes: Mapping[str, str], form: Content) -> bytes:
-    body = open_body(form, content).fork() if changes else Body(content)
+def _edited(
+    content: bytes, changes: Mapping[str, str], form: Content, charset: tuple[str, str]
+) -> bytes:
+    body = open_body(form, content, *charset).fork() if changes else Body(content)
     for place, text in changes.items():
         body.write(Place.parse(place), text)
     return body.content()

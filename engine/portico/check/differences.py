@@ -22,12 +22,15 @@ def of_condition(
     envelope: Mapping[str, Any],
     tables: Mapping[str, Table],
     form: Content = AUTO,
+    charset: tuple[str, str] = ("ascii", "refuse"),
 ) -> list[str]:
     """One line for each part of the condition that does not hold for this content.
 
-    form: of the content that it was made from.
+    form, charset: of the content that it was made from. Raises MessageError where it cannot be
+    read.
     """
-    context = Context(open_content(form.like(content), content), envelope, tables=tables)
+    view = open_content(form.like(content), content, *charset)
+    context = Context(view, envelope, tables=tables)
     source = wanted.source
     if not isinstance(source, dict):
         return [] if wanted.holds(context) else [f"none of {_shown(source)} holds"]

@@ -18,10 +18,10 @@ class Judge:
         self._tables = stage.tables
         self._site = stage.site
         self._case, self._update = case, update
-        self._form = stage.site.form(case.origin)
+        self._read_by = stage.site.form(case.origin), stage.site.charset(case.origin)
 
     def all(self, happened: Sequence[Happened]) -> None:
-        """Every expectation."""
+        """Every expectation. Raises MessageError for what cannot be read."""
         expect = self._case.expect
         for one in happened:
             self._verdict(one)
@@ -58,7 +58,7 @@ class Judge:
                     f"ack: wanted {'none' if wanted is None else 'one'}, found {found}"
                 )
             return
-        lines = differences.of_condition(wanted, last, {}, self._tables, self._form)
+        lines = differences.of_condition(wanted, last, {}, self._tables, *self._read_by)
         self.differences += [f"ack {line}" for line in lines]
 
     def _made(
@@ -84,7 +84,7 @@ class Judge:
     def _compared(self, wanted: Any, file: str, content: bytes) -> list[str]:
         if not isinstance(wanted, Golden):
             return differences.of_condition(
-                wanted, content, {"file": file}, self._tables, self._form
+                wanted, content, {"file": file}, self._tables, *self._read_by
             )
         path = self._site.root / wanted.golden
         before = path.read_bytes() if path.is_file() else None

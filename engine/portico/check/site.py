@@ -15,7 +15,7 @@ from portico.errors import SiteInvalid
 from portico.hl7 import transcode
 from portico.language.content import AUTO, Content
 from portico.spec.agent import Agent
-from portico.spec.channel import Channel
+from portico.spec.channel import Channel, Charset
 from portico.spec.destination import AS_IT_IS, Destination
 from portico.spec.finding import Finding, errors
 from portico.spec.site import Config
@@ -40,6 +40,12 @@ class Site:
     def form(self, origin: str) -> Content:
         """What Signals of a channel, or of `signal:NAME`, are; else their bytes must say."""
         return self.forms.get(origin, AUTO)
+
+    def charset(self, origin: str) -> tuple[str, str]:
+        """What a channel's HL7 is read by where MSH-18 is empty, and what a fault means."""
+        channel = self.channels.get(origin)
+        own = channel.charset if channel is not None else Charset()
+        return own.name, own.on_error
 
 
 def load_site(root: Path, environ: Mapping[str, str]) -> Site:
