@@ -60,6 +60,33 @@ def test_an_explanation_is_itself_a_site(site, explained):
     assert second.replace(DEFAULT, "") == explained.replace(DEFAULT, "")
 
 
+SIGNS = """\
+channel: in
+source: {type: folder, path: var/in}
+---
+agent: a
+goal: "-"
+on: {channel: in, type: "*^A01"}
+steps:
+  - filter: {drop: {PID-8: "*", PV1-2: ["-", "--x"]}}
+  - map: {set: {PID-9: "-", PID-10: "&", PID-11: "!x", PID-12: "---"}}
+  - send: out
+---
+{destination: out, type: log}
+"""
+
+
+def test_a_text_that_begins_with_a_sign_is_printed_in_quotes(site):
+    """`files: *` is what every folder has by default, and in YAML it would be an alias."""
+    site.write({"channels/a.yaml": SIGNS})
+    explained = explain(load_site(site.root, {}))
+
+    assert 'files: ["*"]' in explained
+    assert explain(again(site, explained)).replace(DEFAULT, "") == explained.replace(
+        DEFAULT, ""
+    )
+
+
 def test_our_own_site_explains_to_itself(site):
     """The same for the channels of this repository."""
     shutil.copytree(ROOT / "transforms", site.root / "transforms")

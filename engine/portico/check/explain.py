@@ -24,7 +24,8 @@ from portico.spec.rules import GROUP
 
 DEFAULT = "  # default"
 _INDENT = "  "
-_PLAIN = re.compile(r"[A-Za-z0-9_./^*+-][A-Za-z0-9_./^*+:=-]*(?<!:)")
+# A * at the beginning would be an alias, a - an item of a list.
+_PLAIN = re.compile(r"[A-Za-z0-9_./^+][A-Za-z0-9_./^*+:=-]*(?<!:)")
 
 
 def explain(site: Site) -> str:
