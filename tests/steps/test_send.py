@@ -98,6 +98,8 @@ def test_json_content_is_sent_as_it_came(trial):
         ({"to": "lab", "body": "PID-5", "set": {"PID-5": "x"}}, "do not meet"),
         (["lab", "lab"], "named twice"),
         ({"to": "lab", "set": {"type": "x"}}, "never written"),
+        ({"to": "lab", "set": {"region": "x"}}, "no place of a message; write it in a map"),
+        ({"to": "lab", "set": {"OBX[*]-8": "x"}}, "several places"),
         ({"to": "lab", "file": "{now}"}, "received"),
         ({"to": "lab", "files": "x"}, "files"),
     ],

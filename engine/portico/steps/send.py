@@ -48,6 +48,11 @@ class SendOptions(Options):
             raise fields.wrong("config.send", "decode needs a body", "add body: PLACE")
         if self.body is not None and self.set_:
             raise fields.wrong("config.send", "set and body do not meet", "leave one out")
+        for place in self.set_:
+            if place.many or isinstance(place, AsidePlace):
+                what = "several places" if place.many else "no place"
+                text = f"{str(place)!r} is {what} of a message"
+                raise fields.wrong("config.send", text, "write it in a map before")
         if len(set(self.to)) < len(self.to):
             raise fields.wrong("config.send", "a destination is named twice")
         return self
