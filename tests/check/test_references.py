@@ -30,6 +30,26 @@ def test_a_destination_that_is_not_there_is_corrected(site):
     assert finding.hint == "did you mean 'his'?"
 
 
+def test_the_line_is_that_of_the_name_and_not_of_one_that_holds_it(site):
+    """Above a wrong name there often stands a longer one: `his` below `his_copy`."""
+    step = """send: [his,
+          his_copy,
+          copy]
+  - filter: {keep: {PID-2: "not kept",
+             all: [{not: {kept_1: x}},
+                {kept: x}]}}"""
+    copy = DESTINATION.replace("destination: his", "destination: his_copy")
+    site.said(CHANNEL, agent("{channel: adt_in}", step), DESTINATION, copy)
+
+    _, found = site.examine()
+
+    assert [(one.code, one.line) for one in found] == [
+        ("site.unknown_destination", 10),
+        ("site.unknown_name", 12),
+        ("site.unknown_name", 13),
+    ]
+
+
 def test_a_destination_that_does_not_fit_is_not_called_missing(site):
     """One mistake is one finding."""
     said = site.said(CHANNEL, agent(), DESTINATION + "colour: red\n")

@@ -1,5 +1,6 @@
 """The steps of an agent fitted to the options of their verbs, and all that they name."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,13 +119,19 @@ class Pipeline:
         yield from self.wanted("lookup", "table")
 
     def find(self, base: Location, text: str) -> Location:
-        """The first place below `base` whose key or value holds the text, else `base`."""
+        """The first place below `base` whose key or value is the text, else the first that
+        holds it as a word, else as part of one, else `base`."""
+        word = re.compile(rf"(?<![\w.-]){re.escape(text)}(?![\w.-])")
+        found: dict[int, Location] = {}
         for location in self.document.lines:
             if location[: len(base)] == base and len(location) > len(base):
                 value = self.document.at(location)
-                if text == location[-1] or (isinstance(value, str) and text in value):
+                said = value if isinstance(value, str) else ""
+                if text in (location[-1], said):
                     return location
-        return base
+                if text in said:
+                    found.setdefault(0 if word.search(said) else 1, location)
+        return found.get(0, found.get(1, base))
 
     def _read(self) -> Iterator[tuple[Location, Any]]:
         """Every typed value that reads places, with where it stands."""
