@@ -13,6 +13,7 @@ ECHO = "gives(number, what)"
 PID = "gives(number, str(os.getpid()))"
 ODD = """\
 if what == "die": os._exit(3)
+if what == "rare": os.kill(os.getpid(), 40)
 if what == "hang": time.sleep(60)
 if what == "deaf": time.sleep(60)
 if what == "garbage": os.write(1, b"\\x00\\xff not json\\n")
@@ -139,6 +140,7 @@ async def test_a_process_is_replaced_after_so_many_calls(bench, call):
         ("neither", "nonsense"),
         ("deep", "nonsense"),
         ("die", "crashed"),
+        ("rare", "crashed"),
     ],
 )
 async def test_what_a_process_does_wrong_ends_it_alone(bench, call, what, code):

@@ -33,6 +33,7 @@ def again(_): raise Transient("later")
 def leave(_): sys.exit("secret")
 def die(_): os._exit(3)
 def fault(_): os.kill(os.getpid(), signal.SIGSEGV)
+def rare(_): os.kill(os.getpid(), 40)
 def eat(size): bytearray(int(size))
 def pause(seconds): progress(0); time.sleep(float(seconds))
 

@@ -26,7 +26,9 @@ def results(frame: int, *indexes: int) -> bytes:
     return protocol.encode_results(frame, done, [])
 
 
-@pytest.mark.parametrize(("act", "how"), [("die", "exit 3"), ("fault", "SIGSEGV")])
+@pytest.mark.parametrize(
+    ("act", "how"), [("die", "exit 3"), ("fault", "SIGSEGV"), ("rare", "signal 40")]
+)
 async def test_a_worker_that_dies_costs_the_item_it_ran(works, act, how):
     """The others of its frame are run by the next worker; the fault says how it died."""
     await works.activate()

@@ -48,7 +48,7 @@ from portico.plugins.faults import (
 from portico.plugins.guard import Guard, Heard
 from portico.plugins.launch import Launch
 from portico.wire.lines import LineDecoder
-from portico.workers import limits
+from portico.workers import limits, manner
 
 _READY_SECONDS = 30.0
 _PONG_SECONDS = 2.0  # after a call that was given up
@@ -196,7 +196,7 @@ class Process:
         """The process is reaped."""
         assert self._transport is not None
         code = self._transport.get_returncode() or 0
-        how = f"exit {code}" if code >= 0 else signal.Signals(-code).name
+        how = manner.told(code)
         _kill(self.pid)  # what it may have left in its group
         self._heard.close()
         self._transport.close()

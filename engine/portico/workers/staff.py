@@ -6,7 +6,6 @@ are empty.
 """
 
 import asyncio
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from portico.events import running as events
 from portico.events.emit import Emit
 from portico.ids import SignalId
 from portico.model.verdict import Failure
+from portico.workers import manner
 from portico.workers.editions import CrewTerms, Edition, Proof
 from portico.workers.intensity import Intensity
 from portico.workers.nursery import Nursery
@@ -314,7 +314,7 @@ class Staff:
         del self._workers[worker.token]
         life = worker.life
         self.cpu += life.cpu
-        why, how = life.why or End.CRASHED, life.how or _manner(life.code)
+        why, how = life.why or End.CRASHED, life.how or manner.told(life.code)
         if why in ORDERLY:
             self._emit(events.WorkerEnded(self._agent, life.pid, why.value, life.runs))
         else:
@@ -337,10 +337,3 @@ class Staff:
 def rested(worker: Worker) -> float:
     """Since when it has nothing to do."""
     return max(worker.life.since, worker.life.born)
-
-
-def _manner(code: int | None) -> str:
-    """`exit 3`, `SIGSEGV`."""
-    if code is None:
-        return "unknown"
-    return f"exit {code}" if code >= 0 else signal.Signals(-code).name
