@@ -132,7 +132,10 @@ class Nursery:
     def spawn(self, kin: Kin) -> tuple[int, socket.socket]:
         """Ask for a worker: its token and our end of its socket. Raises WorkerError."""
         self._tokens += 1
-        ours, its = socket.socketpair()
+        try:
+            ours, its = socket.socketpair()
+        except OSError as error:
+            raise WorkerError("no descriptors are left for a worker's pipe") from error
         ours.setblocking(False)
         with its:
             try:
