@@ -36,7 +36,12 @@ async def start(
     if not runtime.runtime(plugin, root):
         process.end(PluginAway(f"this machine has no {plugin.language}"))
         raise process.fault or PluginAway(plugin.language)
-    await process.start(runtime.launch(plugin, root, Path(process.scratch), environ))
+    try:
+        launch = runtime.launch(plugin, root, Path(process.scratch), environ)
+    except OSError as error:
+        process.end(PluginAway(f"no folder can be made for it: {error.strerror}"))
+        raise process.fault or PluginAway(plugin.name) from error
+    await process.start(launch)
     served = await process.tools()
     for name, tool in tools.items():
         if name not in served or not _same(tool, *served[name]):

@@ -73,7 +73,7 @@ class Process:
         self._errors = errors
         self._decoder = LineDecoder(answer + _OVERHEAD)
         self._guard = Guard(answer + _OVERHEAD)
-        self._scratch = tempfile.TemporaryDirectory(prefix="portico-plugin-")
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._transport: asyncio.SubprocessTransport | None = None
         self._session: ClientSession | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -83,7 +83,12 @@ class Process:
 
     @property
     def scratch(self) -> str:
-        """The folder that it may write to; it goes with the process."""
+        """The folder that it may write to, made when first asked for; it goes with the
+        process. Raises OSError."""
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(
+                prefix="portico-plugin-", ignore_cleanup_errors=True
+            )
         return self._scratch.name
 
     async def start(self, launch: Launch) -> None:
@@ -163,7 +168,7 @@ class Process:
             _kill(self.pid)
         elif self._transport is None and not self.gone.done():
             self.gone.set_result("not started")
-            self._scratch.cleanup()
+            self._clean()
 
     async def leave(self) -> None:
         """Let it end by itself, as its standard input does; then by force."""
@@ -202,9 +207,13 @@ class Process:
         self._transport.close()
         if self._keeper is not None:
             self._keeper.cancel()
-        self._scratch.cleanup()
+        self._clean()
         if not self.gone.done():
             self.gone.set_result(how)
+
+    def _clean(self) -> None:
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     async def _keep(self, ready: asyncio.Future[ClientSession]) -> None:
         """Hold the SDK's session open in one task, as it wants; the fence of the SDK."""
