@@ -101,7 +101,10 @@ class Spending:
         self._accounts: dict[tuple[str, ...], _Account] = {}
 
     def load(self, spent: Iterable[tuple[float, tuple[tuple[str, ...], ...], Amount]]) -> None:
-        """What the journal knows: (when, whose, what), oldest first."""
+        """What the journal knows: (when, whose, what), oldest first; in place of what was
+        known, but for what calls that are under way have reserved."""
+        for key, account in self._accounts.items():
+            self._accounts[key] = _Account(reserved=account.reserved)
         for at, keys, amount in spent:
             for key in keys:
                 self._account(key).book(at, amount)

@@ -109,10 +109,14 @@ class Modelling:
         spans += [one.budget.per for one in site.config.providers.values() if one.budget]
         spans += [one.budget.per for one in site.agents.values() if one.budget]
         spans += [per for one in site.agents.values() for per in _spans(one.steps)]
-        self._prompting.spending.longest = max(spans)
+        if max(spans) > self._prompting.spending.longest:
+            self._prompting.spending.longest = max(spans)
+            if self._loading is not None and self._loading.done():
+                self._loading = None  # what it must know now was not read, or is forgotten
 
     async def do(self, asked: Asked) -> Called:
-        """A call of a step; the first one waits until what was spent is known."""
+        """A call of a step; one waits until what was spent is known, the first, and the first
+        after a reload that looks back further."""
         if self._loading is None:
             self._loading = asyncio.ensure_future(self._load())
         await asyncio.shield(self._loading)
@@ -165,15 +169,16 @@ class Modelling:
         return self.searcher()
 
     async def _load(self) -> None:
-        """What was spent before this engine began."""
-        since = max(0.0, self._clock.time_ns() / 1e9 - self._prompting.spending.longest)
-        while True:
+        """What was spent within the longest span of a budget, in an engine before this, too."""
+        spending, longest = self._prompting.spending, 0.0
+        while longest != spending.longest:  # a reload may come meanwhile
+            longest = spending.longest
             try:
-                rows = await self._calls.spent(since)
-                break
+                rows = await self._calls.spent(max(0.0, self._clock.time_ns() / 1e9 - longest))
             except JournalError:
+                longest = 0.0
                 await asyncio.sleep(_AGAIN)
-        self._prompting.spending.load(map(self._booked, rows))
+        spending.load(map(self._booked, rows))
 
     def _booked(self, spent: Spent) -> tuple[float, tuple[tuple[str, ...], ...], Amount]:
         """As an account has it; what names no price has today's."""
