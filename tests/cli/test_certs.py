@@ -2,10 +2,11 @@
 
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
-from portico.cli import exits
+from portico.cli import certs, exits
 
 SITE = """
 channel: lis
@@ -44,6 +45,29 @@ async def test_new_certificates_verify_and_their_keys_are_private(portico, tmp_p
     assert "OK" not in openssl(*verify, "-purpose", "sslserver", folder / "lab.pem")
     assert {path.stat().st_mode & 0o777 for path in folder.glob("*.key")} == {0o600}
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[""], ["a" * 65], ["lab", "lab"], ["lab", "--host", "büro"], ["lab", "--host", ""]],
+)
+async def test_what_no_certificate_can_hold_is_said_before_anything_is_made(
+    portico, tmp_path, words
+):
+    """In words, and the folder is not begun."""
+    done = await portico("certs", "new", *words, "--folder", tmp_path / "certs")
+
+    assert done.code == exits.USAGE, done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "certs").exists()
+
+
+def test_a_machine_of_a_long_name_has_a_ca_too(tmp_path, monkeypatch):
+    """Hosts of a cloud are called by 64 characters, and a certificate's subject has no more."""
+    monkeypatch.setattr(certs.os, "uname", lambda: SimpleNamespace(nodename="h" * 64))
+    certs.make(tmp_path / "certs", ["server"], certs.HOSTS, certs.DAYS, "server")
+
+    assert (tmp_path / "certs/server.pem").exists()
 
 
 async def test_nothing_is_overwritten(portico, tmp_path):

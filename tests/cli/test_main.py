@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import typer
 
 from portico.cli import exits, init, main
 from portico.cli.table import COMMANDS
@@ -97,6 +98,7 @@ async def test_a_missing_file_is_one_line(portico):
     [
         (("parked", "--after", "nonsense"), "'nonsense' is no place in the list"),
         (("status", "--site", "no-such-site"), "'no-such-site' does not exist"),
+        (("signals", "--since", "9999-12-31T23:59-12:00"), "is no time; try '2h'"),
     ],
 )
 async def test_a_wrong_argument_is_a_usage_error(portico, words, said):
@@ -105,6 +107,23 @@ async def test_a_wrong_argument_is_a_usage_error(portico, words, said):
 
     assert (done.code, "Traceback" in done.err) == (exits.USAGE, False)
     assert said in " ".join(done.err.split())
+
+
+def test_what_nobody_foresaw_is_one_line_without_its_words(capsys):
+    """They may quote a patient; the way to it says enough to find it."""
+
+    def broken():
+        raise ValueError("PID-5 is Smith")
+
+    with pytest.raises(typer.Exit) as end:
+        main.fenced(broken)()
+
+    said = capsys.readouterr().err
+    assert end.value.exit_code == exits.DEFECT
+    assert said.startswith(
+        "portico: a defect of Portico, please report it: ValueError in test_"
+    )
+    assert said.count("\n") == 1 and "Smith" not in said
 
 
 async def test_an_unknown_command_suggests_the_nearest(portico):

@@ -72,6 +72,15 @@ async def test_a_file_that_ends_amid_a_block_is_not_sent(portico, peer, tmp_path
     assert peer.got == []
 
 
+async def test_an_answer_may_be_waited_for_for_ever(portico, peer):
+    """`forever` is a duration as everywhere; none at all is said."""
+    done = await portico("send", ADT, "--to", peer.address, "--timeout", "forever")
+    none = await portico("send", ADT, "--to", peer.address, "--timeout", "0s")
+
+    assert done.code == exits.OK, done.err
+    assert none.code == exits.USAGE and "'0s' is no time to wait" in none.err
+
+
 async def test_silence_ends_after_the_timeout(portico, peer):
     """M5: a late answer must not be taken for another message's."""
     peer.code = None

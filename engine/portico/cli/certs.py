@@ -41,6 +41,12 @@ def new(
     for name in names:
         if name == _CA or not name.isascii() or Path(name).name != name or name[:1] == ".":
             raise BadParameter(f"{name!r} cannot be the name of a file here")
+        if not 0 < len(name) <= authority.LONGEST or names.count(name) > 1:
+            most = f"at most {authority.LONGEST} characters"
+            raise BadParameter(f"{name!r} cannot name a certificate: {most}, each name once")
+    for one in host or ():
+        if not one or not one.isascii():
+            raise BadParameter(f"{one!r} is no DNS name: give its ASCII form (xn--...)")
     made = [folder / f"{name}.{kind}" for name in names for kind in ("pem", "key")]
     if there := [path for path in made if path.exists()]:
         raise Ended(exits.FAILED, f"{there[0]} exists; nothing was made")
@@ -94,7 +100,8 @@ def _authority(folder: Path) -> Issued:
     certificate, key = folder / f"{_CA}.pem", folder / f"{_CA}.key"
     if certificate.exists() or key.exists():
         return authority.read(certificate.read_bytes(), key.read_bytes())
-    ca = authority.found(f"Portico trial CA of {os.uname().nodename}", when.now())
+    name = f"Portico trial CA of {os.uname().nodename}"[: authority.LONGEST]
+    ca = authority.found(name, when.now())
     _write(folder, _CA, ca)
     console.line(f"{certificate} and .key: the CA, until {_day(ca.certificate)}")
     return ca

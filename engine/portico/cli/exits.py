@@ -5,6 +5,7 @@ FAILED = 1  # findings of severity error, a failed case, a book that does not ad
 USAGE = 2  # a wrong option, or a file that is not there
 UNREACHABLE = 3  # no engine, no journal, no peer, or no answer in time
 REFUSED = 4  # the peer answered, and did not accept
+DEFECT = 70  # what nobody foresaw: EX_SOFTWARE of sysexits(3)
 INTERRUPTED = 130  # Ctrl-C
 PIPE = 141  # nobody reads the output any more
 

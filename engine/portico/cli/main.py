@@ -4,7 +4,9 @@ import functools
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -67,25 +69,46 @@ def fenced(command: Callable[..., int]) -> Callable[..., None]:
             code = _say(exits.INTERRUPTED, text)
         except BrokenPipeError:
             code = _unread()
-        except Ended as end:
-            code = _say(end.code, str(end))
-        except JournalError as error:
-            code = _say(exits.UNREACHABLE, str(error))
-        except ConfigError as error:
-            code = _say(exits.FAILED, str(error))
-        except PorticoError as error:
-            code = _say(exits.FAILED, f"{error}  [{error.code}]")
-        except OSError as error:
-            code = _say(exits.USAGE, f"{error.filename or ''}: {error.strerror or error}")
+        except (typer.Exit, typer.BadParameter):
+            raise
+        except Exception as error:  # noqa: BLE001  the fence of the command line
+            code = _end(error)
         if code:
             raise typer.Exit(code)
 
     return run
 
 
+def _end(error: Exception) -> int:
+    """Says what ended a command, on one line; the exit code."""
+    match error:
+        case Ended():
+            return _say(error.code, str(error))
+        case JournalError():
+            return _say(exits.UNREACHABLE, str(error))
+        case ConfigError():
+            return _say(exits.FAILED, str(error))
+        case PorticoError():
+            return _say(exits.FAILED, f"{error}  [{error.code}]")
+        case OSError():
+            text = f"{error.filename or ''}: {error.strerror or error}"
+            return _say(exits.USAGE, text)
+        case _:
+            return _say(exits.DEFECT, _defect(error))
+
+
 def _say(code: int, text: str) -> int:
     print(f"portico: {text.lstrip(': ')}", file=sys.stderr)
     return code
+
+
+def _defect(error: Exception) -> str:
+    """Its type and its way, innermost last; not its words, which may quote a patient."""
+    way = (
+        f"{Path(one.filename).name}:{one.lineno}"
+        for one in traceback.extract_tb(error.__traceback__)[1:]
+    )
+    return f"a defect of Portico, please report it: {type(error).__name__} in {' '.join(way)}"
 
 
 def _unread() -> int:

@@ -22,6 +22,7 @@ from portico.spec import fields
 from portico.spec.fields import HostPort
 
 _LOCAL = "127.0.0.1:2575"
+_LONGEST = 1e9  # seconds; `forever` is longer
 _WORDS = {
     "AA": "accepted", "CA": "stored", "AE": "error", "CE": "error", "AR": "rejected",
     "CR": "rejected",
@@ -43,7 +44,7 @@ def send(
     found = [(file, content) for file in files for content in messages.read(file, as_is)]
     if not found:
         raise Ended(exits.USAGE, "there is no message in these files")
-    client = Client(_address(to), when.seconds(timeout))
+    client = Client(_address(to), _patience(timeout))
     told: list[dict[str, Any]] = []
     try:
         for file, content in found:
@@ -78,7 +79,7 @@ def load(
         seconds = 10.0
     plan = LoadPlan(
         address.host, address.port, connections, outstanding, count, seconds, rate,
-        when.seconds(timeout),
+        _patience(timeout),
     )  # fmt: skip
     template = LoadMessage(_message(message), patients=patients)
     try:
@@ -100,6 +101,13 @@ def _address(text: str) -> HostPort:
         return fields.host_port(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def _patience(text: str) -> float:
+    """Seconds, and no more than a socket can count."""
+    if not (seconds := when.seconds(text)):
+        raise typer.BadParameter(f"{text!r} is no time to wait; try '30s'")
+    return min(seconds, _LONGEST)
 
 
 def _exchange(client: Client, file: Path, content: bytes) -> dict[str, Any]:

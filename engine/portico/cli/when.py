@@ -21,7 +21,7 @@ def parse(text: str) -> datetime:
         pass
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{text!r} is no time; try '2h' or '2026-11-20T08:15'"
         ) from None

@@ -25,6 +25,7 @@ from portico.errors import TlsInvalid
 
 CA_DAYS = 3650
 DAYS = 397
+LONGEST = 64  # characters of a name (RFC 5280, ub-common-name)
 _SKEW = timedelta(minutes=5)  # the clock of a peer may be behind ours
 _PURPOSES = {
     "server": (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH),
