@@ -214,11 +214,29 @@ async def test_load_is_taken_whole(appliance, portico):
     assert done.json["codes"] == {"AA": 300}
 
 
+@pytest.mark.parametrize(
+    ("typed", "stdin", "said"),
+    [
+        ("release --channel nobodys --yes", b"", []),
+        ("discard --channel nobodys --yes --reason none", b"", []),
+        ("replay --control-id MSG00001", b"y\n", {"state": "done", "made": 1}),
+    ],
+)
+async def test_standard_output_is_json_and_nothing_else(
+    appliance, portico, sent, typed, stdin, said
+):
+    """Also where nothing fits, or a person is asked amid it."""
+    done = await portico(*typed.split(), "--json", "--site", appliance.site, stdin=stdin)
+
+    found = {name: done.json[name] for name in said} if isinstance(said, dict) else done.json
+    assert (done.code, found) == (exits.OK, said), done.err
+
+
 async def test_stop_drains_and_ends(appliance, portico):
     """The last test of this file: exit code 0, and the socket is gone."""
-    done = await portico("stop", "--site", appliance.site)
+    done = await portico("stop", "--json", "--site", appliance.site)
 
-    assert done.code == exits.OK, done.err
+    assert (done.code, done.json) == (exits.OK, {"state": "draining"}), done.err
     assert appliance.end() == 0, appliance.log.read_text()
     assert not (appliance.site / "var/control.sock").exists()
 

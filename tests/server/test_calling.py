@@ -79,9 +79,9 @@ class Run:
         assert done.returncode == code, done.stderr
         return done.stdout.decode(), done.stderr.decode()
 
-    def follow(self, signal_id, told):
+    def follow(self, signal_id, told, *words):
         """`portico show --follow`, into a file."""
-        command = [sys.executable, "-m", "portico", "show", signal_id, "--follow"]
+        command = [sys.executable, "-m", "portico", "show", signal_id, "--follow", *words]
         return subprocess.Popen(
             [*command, "--site", self.engine.site],
             env={**self.engine.environ, "PYTHONUNBUFFERED": "1"},
@@ -210,15 +210,18 @@ def test_a_session_is_followed_and_ended_by_a_person(run, server):
     did it."""
     out, _ = run.signal("adder", given=b'{"n":1,"wait":55}')
     name, told = out.strip(), run.engine.log.with_name("told")
-    following = run.follow(name, told)
+    whole = run.engine.log.with_name("json")
+    following, beside = run.follow(name, told), run.follow(name, whole, "--json")
     server.until(lambda: "python_1 at 1 of 4" in told.read_text())
     ended = run.engine.run("cancel", name)
     following.wait(30)
+    beside.wait(30)
     (parked,) = run.show(name)["parked"]
 
     assert ended.returncode == 0
     assert "adder: log python_1 info adding" in told.read_text()
     assert "decided fault" in told.read_text()
+    assert json.loads(whole.read_text())["signal"]["id"] == name  # JSON and nothing else
     assert parked["code"] == "step.cancelled"
     assert "cancelled by" in parked["reason"]
     assert run.engine.said("session_cancelled") == 1

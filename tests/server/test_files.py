@@ -175,7 +175,7 @@ def test_a_schedule_is_fired_by_hand_and_survives_a_kill(appliance, server):
     )
     one = appliance(text.replace("content: json\n", "").replace("{/n}", "{/planned}"))
     one.start()
-    fired = one.run("schedules", "--fire", "orders")
+    fired = one.run("schedules", "--fire", "orders", "--json")
     one.end(9)
     one.start()
     server.until(lambda: delivered(one.site))
@@ -184,6 +184,7 @@ def test_a_schedule_is_fired_by_hand_and_survives_a_kill(appliance, server):
     one.end()
 
     assert fired.returncode == 0, fired.stderr
+    assert json.loads(fired.stdout) == {"channel": "orders", "state": "stored"}
     assert (unknown.returncode, "there are: orders" in unknown.stderr) == (1, True)
     assert (book["received"], book["done"]) == (1, 1)
 

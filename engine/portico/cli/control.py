@@ -4,6 +4,7 @@ import getpass
 import os
 import pwd
 import re
+import urllib.parse
 from pathlib import Path
 from shlex import quote
 from typing import Any, TypeVar
@@ -62,13 +63,14 @@ class Engine:
         """Pause, resume, drain or stop a channel or a destination."""
         return self._ask(Wished, "POST", f"/v1/{scope}s/{name}/{verb}")
 
-    def fire(self, channel: str) -> None:
-        """Fire a schedule now."""
-        self._request("POST", f"/v1/schedules/{channel}/fire", {})
+    def fire(self, channel: str) -> dict[str, str]:
+        """Fire a schedule now; what /v1 says."""
+        told: dict[str, str] = self._request("POST", f"/v1/schedules/{_part(channel)}/fire", {})
+        return told
 
     def try_sink(self, name: str) -> None:
         """Send a trial to a sink of alarms."""
-        self._request("POST", f"/v1/alarms/{name}/trial", {})
+        self._request("POST", f"/v1/alarms/{_part(name)}/trial", {})
 
     def retention(self, days: int) -> RetentionPlan:
         """What goes within so many days, and what must stay."""
@@ -90,9 +92,10 @@ class Engine:
         """End a hold."""
         self._request("DELETE", f"/v1/holds/{number}", {})
 
-    def stop(self) -> None:
-        """Begin to drain."""
-        self._request("POST", "/v1/stop", {})
+    def stop(self) -> dict[str, str]:
+        """Begin to drain; what /v1 says."""
+        told: dict[str, str] = self._request("POST", "/v1/stop", {})
+        return told
 
     def call(
         self,
@@ -152,6 +155,11 @@ class Engine:
             f"no engine runs on the data folder {self._data}; start one with "
             f"`portico run --site {quote(str(self._site))}`"
         )
+
+
+def _part(name: str) -> str:
+    """One part of a path, whatever was typed."""
+    return urllib.parse.quote(name, safe="")
 
 
 def _name(uid: int) -> str:

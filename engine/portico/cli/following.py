@@ -1,5 +1,6 @@
 """`show --follow`: what sessions do that have not concluded."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from portico.api.live import Live, Place
@@ -10,9 +11,10 @@ from portico.model.states import SignalState
 _WAIT = 5  # seconds that one question waits for something new
 
 
-def follow(site: Path, signal: str) -> None:
-    """Print what its sessions do until they have concluded."""
-    engine, told, live = Engine(site), _Told(), Live(state=SignalState.WAITING)
+def follow(site: Path, signal: str, aside: bool) -> None:
+    """Print what its sessions do until they have concluded; aside: on standard error."""
+    say = console.note if aside else console.line
+    engine, told, live = Engine(site), _Told(say), Live(state=SignalState.WAITING)
     while live.state == SignalState.WAITING:
         asked = {"mark": live.mark, "wait": str(_WAIT)}
         found = engine.call("GET", f"/v1/signals/{signal}/live", asked)
@@ -24,7 +26,8 @@ def follow(site: Path, signal: str) -> None:
 class _Told:
     """What was printed, by agent: the last line of its state, and how many of its log."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._said: dict[str, str] = {}
         self._lines: dict[str, int] = {}
 
@@ -32,12 +35,12 @@ class _Told:
         """Print what is new."""
         fresh = min(place.count - self._lines.get(place.agent, 0), len(place.lines))
         for line in place.lines[len(place.lines) - max(0, fresh) :]:
-            console.line(f"{place.agent}: log {line.step} {line.level} {line.text}")
+            self._say(f"{place.agent}: log {line.step} {line.level} {line.text}")
         self._lines[place.agent] = place.count
         said = _words(place)
         if said != self._said.get(place.agent):
             self._said[place.agent] = said
-            console.line(f"{place.agent}: {said}")
+            self._say(f"{place.agent}: {said}")
 
 
 def _words(place: Place) -> str:

@@ -90,7 +90,7 @@ def show(
 ) -> int:
     """Show one Signal with all it caused."""
     if follow:
-        following.follow(site, reading.signal_id(signal))
+        following.follow(site, reading.signal_id(signal), json)
     if egress:
         return calls.show(site, reading.signal_id(signal), phi, json)
     found = reading.EngineFirst(site).signal(reading.signal_id(signal), phi)

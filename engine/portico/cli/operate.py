@@ -75,8 +75,11 @@ def stop(
     """Ask the engine to drain and end; or cut off a channel or destination."""
     if name:
         return _act(site, name, "stop", json)
-    Engine(site).stop()
-    console.line("the engine drains and ends")
+    told = Engine(site).stop()
+    if json:
+        console.say_json(told)
+    else:
+        console.line("the engine drains and ends")
     return exits.OK
 
 

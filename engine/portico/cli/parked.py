@@ -234,7 +234,7 @@ def _act(
     total = sum(heap.count for heap in _asked(engine, given, 1).counts)
     if not total:
         console.note("nothing that is parked fits")
-        return exits.OK
+        return _say([], json, {})
     if not yes and not typer.confirm(f"{verb} {total} parked messages?", err=True):
         return exits.INTERRUPTED
     told = list(_each(engine, given, send, total))

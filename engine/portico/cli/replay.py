@@ -65,7 +65,8 @@ def replay(
         if preview or not seen.total:
             _show(seen, json)
             return exits.OK
-        _show(seen, False)
+        if not json:  # standard output is the job's then
+            _show(seen, json)
         if not typer.confirm(f"replay {console.counted(seen.total, 'Signal')}?", err=True):
             return exits.INTERRUPTED
     job = Job.model_validate(engine.call("POST", "/v1/replays", {}, wanted, _SLOW))

@@ -26,8 +26,11 @@ def schedules(
 ) -> int:
     """Show when the schedules of a site fire next, or fire one now."""
     if fire:
-        Engine(site).fire(fire)
-        console.line(f"{fire}: fired; its Signal is journaled")
+        told = Engine(site).fire(fire)
+        if json:
+            console.say_json(told)
+        else:
+            console.line(f"{fire}: fired; its Signal is journaled")
         return exits.OK
     checked = sites.load_site(place.a_site(site), os.environ)
     found = [
