@@ -141,11 +141,12 @@ def test_a_wait_is_bounded_and_the_work_goes_on(run, server):
 
 def test_a_signal_that_is_only_recorded_runs_nothing(run):
     """`fyi` is journaled and over; the books add up."""
-    out, said = run.signal("adder", "--kind", "fyi", given=b"")
+    out, said = run.signal("adder", "--kind", "fyi", given=b'{"n":1}')
     told = run.show(out.strip())
 
     assert "filtered (fyi)" in said
     assert (told["signal"]["state"], told["sessions"]) == ("filtered", [])
+    assert told["message"]["size"] == 7
     assert run.engine.status()["balanced"]
 
 

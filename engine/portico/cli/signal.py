@@ -45,7 +45,7 @@ def signal(
     seconds = min(when.seconds(timeout), api.LONGEST) if wait else 0.0
     parameters = {"kind": kind, "wait": str(seconds)}
     path = f"/v1/agents/{quote(agent, safe='')}/signals"
-    content = b"" if kind != "run" and file is None else _content(file)
+    content = b"" if kind == "sync" and file is None else _content(file)
     engine = Engine(site)
     given = engine.call("POST", path, parameters, content, timeout=seconds + _MORE)
     answered = Answered.model_validate(given)
