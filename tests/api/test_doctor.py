@@ -1,6 +1,7 @@
 """What `doctor` looks at."""
 
 import os
+import socket
 
 import pytest
 
@@ -25,6 +26,21 @@ def test_the_port_of_the_api_is_looked_at_where_it_is_served(looks, unused_tcp_p
     address = f"127.0.0.1:{unused_tcp_port}"
 
     assert looks(f'api: {{listen: "{address}"}}')["api"].text == f"{address} is free"
+
+
+def test_the_ports_of_a_running_engine_are_not_knocked_at(tmp_path):
+    """A peer that hangs up before it has shown who it is would be a security alert."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "channels").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        (tmp_path / "config/portico.yaml").write_text(f'api: {{listen: "{address}"}}')
+        found = {one.subject: one for one in doctor.examine(tmp_path, True, {}).looks}
+
+        assert (found["api"].verdict, found["api"].text) == ("good", f"{address} is open")
+        with pytest.raises(BlockingIOError):
+            listening.accept()
 
 
 def test_no_port_is_looked_at_where_the_api_is_not_served(looks):
