@@ -148,6 +148,17 @@ async def test_channels_share_an_address_by_path(serving, desk, client):
     assert len(desk.named("ConnectionOpened")) <= opened + 1
 
 
+async def test_channels_that_share_an_address_may_open_together(serving, desk, client):
+    """As they do when the disk has room again: the first listens, the second finds it so."""
+    listen = f"127.0.0.1:{free_port()}"
+    one, two = await asyncio.gather(
+        serving(path="/one", listen=listen), serving(path="/two", listen=listen)
+    )
+    for listener, path in ((one, "/one"), (two, "/two")):
+        told = await client.post(url(listener, path), content=b"{}", headers=JSON)
+        assert told.status_code == 200
+
+
 def signed(body: bytes, stamp: int, key: bytes = b"s3cret-key") -> dict[str, str]:
     """The fields of an hmac signature as docs/site.md has it."""
     text = f"{stamp}\nPOST /?a=1\n".encode() + body

@@ -63,6 +63,7 @@ class HttpServer:
         self.connections: set[HttpConnection] = set()
         self._knocking = 0  # peers whose handshake is not done
         self._server: asyncio.Server | None = None
+        self._opening = asyncio.Lock()  # channels that share it may open together
         self._sweeper: asyncio.TimerHandle | None = None
         self._empty: asyncio.Event | None = None
 
@@ -80,6 +81,10 @@ class HttpServer:
 
     async def open(self, tls: Secured | None) -> None:
         """Listen. Raises ListenFailed with what is in the way."""
+        async with self._opening:
+            await self._open(tls)
+
+    async def _open(self, tls: Secured | None) -> None:
         if self._server is not None:
             if tls is not self._tls:
                 raise ListenFailed(f"{self.where}: another channel has other `tls` there")
