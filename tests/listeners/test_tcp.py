@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from portico.clock import SystemClock
+from portico.listeners import dialling
 from portico.listeners.contract import Surroundings
 from portico.listeners.tcp import TCP, TcpSource
 from portico.model.receipt import Receipt, Told
@@ -202,6 +203,21 @@ async def test_a_source_dials_and_dials_again(tcp, machine, desk):
     assert [arrival.content for arrival in desk.arrivals] == [b"one", b"two"]
     assert machine.heard[:1] == [b"ACK:one\n"]
     assert desk.arrivals[0].peer == machine.address
+
+
+async def test_a_peer_with_a_connection_for_each_message_is_dialled_at_once(
+    tcp, machine, desk, monkeypatch
+):
+    """M6: what has brought a message was a good connection, however short: no wait grows."""
+    monkeypatch.setattr(dialling, "FIRST", 0.01)
+    await tcp(address=machine.address, frame="close")
+    async with asyncio.timeout(5):
+        for number in range(1, 13):
+            (await machine.dialled(number)).write(b"result %d" % number)
+            machine.writers[-1].write_eof()
+            await desk.got(number)
+
+    assert desk.arrivals[-1].content == b"result 12"
 
 
 async def test_a_peer_that_is_down_is_told_once_and_found_when_it_is_up(tcp, desk):

@@ -122,6 +122,7 @@ class Connection(StreamProtocol):
         self.owed: deque[Arrived] = deque()
         self.closing = ""
         self.gone = False  # nothing more can be told
+        self.heard = False  # it has brought a message
         self.reading = True
         self.promised = 0  # second answers that are still to come
         self.touched = owner.now
@@ -276,6 +277,7 @@ class Connection(StreamProtocol):
         """Hand frames up while there is room for their answers."""
         waiting, owed, owner = self._waiting, self.owed, self.owner
         if waiting:
+            self.heard = True
             received = owner.time_ns()
             while waiting and len(owed) < LOOK_AHEAD and not owner.held:
                 arrived = Arrived(self, waiting.popleft(), received)

@@ -1,7 +1,8 @@
 """A source that dials: one connection to its peer, made again whenever it ends.
 
 The waits between tries double from half a second to a minute (M6), spread by a tenth so that
-the channels of an engine do not knock in step; a connection that held resets them.
+the channels of an engine do not knock in step; a connection that held, or brought something,
+resets them.
 """
 
 from collections.abc import Callable
@@ -59,9 +60,9 @@ class Dialling:
             self._timer.cancel()
             self._timer = None
 
-    def lost(self) -> None:
-        """The connection has ended."""
-        if self._reactor.seconds() - self._since >= _HELD:
+    def lost(self, heard: bool) -> None:
+        """The connection has ended. heard: it brought a message; for some peers that is all."""
+        if heard or self._reactor.seconds() - self._since >= _HELD:
             self._tries = 0
         self._again()
 

@@ -252,7 +252,7 @@ class StreamListener:
             )
         )
         if isinstance(self._way, Dialling):
-            self._way.lost()
+            self._way.lost(connection.heard)
         if self._empty is not None and not self._connections:
             self._empty.set()
 
