@@ -78,3 +78,17 @@ def test_an_empty_file_of_cas_does_not_mean_those_of_the_system(
     assert [type(each).__name__ for each in said] == ["CertificateKept"]
     with pytest.raises(TlsInvalid, match="empty"):
         getattr(Certificates(papers.folder), side)(options)
+
+
+def test_what_stands_beside_the_cas_may_be_of_any_letters(papers, certificates, said):
+    """Bundles name their CAs above them; a file with no CA in it is told as such."""
+    options = papers.tls("server", clients="required")
+    named = "# Universit\u00e4tsspital Z\u00fcrich\n".encode() + papers.trust.read_bytes()
+    papers.trust.write_bytes(named)
+    secured = certificates.server(options)
+    papers.trust.write_bytes(named[:20] + b"\xe9\xff\x00")
+    certificates.refresh()
+
+    assert secured.context.get_ca_certs()
+    assert [type(each).__name__ for each in said] == ["CertificateKept"]
+    assert "'trust' holds no certificates" in said[0].text

@@ -222,7 +222,7 @@ def _trust(context: ssl.SSLContext, trust: bytes) -> None:
         )
         return
     try:
-        context.load_verify_locations(cadata=trust.decode("ascii", "replace"))
+        context.load_verify_locations(cadata=trust.decode("ascii", "ignore"))
     except ssl.SSLError as error:
         raise TlsInvalid(f"'trust' holds no certificates: {_reason(error)}") from None
 
