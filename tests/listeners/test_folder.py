@@ -88,6 +88,22 @@ async def test_what_the_journal_did_not_take_comes_again(polled):
     assert len({identity for _, identity, _ in journal.taken}) == 1
 
 
+async def test_a_file_that_goes_back_while_another_has_its_name_comes_first(polled):
+    """An export of a fixed name, during an outage of the journal: none of the two is stuck."""
+    journal = Journal()
+    journal.receipt = None
+    one = await polled(journal, files="export.hl7")
+    put(one.folder, "export.hl7", b"1")
+    await until(lambda: journal.owed)
+    put(one.folder, "export.hl7", b"2")
+    journal.receipt = STORED
+    journal.owed.pop().answer(NOT_STORED)
+    await until(lambda: (one.folder / "done/export-1.hl7").exists())
+
+    assert journal.contents() == [b"1", b"1", b"2"]
+    assert journal.taken[0][1] == journal.taken[1][1]
+
+
 async def test_a_claim_of_an_earlier_life_is_handed_up_under_the_same_identity(polled):
     """F5: killed between commit and move: the journal recognises each of its messages."""
     journal = Journal()

@@ -14,7 +14,7 @@ def test_a_move_that_a_crash_cut_short_leaves_one_file(tmp_path):
     (there / "a.hl7").hardlink_to(here / "a.hl7")
     source, target = (os.open(folder, os.O_DIRECTORY) for folder in (here, there))
 
-    local._move(source, target, "a.hl7")
+    local._move(source, target, "a.hl7", ("a.hl7", "a-1.hl7"))
 
     assert (os.listdir(here), os.listdir(there)) == ([], ["a.hl7"])
     for number in (source, target):

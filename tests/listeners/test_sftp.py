@@ -184,6 +184,22 @@ async def test_a_done_folder_that_is_gone_keeps_no_name_taken(polled):
     assert {told.code for told in one.journal.named("FileKept")} == {"unfinished"}
 
 
+async def test_a_file_that_goes_back_while_another_has_its_name_comes_first(polled):
+    """An export of a fixed name, during an outage of the journal: none of the two is stuck."""
+    journal = Journal()
+    journal.receipt = None
+    one = await polled(journal, files="export.hl7")
+    (one.folder / "export.hl7").write_bytes(b"1")
+    await until(lambda: journal.owed)
+    (one.folder / "export.hl7").write_bytes(b"2")
+    journal.receipt = STORED
+    journal.owed.pop().answer(NOT_STORED)
+    await until(lambda: (one.folder / "done/export-1.hl7").exists())
+
+    assert journal.contents() == [b"1", b"1", b"2"]
+    assert journal.taken[0][1] == journal.taken[1][1]
+
+
 async def test_a_file_that_grows_is_not_read(polled):
     """F1, with a server that tells times to the second: the size has to stay."""
     one = await polled(ready={"stable": "300ms"})

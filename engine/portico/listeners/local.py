@@ -9,7 +9,7 @@ looks first.
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -100,10 +100,10 @@ class LocalFolder:
         return None
 
     def give_back(self, found: FileSeen) -> None:
-        """Undo the claim; a file that came meanwhile under the name keeps it."""
+        """Undo the claim; where another file has the name by now, it is found among ours."""
         if self._claims >= 0:
             with suppress(OSError):
-                _move(self._claims, self._here, found.name)
+                _move(self._claims, self._here, found.name, (found.name,))
 
     def reply(self, found: FileSeen, content: BinaryIO) -> None:
         """Temporary name, flushed, then renamed; then the folder is flushed."""
@@ -132,7 +132,7 @@ class LocalFolder:
             if self._after.way == "delete":
                 os.unlink(found.name, dir_fd=self._claims)
             else:
-                _move(self._claims, self._done, found.name)
+                _move(self._claims, self._done, found.name, filename.candidates(found.name))
         except FileNotFoundError:
             return  # somebody has taken it away: that ends it, too
         except OSError as error:
@@ -203,9 +203,9 @@ def _as_seen(status: os.stat_result, found: FileSeen) -> bool:
     return (status.st_size, status.st_mtime_ns) == (found.size, found.changed)
 
 
-def _move(source: int, target: int, name: str) -> None:
-    """Into the other folder, under the first name that is free; nothing is overwritten."""
-    for candidate in filename.candidates(name):
+def _move(source: int, target: int, name: str, names: Iterable[str]) -> None:
+    """Into the other folder, under the first of these that is free; nothing is overwritten."""
+    for candidate in names:
         try:
             os.link(
                 name, candidate, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False

@@ -54,6 +54,7 @@ class Poller:
         self._stopping = False
         self._up: bool | None = None
         self._taken = 0  # files of this round that are stored
+        self._returned = False  # one went back since our claims were looked at
         self._note_at = 0.0  # when what lies there is noted again
 
     async def start(self) -> None:
@@ -126,7 +127,7 @@ class Poller:
         if fresh:
             self._back()
         await self._finish_late()
-        stored = await self._take_all(await self._tray.left()) if fresh else True
+        stored = await self._take_left() if fresh or self._returned else True
         there = await self._look()
         self._forget(there)
         found = [one for one in there if not self._waits(one)]
@@ -137,6 +138,12 @@ class Poller:
             return _SOON
         wait = self._source.every if soonest is None else min(self._source.every, soonest)
         return max(wait, _SOON)
+
+    async def _take_left(self) -> bool:
+        """Of an earlier life, or could not go back since another has the name now."""
+        self._returned = False
+        left = await self._tray.left()
+        return await self._take_all([one for one in left if one.name not in self._unfinished])
 
     async def _look(self) -> list[FileSeen]:
         sieve, keeps = Sieve(self._source), self._source.after.way == "keep"
@@ -192,6 +199,7 @@ class Poller:
         stored = [await one.settled() for one in readings]
         whole = [one for one in readings if one.whole]
         self._taken += len(whole)
+        self._returned = self._returned or len(whole) < len(readings)
         ends = (self._finish(one) for one in whole)
         faults += await asyncio.gather(*ends, return_exceptions=True)
         await self._remember([one.found for one in whole])
