@@ -15,6 +15,7 @@ import pytest
 
 from listeners.fetching import NOT_STORED, STORED, Journal, until
 from portico.clock import SystemClock
+from portico.listeners import inbox
 from portico.listeners.contract import Surroundings
 from portico.listeners.sftpserver import SFTP_SERVER
 from portico.model.receipt import Receipt, Told
@@ -130,6 +131,20 @@ async def client():
     yield connect
     for one in made:
         one.close()
+
+
+async def test_a_session_that_lasts_may_put_any_number_of_files(served, client, monkeypatch):
+    """Other engines hold one for months: what was stored first is no longer listed then."""
+    monkeypatch.setattr(inbox, "_MOST", 4)
+    one = await served()
+    lab = await client(one)
+    await off(lab.put, "unfinished.part", b"0")
+    for number in range(9):
+        await off(lab.put, f"{number}.hl7", b"%d" % number)
+    await off(lab.sftp.rename, "unfinished.part", "9.hl7")
+
+    assert one.journal.contents() == [*(b"%d" % number for number in range(9)), b"0"]
+    assert sorted(await off(lab.sftp.listdir)) == ["7.hl7", "8.hl7", "9.hl7"]
 
 
 async def test_an_upload_is_a_message_once_it_is_closed(served, client):

@@ -3,8 +3,8 @@
 No name that a client gives ever reaches the file system: uploads are spooled without a name in
 the user's folder, and paths exist in this table alone, so that there is nothing to leave (F7).
 A file becomes Signals when it is closed; under a temporary name (`a.hl7.part`, `.a.hl7`) when
-it is renamed. What has been stored is still listed while the session lasts, for clients that
-look whether their file arrived.
+it is renamed. What has been stored is still listed while the session lasts, up to some thousand
+names, for clients that look whether their file arrived.
 """
 
 import errno
@@ -113,7 +113,7 @@ class Inbox:
             raise asyncssh.SFTPFailure("that is a folder")
         if posixpath.dirname(path) not in self.folders:
             raise asyncssh.SFTPNoSuchFile("there is no such folder")
-        if len(self.files) + len(self.folders) >= _MOST:
+        if not self._room():
             raise asyncssh.SFTPFailure("too many files in one session; connect again")
         if sum(1 for one in self.files.values() if one.open) >= _MOST_OPEN:
             raise asyncssh.SFTPFailure("too many files are open")
@@ -131,6 +131,13 @@ class Inbox:
             upload = self.files[path] = Upload(posixpath.basename(path), now, spool)
         upload.open = 1
         return upload
+
+    def _room(self) -> bool:
+        """For one more name: what was stored first makes it, sessions last for months."""
+        if len(self.files) + len(self.folders) < _MOST:
+            return True
+        done = (at for at, one in self.files.items() if one.spool is None and not one.open)
+        return self.files.pop(next(done, ""), None) is not None
 
     def write(self, upload: Upload, offset: int, data: bytes) -> None:
         """Write within the limits. Raises SFTPError; what cannot be whole is dropped then."""
@@ -189,7 +196,7 @@ class Inbox:
             raise asyncssh.SFTPFailure("the name is taken")
         if posixpath.dirname(folder) not in self.folders:
             raise asyncssh.SFTPNoSuchFile("there is no such folder")
-        if len(self.files) + len(self.folders) >= _MOST:
+        if not self._room():
             raise asyncssh.SFTPFailure("too many folders")
         self.folders.add(folder)
 

@@ -206,7 +206,7 @@ class UploadSession(asyncssh.SFTPServer):
             await self._store(target, upload)
         if target != source:
             self._inbox.forget(target)
-            self._inbox.files[target] = self._inbox.files.pop(source)
+            self._inbox.files[target] = self._inbox.files.pop(source, upload)
 
     async def _store(self, path: str, upload: Upload) -> None:
         """Hand it up and wait for the commit. Raises SFTPFailure when it was not taken."""
