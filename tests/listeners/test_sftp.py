@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import threading
 from types import SimpleNamespace
 
 import pytest
 
 from listeners.fetching import NOT_STORED, STORED, Journal, poll, until
+from portico.listeners import sftp
 from portico.listeners.sftp import SFTP
 from remote.peers import PosixPeer, key
 
@@ -138,6 +140,22 @@ async def test_a_lost_connection_is_told_once_and_made_again(polled, peer):
     await until(lambda: (one.folder / "done/a.hl7").exists())
 
     assert len({identity for _, identity, _ in journal.taken}) == 1
+
+
+async def test_a_server_that_answers_no_more_is_left(polled, peer, monkeypatch):
+    """Its SSH lives, its SFTP hangs, on a dead disk say: another session may find it well."""
+    monkeypatch.setattr(sftp, "_SILENCE", 0.2)
+    hangs = [threading.Event()]
+    peer.listing = lambda: hangs.pop().wait(20) if hangs else None
+    (hanging,) = hangs
+    one = await polled()
+    (one.folder / "a.hl7").write_bytes(b"1")
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+    hanging.set()
+
+    assert [told.text for told in one.journal.named("SourceLost")] == [
+        f"lab@127.0.0.1:{peer.port}/out: the connection was lost"
+    ]
 
 
 async def test_what_the_journal_did_not_take_goes_back(polled):

@@ -49,6 +49,7 @@ class Folder(SFTPServerInterface):
         """Names with their attributes, links as links."""
 
         def listing():
+            self._peer.listing()
             found = []
             for name in os.listdir(self._at(path)):
                 one = SFTPAttributes.from_stat(os.lstat(self._at(path) + "/" + name))
@@ -129,13 +130,13 @@ class Doorman(paramiko.ServerInterface):
 
 
 class PosixPeer:
-    """The server. hook, closing: called at each rename and at the end of each file, to break
-    what a test wants broken."""
+    """The server. hook, closing, listing: called at each rename, at the end of each file and
+    before each listing, to break what a test wants broken."""
 
     def __init__(self, folder: Path, password: str = "correct horse") -> None:
         self.folder, self.password, self.allowed = folder, password, None
         self.hook = lambda what: None
-        self.closing = lambda: None
+        self.closing = self.listing = lambda: None
         self.host_key = paramiko.ECDSAKey.generate()
         self.transports: list[paramiko.Transport] = []
         self._listening = socket.create_server(("127.0.0.1", 0))

@@ -10,6 +10,7 @@ from portico.remote.sftp import SftpSession
 from portico.spec.fetching import PollSource
 
 _PATIENCE = 30.0  # seconds for connection and login
+_SILENCE = 300.0  # seconds for one request, or a MiB of a file
 
 
 class SftpSource(PollSource, SshOptions):
@@ -17,7 +18,7 @@ class SftpSource(PollSource, SshOptions):
 
 
 def _build(channel: str, source: Any, receive: Receive, around: Surroundings) -> Poller:
-    session = SftpSession(source, around.root, around.environ, _PATIENCE)
+    session = SftpSession(source, around.root, around.environ, _PATIENCE, _SILENCE)
     return Poller(channel, source, RemoteTray(session, source, around.scratch), around)
 
 

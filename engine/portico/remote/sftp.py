@@ -84,14 +84,21 @@ class Pinned(asyncssh.SSHClient):
 
 
 class SftpSession:
-    """A Remote. patience: seconds for the connection and the login together."""
+    """A Remote. patience: seconds for the connection and the login together; silence: seconds
+    for a request, or a MiB, None where the caller looks after that.
+    """
 
     def __init__(
-        self, options: SshOptions, root: Path, environ: Mapping[str, str], patience: float
+        self,
+        options: SshOptions,
+        root: Path,
+        environ: Mapping[str, str],
+        patience: float,
+        silence: float | None = None,
     ) -> None:
         self.where = f"{options.user}@{options.address}"
         self._options, self._root, self._environ = options, root, environ
-        self._patience = patience
+        self._patience, self._silence = patience, silence
         self._lock = asyncio.Lock()
         self._connection: asyncssh.SSHClientConnection | None = None
         self._client: asyncssh.SFTPClient | None = None
@@ -265,11 +272,19 @@ class SftpSession:
         return given
 
     async def _asked(self, asking: Awaitable[T]) -> T:
-        """One request. A connection that was lost on the way is dropped."""
+        """One request. A connection that was lost on the way is dropped, one on which a server
+        is silent is lost: cancelled requests would wait to close what they have opened."""
+        timer = None
+        if self._silence is not None and self._connection is not None:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self._silence, self._connection.abort)
         try:
             return await asking
         except asyncssh.Error as error:
             raise self._meant(error) from None
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def _meant(self, error: asyncssh.Error) -> OSError:
         lost = not isinstance(error, asyncssh.SFTPError) or error.code in _GONE
