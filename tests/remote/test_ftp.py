@@ -196,6 +196,7 @@ def by_dir(name, status, when="%m-%d-%y  %I:%M%p"):
     [
         (by_ls, ""),
         (by_ls, "total 8\r\n"),
+        (by_ls, "insgesamt 8\r\n\r\n"),
         (by_dir, ""),
         (partial(by_dir, when="%m-%d-%Y  %I:%M%p"), ""),
     ],

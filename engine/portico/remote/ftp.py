@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 _CHUNK = 1 << 18
 _CHARSET = "portico_ftp"
+_SUM = re.compile(rb"(\S+ +\d+)?")
 _DIR = re.compile(rb"(\d\d-\d\d-\d\d(?:\d\d)?) +(\d\d:\d\d[AP]M) +(<DIR>|\d+) +(.+)")
 
 
@@ -215,12 +216,13 @@ async def _listed(client: Any, folder: str) -> list[ListedFile]:
     return found
 
 
-def _line(line: bytes) -> tuple[PurePosixPath, dict[str, str]]:
+def _line(b: bytes) -> tuple[PurePosixPath, Any]:
     """A line of LIST that aioftp cannot read: the sum that ls(1) puts first, which passes for
     the folder itself and is left out, or one of `dir` as IIS has it. Raises Amiss."""
-    if line.startswith(b"total "):
+    line = b.rstrip(b"\r\n")
+    if _SUM.fullmatch(line):
         return PurePosixPath(), {"type": "sum"}
-    found = _DIR.fullmatch(line.rstrip(b"\r\n"))
+    found = _DIR.fullmatch(line)
     try:
         parts = found.groups() if found else ()
         day, hour, size, name = (part.decode(_charset()) for part in parts)
