@@ -230,3 +230,18 @@ async def test_what_cannot_be_asked_is_not_sent(
     attempt = await send(target(**options), content)
     assert (attempt.answered, attempt.code) == (answered, code)
     assert not server.seen
+
+
+async def test_a_reload_while_the_interface_is_read_counts(server, target):
+    """The first message waited for the old one: it goes by the new one, as all after it."""
+    server.script = [answer(ack("AA"), "Hl7Message", "SubmitSingleMessageResponse")] * 2
+    destination, new = target(profile="cdc-iis"), target(profile="cdc-iis-2014")
+    first = asyncio.ensure_future(send(destination))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert destination._flying and destination._service is None
+    assert destination.adopt(new._spec)
+
+    assert [(await first).code, (await send(destination)).code] == ["AA", "AA"]
+    roots = [etree.fromstring(body) for _, _, body in server.seen]
+    assert all(root.findtext(f".//{{{WSA}}}To") for root in roots)

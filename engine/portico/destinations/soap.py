@@ -95,11 +95,13 @@ class SoapDestination(HttpsDestination):
         return await super()._try(delivery)
 
     async def _learn(self) -> None:
-        """Read the WSDL, in a thread. Raises WsdlInvalid."""
-        if self._service is None:
+        """Read the WSDL, in a thread; anew if options change meanwhile. Raises WsdlInvalid."""
+        while self._service is None:
             options = self._options
             path = service.wsdl_of(options.profile, options.wsdl, self._around.root)
-            self._service = await asyncio.to_thread(service.load, path)
+            found = await asyncio.to_thread(service.load, path)
+            if options is self._options:
+                self._service = found
 
     def _operation(self, known: Service) -> Operation:
         options = self._options
