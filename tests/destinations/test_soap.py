@@ -245,3 +245,11 @@ async def test_a_reload_while_the_interface_is_read_counts(server, target):
     assert [(await first).code, (await send(destination)).code] == ["AA", "AA"]
     roots = [etree.fromstring(body) for _, _, body in server.seen]
     assert all(root.findtext(f".//{{{WSA}}}To") for root in roots)
+
+
+async def test_an_address_that_cannot_be_sent_is_the_messages_fault(server, target):
+    """It is parked, and holds nobody up: the service was never asked."""
+    destination = target(profile="cdc-iis", address=server.url + "/{PID-3.1}")
+    attempt = await send(destination, MESSAGE.replace(b"||7", b"||" + b"7" * 70_000))
+    assert (attempt.answered, attempt.code) == (Answered.ANSWERED, "unsendable")
+    assert not server.seen

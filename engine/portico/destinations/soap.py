@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import httpx2
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from portico import ids
@@ -137,9 +138,11 @@ class SoapDestination(HttpsDestination):
             raise MessageError("the arguments do not fit the WSDL") from error
         async with asyncio.timeout(self._spec.connect + self._spec.timeout):
             shown = await self._credentials.fields(client)
-        return client.build_request(
-            "POST", url, content=content, headers=asking.fields(operation) | shown
-        )
+        fields = asking.fields(operation) | shown
+        try:
+            return client.build_request("POST", url, content=content, headers=fields)
+        except (httpx2.InvalidURL, UnicodeEncodeError) as error:
+            raise MessageError("the address or a header cannot be sent") from error
 
     def _login(self, values: dict[str, str]) -> tuple[str, str] | None:
         """Put user and password where they belong; a UsernameToken comes back."""
