@@ -428,3 +428,18 @@ async def test_a_peer_may_be_given_for_ever(server, target):
     destination = target(timeout=float("inf"), connect=float("inf"), address=server.url + "/")
 
     assert (await send(destination)).code == "200"
+
+
+async def test_a_token_server_that_is_away_after_a_401_parks_nothing(server, target):
+    """It was not taken for want of a token that would do: it waits until there is one."""
+    tokens = Server()
+    tokens.script = [(200, {}, b'{"access_token": "old"}'), (503, {}, b"")]
+    oauth = {"address": tokens.url, "client": "engine", "secret": "${env:CLIENT}"}
+    server.script = [(401, {}, b"")]
+
+    attempt = await send(target(address=server.url, auth={"oauth2": oauth}))
+
+    assert (attempt.answered, attempt.code) == (Answered.NO_CONNECTION, "no_connection")
+    assert attempt.detail == "the token server said 503"
+    tokens.shutdown()
+    tokens.server_close()

@@ -6,7 +6,6 @@ address: places may have put patient data into it. Source: RFC 9110 sections 10.
 """
 
 import asyncio
-import contextlib
 import re
 import ssl
 from collections.abc import Mapping
@@ -161,6 +160,13 @@ class HttpsDestination:
 
     async def _try(self, delivery: Delivery) -> Attempt:
         began = self._seconds()
+        attempt = await self._once(delivery, began)
+        if attempt.code == "401" and self._credentials.renewable:
+            self._credentials.forget()
+            attempt = await self._once(delivery, began)
+        return attempt
+
+    async def _once(self, delivery: Delivery, began: float) -> Attempt:
         try:
             request = await self._request(delivery)
         except MessageError as error:
@@ -170,13 +176,7 @@ class HttpsDestination:
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             text = f"no token: {type(error).__name__}"
             return Attempt(Answered.NO_CONNECTION, "no_connection", detail=text)
-        attempt = await self._sent(request, delivery, began)
-        if attempt.code == "401" and self._credentials.renewable:
-            self._credentials.forget()
-            with contextlib.suppress(SecretMissing, NoToken, httpx2.HTTPError, OSError):
-                renewed = await self._request(delivery)
-                return await self._sent(renewed, delivery, began)
-        return attempt
+        return await self._sent(request, delivery, began)
 
     async def _request(self, delivery: Delivery) -> Any:
         """The request to send. Raises what it cannot be made for."""
