@@ -534,3 +534,21 @@ async def test_a_destination_that_answers_at_once_takes_all_of_a_page(open_house
     house.queue.commit()
 
     assert (len(house.settled), house.outbox.flying) == (refill.PAGE, 0)
+
+
+async def test_what_cannot_be_sent_says_nothing_of_the_peer(open_house):
+    """It never left: a destination that is down is not up for it, and its wait grows on."""
+    house = await open_house(answers={"unsendable": "reject", "AA": "done"}, width=1)
+    for lane in "abc":
+        house.owe(lane, lane)
+    house.adapter.say(DOWN)
+    house.queue.commit()
+    house.time.pass_(2)
+    house.adapter.say(answered("unsendable"))
+    house.queue.commit()
+
+    assert (house.out, house.outbox.down) == (["b"], True)
+    assert [type(event).__name__ for event in house.events] == [
+        "DestinationDown",
+        "DeliveryParked",
+    ]

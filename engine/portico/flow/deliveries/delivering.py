@@ -223,7 +223,7 @@ class Outbox:
         self._flying -= 1
         if attempt.answered is Answered.NO_CONNECTION:
             self._unreachable(attempt)
-        elif self._failures:
+        elif self._failures and attempt.code != "unsendable":  # which the peer never saw
             self._failures = 0
             self._world.emit(DestinationUp(self.name))
         delivery = lane.items[0]
