@@ -535,6 +535,31 @@ async def test_a_second_flush_does_not_wait_for_the_first(journal, journal_url, 
     assert [seq for seq, _ in found] == sorted(seq for seq, _ in found)
 
 
+async def test_a_flush_that_fails_at_its_very_end_is_told_so(journal, journal_url):
+    """P1: all its statements went well and the commit did not, as under `serializable`, or
+    with a trigger of somebody's own. Nobody hears that it is stored, not even by the answer of
+    the flush behind it."""
+    await done(
+        journal_url,
+        "create function late() returns trigger language plpgsql as $$ begin "
+        "raise exception using errcode = '40001'; end $$",
+        "create constraint trigger late after insert on waiting deferrable initially deferred "
+        "for each row when (new.origin = 'late') execute function late()",
+    )
+    first = [Inbound(a_signal(origin="late")) for _ in range(64)]
+    second = [Inbound(a_signal()) for _ in range(64)]
+    async with stuck(journal_url):
+        await two_flushes(journal, first, second)
+    async with asyncio.timeout(5):
+        asked = (one.result for one in first + second)
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    kept = await rows(journal_url, "select id from signal")
+    told = [one for one in first + second if one.calls == ["stored"]]
+    assert {one.signal.id for one in told} == {key.bytes for (key,) in kept}
+    assert not any("stored" in one.calls for one in first)
+
+
 async def test_nothing_overtakes_a_flush_that_was_refused(journal, journal_url, heard):
     """One at fault in the first flush: the second stores nothing before the first is mended."""
     taken = a_signal()

@@ -129,7 +129,9 @@ class Pipeline:
         elif result.status == pq.ExecStatus.PIPELINE_SYNC:
             self._done(sent.error)
         elif result.status == pq.ExecStatus.FATAL_ERROR and sent.error is None:
-            sent.error = _error_of(result, sent.names[sent.at])
+            # Behind the last statement it is the commit's.
+            name = sent.names[sent.at] if sent.at < len(sent.names) else "commit"
+            sent.error = _error_of(result, name)
 
     def _done(self, error: JournalError | None) -> None:
         sent = self._sent.popleft()
