@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from portico import ids
 from portico.clock import moment
-from portico.errors import JournalUnavailable
+from portico.errors import JournalUnavailable, RequestError
 from portico.journal import connect, partitions, tables
 from portico.journal.criteria import select_signals
 from portico.journal.found import Page, Query
@@ -179,6 +179,15 @@ async def test_the_end_of_a_time_is_not_included(scribe, search):
     scribe.signal(START)
 
     assert await search.signals(Query(until=START)) == []
+
+
+@pytest.mark.parametrize("odd", ["M\0ller", os.fsdecode(b"M\xfcller")])
+async def test_a_character_that_no_text_has_is_the_askers_fault(scribe, search, odd):
+    """NUL, or what a terminal in another character set gives: said so, with no traceback, and
+    not as a journal that is away."""
+    for query in (Query(patient=odd), Query(control_id=odd), Query(type=f"{odd}*")):
+        with pytest.raises(RequestError, match="no text holds"):
+            await search.signals(query)
 
 
 async def test_only_a_star_is_a_wildcard(scribe, search):

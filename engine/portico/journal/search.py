@@ -39,7 +39,8 @@ class Search:
     """Reads a journal. conninfo: where it is now, libpq's text or URL; it may hold a password:
     never printed.
 
-    Every verb raises JournalUnavailable when the journal cannot be read in time.
+    Every verb raises JournalUnavailable when the journal cannot be read in time, and
+    RequestError when it is asked for characters that no text has.
     """
 
     def __init__(self, conninfo: Callable[[], str]) -> None:

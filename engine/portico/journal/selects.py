@@ -8,7 +8,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from portico.errors import JournalRefused, JournalUnavailable
+from portico.errors import JournalRefused, JournalUnavailable, PorticoError, RequestError
 from portico.ids import SignalId
 from portico.journal import connect, found, sweep
 from portico.journal import parked as handled
@@ -118,7 +118,7 @@ class Selects:
         try:
             with self._engine.connect() as connection:
                 return read(connection)
-        except (exc.DBAPIError, psycopg.Error) as error:
+        except (exc.DBAPIError, psycopg.Error, UnicodeEncodeError) as error:
             raise _error_of(error) from None
 
     def close(self) -> None:
@@ -137,9 +137,11 @@ class Selects:
         return connection
 
 
-def _error_of(error: Exception) -> JournalUnavailable | JournalRefused:
+def _error_of(error: Exception) -> PorticoError:
     cause = error.orig if isinstance(error, exc.DBAPIError) else error
     state = getattr(cause, "sqlstate", None)
+    if state is None and isinstance(cause, psycopg.DataError | UnicodeEncodeError):
+        return RequestError("no text holds such a character (NUL, or a byte that is not UTF-8)")
     if state == _CANCELED:
         return JournalUnavailable(
             f"the search took more than {DEADLINE:g} s; narrow it by time, channel or id"
