@@ -174,6 +174,15 @@ def test_a_new_message_of_a_message_keeps_who_speaks_and_how(trial):
     assert b"|P|2.5.1||||||UNICODE UTF-8\rOBX|||WBC\rOBX|||PDF\rOBX|||NOTE\r" in content
 
 
+def test_a_new_message_keeps_the_mark_that_says_utf_8(trial):
+    """Where MSH-18 is empty, whoever gets it could not read it without."""
+    given = "\ufeffMSH|^~\\&|A||||||ADT^A01|1|P|2.5\rPID|1||||Ü\r".encode()
+    step = {"map": {"new": "ADT^A28", "set": {"PID-5": "{PID-5}", "PID-6": "é"}}}
+    content = trial.out(step, given=given)
+
+    assert read(content, "PID-5", "PID-6", "MSH-18") == ["Ü", "é", None]
+
+
 def test_json_is_written_by_pointers(trial):
     """Objects on the way are made, numbers keep their digits."""
     step = {

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from portico.errors import ConfigError
+from portico.hl7.view import MessageView
 from portico.model.verdict import Kind
 
 ORDERS = (
@@ -83,6 +84,14 @@ def test_parts_are_counted_and_have_control_ids_of_their_own(trial):
         ("55.1", "001"), ("55.2", "002"), ("55.3", "003"),
     ]  # fmt: skip
     assert b"|ORU^R01|55.2|P|" in result.outputs[1].content
+
+
+def test_a_part_keeps_the_mark_that_says_utf_8(trial):
+    """Where MSH-18 is empty, whoever gets the part could not read it without."""
+    given = b"\xef\xbb\xbf" + ORDERS.replace(b"||7", "||7||Ü".encode())
+    result = trial.run({"split": {"at": "ORC", "steps": [{"send": "out"}]}}, given=given)
+
+    assert [MessageView(one.content).text("PID-5") for one in result.outputs] == ["Ü", "Ü"]
 
 
 def test_afterwards_the_whole_message_goes_on(trial):

@@ -20,6 +20,7 @@ from portico.hl7.reading import DELETED, Deleted, Reading, Spot, Text
 __all__ = ["DELETED", "Deleted", "MessageView", "Segment", "Text"]
 
 _LINE = re.compile(rb"[^\r\n]+")
+_BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\x0b\x0c\x1c"
 _LONGEST_NAME = 8  # a line without a separator so early is no segment; its name is empty
 
@@ -67,7 +68,7 @@ class MessageView(Reading):
     ) -> None:
         self.start = delimiters.begin(content)
         marks = delimiters.after(content, self.start)
-        if content.startswith(b"\xef\xbb\xbf"):
+        if content.startswith(_BOM):
             charset = "UNICODE UTF-8"
         super().__init__(marks, charset, on_charset_error)
         self.content = content
@@ -83,6 +84,11 @@ class MessageView(Reading):
         if self._header is None:
             self._header = header.of(self.content, self.start, self.delimiters)
         return self._header
+
+    @property
+    def mark(self) -> bytes:
+        """The byte order mark: where MSH-18 is empty, it alone says UTF-8. Mostly nothing."""
+        return _BOM if self.content.startswith(_BOM) else b""
 
     @property
     def names(self) -> tuple[str, ...]:

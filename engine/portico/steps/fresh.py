@@ -36,11 +36,14 @@ def _message(state: RunState, kind: bytes) -> Body:
     """MSH of its own: time of the Signal, a control id made from the Signal's id.
 
     Made from an HL7 message it keeps sender, receiver, processing id, version and character
-    set; else it comes from PORTICO, is for production, of version 2.5.1, in UTF-8.
+    set (a byte order mark, too); else it comes from PORTICO, is for production, of version
+    2.5.1, in UTF-8.
     """
+    mark, policy = b"", ("ascii", "refuse")
     if isinstance(state.body, Hl7Body):
         view = state.body.message.view
         msh, marks = list(_kept(view)), view.delimiters
+        mark, policy = view.mark, view.policy
     else:
         msh, marks = [b"PORTICO", b"", b"", b"", b"P", _VERSION, _CHARSET], Delimiters()
     received = dates.of_nanoseconds(state.context.envelope.get("received") or 0)
@@ -61,8 +64,7 @@ def _message(state: RunState, kind: bytes) -> Body:
         msh[6],
     ]
     line = marks.field.join(fields).rstrip(marks.field)
-    policy = state.body.message.view.policy if isinstance(state.body, Hl7Body) else ()
-    return Hl7Body(Message(MessageView(line + b"\r", *policy)))
+    return Hl7Body(Message(MessageView(mark + line + b"\r", *policy)))
 
 
 def _kept(view: MessageView) -> tuple[bytes, ...]:

@@ -126,8 +126,8 @@ def _carried(
 
 
 def _joined(view: MessageView, carried: list[Segment], own: list[Segment]) -> Message:
-    lines = [segment.raw for segment in (*carried, *own)]
-    return Message(MessageView(b"\r".join(lines) + b"\r", *view.policy))
+    lines = b"".join(segment.raw + b"\r" for segment in (*carried, *own))
+    return Message(MessageView(view.mark + lines, *view.policy))
 
 
 def _build(options: Any, build: Build) -> _Split:
