@@ -135,6 +135,18 @@ def test_a_broken_structure_is_told_to_the_sender(trial, old, new, code, locatio
     assert not any(word in result.refusal.text for word in ("muster", "tall", "hello"))
 
 
+def test_separators_alone_are_no_value_whichever_they_are(trial):
+    """And what only looks like the usual ones is a value."""
+    odd = ADT.translate(bytes.maketrans(b"^&", b"@!"))
+    step = {"validate": {"structure": "yes"}}
+    assert trial.run(step, given=odd).kind is Kind.DELIVER
+
+    empty = trial.run(step, given=odd.replace(b"muster@max", b"@!@"))
+    assert (empty.refusal.code, empty.refusal.location) == ("101", "PID-5")
+    value = trial.run(step, given=odd.replace(b"123@@@HOSP@MR~9@@@STATE@SS", b"^"))
+    assert value.kind is Kind.DELIVER
+
+
 PROFILE = """<?xml version="1.0"?>
 <HL7v2xConformanceProfile HL7Version="2.5.1" ProfileType="Constrainable">
   <MetaData Name="x" OrgName="y"/>

@@ -189,7 +189,7 @@ class _Checking:
             else:
                 yield Deviation(f"{place} must not be valued", place, TYPE)
             return
-        if not _valued(piece) or len(ones) < rule.least:
+        if not self._valued(piece) or len(ones) < rule.least:
             if rule.least:
                 yield Deviation(f"{place} is missing", place, REQUIRED)
             return
@@ -199,7 +199,7 @@ class _Checking:
 
     def _value(self, place: str, piece: Piece, rule: Rule, depth: int) -> Iterator[Deviation]:
         """One repetition, component or subcomponent, and what is inside of it."""
-        if not _valued(piece) or piece.raw == b'""':
+        if not self._valued(piece) or piece.raw == b'""':
             return
         marks = self._view.delimiters
         if rule.inner and depth < 2:
@@ -207,9 +207,9 @@ class _Checking:
             for number, inner in enumerate(rule.inner, 1):
                 part = parts[number - 1] if number <= len(parts) else Piece(b"", b"")
                 spot = f"{place}.{number}"
-                if inner.least and not _valued(part):
+                if inner.least and not self._valued(part):
                     yield Deviation(f"{spot} is missing", spot, REQUIRED)
-                elif inner.most == 0 and _valued(part):
+                elif inner.most == 0 and self._valued(part):
                     yield Deviation(f"{spot} must not be valued", spot, TYPE)
                 else:
                     yield from self._value(spot, part, inner, depth + 1)
@@ -228,9 +228,9 @@ class _Checking:
         elif rule.length and len(text) > rule.length:
             yield Deviation(f"{place} is longer than {rule.length} characters", place, TYPE)
 
-
-def _valued(piece: Piece) -> bool:
-    return bool(piece.raw.strip(b"^~&"))
+    def _valued(self, piece: Piece) -> bool:
+        marks = self._view.delimiters
+        return bool(piece.raw.strip(marks.component + marks.repetition + marks.subcomponent))
 
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
