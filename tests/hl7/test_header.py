@@ -73,3 +73,12 @@ def wide_with_bar(codec):
         if b"|" in raw:
             return raw
     raise LookupError(codec)
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
+@pytest.mark.parametrize("rest", [b"", b"|P|2.5"])
+def test_a_control_id_ends_where_its_segment_does(end, rest):
+    """A11: answers are compared with it; a line feed ends it though a CR stands behind."""
+    content = b"MSH|^~\\&|A|B|C|D|2026||ADT^A01|X1" + rest + end + b"PID|1\r"
+
+    assert header.control_id(content) == header.read(content).control_id == b"X1"

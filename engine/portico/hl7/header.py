@@ -80,7 +80,8 @@ def of(content: bytes, start: int, marks: Delimiters) -> Header:
 def control_id(content: bytes) -> bytes | None:
     """MSH-10 as it stands; None when there is no MSH. Cheaper than `read`."""
     head = content[: content.find(b"\r") + 1]
-    if head.startswith(b"MSH|^~\\&|") and head.isascii() and b"\x1b" not in head:
+    plain = head.isascii() and b"\x1b" not in head and b"\n" not in head
+    if head.startswith(b"MSH|^~\\&|") and plain:
         fields = head[:-1].split(b"|", 10)
         return fields[9] if len(fields) > 9 else b""
     try:
