@@ -7,6 +7,7 @@ import pytest
 
 from portico.clock import SystemClock
 from portico.errors import JournalRefused
+from portico.events.asking import ProviderBack, ProviderDown
 from portico.events.metrics import Metrics
 from portico.flow.runs import Run
 from portico.flow.sessions.asking import Asked
@@ -82,13 +83,13 @@ class RecordTwin:
         return "a row"
 
 
-def prompting_of(twin, clock):
+def prompting_of(twin, clock, emit=lambda event: None):
     """With a provider; and a call."""
 
     async def provider(name, settings):
         return twin
 
-    world = PromptingWorld(Site, provider, bytes, clock, lambda event: None, Metrics())
+    world = PromptingWorld(Site, provider, bytes, clock, emit, Metrics())
     run = Run(Signal(SignalId(b"\1" * 16), "in", 0, b"", b""), 1, {"a"}, {})
     return Prompting(world, Spending()), Asked("a", run, CALL, RecordTwin())
 
@@ -106,6 +107,21 @@ async def test_a_trial_that_the_journal_did_not_let_leave_is_no_trial():
         await prompting.do(asked)
 
     assert (await prompting.do(asked)).reply.error == ""
+
+
+async def test_a_provider_that_answers_a_trial_with_a_refusal_is_back():
+    """Its calls leave again, and who heard that it is down hears so."""
+    wrong = ModelFailed("llm.http_400", "no such model", False)
+    twin, clock, said = ProviderTwin(*[BUSY] * circuit.FAILURES, wrong, GOOD), Clock(), []
+    prompting, asked = prompting_of(twin, clock, said.append)
+    for _ in range(circuit.FAILURES):
+        await prompting.do(asked)
+    clock.now += circuit.FIRST
+
+    assert (await prompting.do(asked)).reply.error == "llm.http_400"
+    assert (await prompting.do(asked)).reply.error == ""
+    told = [event for event in said if isinstance(event, ProviderDown | ProviderBack)]
+    assert [type(event) for event in told] == [ProviderDown, ProviderBack]
 
 
 @pytest.mark.parametrize(("left", "tokens"), [(True, 100), (False, 0)])

@@ -198,14 +198,17 @@ class Prompting:
             circuit.trying = False
             raise
         else:
-            if circuit.worked():
-                self._world.emit(ProviderBack(name))
+            self._worked(name)
             return done
         if not fault.transient:
-            circuit.worked()  # it answers: the fault is ours
+            self._worked(name)  # it answers: the fault is ours
         elif circuit.failed(clock.monotonic()):
             self._world.emit(ProviderDown(name, fault.code, circuit.failures))
         raise fault
+
+    def _worked(self, name: str) -> None:
+        if self._circuit(name).worked():
+            self._world.emit(ProviderBack(name))
 
     def _circuit(self, name: str) -> Circuit:
         return self._circuits.setdefault(name, Circuit())
