@@ -4,12 +4,13 @@ import asyncio
 import gzip
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from portico.clock import SystemClock
-from portico.errors import JournalRefused
+from portico.errors import JournalRefused, SecretMissing
 from portico.llm.beside import Beside
 from portico.llm.contract import ModelFailed, Request, Round, Surroundings, Tool
 from portico.llm.script import Script
@@ -142,6 +143,32 @@ async def answering(provider):
     yield make
     for server in servers:
         server.close()
+
+
+@BOTH
+async def test_a_key_that_has_changed_is_used_from_then_on(kind, around, tmp_path):
+    """Without an end of the engine, or a change of the site; one that is gone is named."""
+    heads = []
+
+    async def client(reader, writer):
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.close()
+
+    server = await asyncio.start_server(client, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    settings = Settings(type=kind, address=address, key="${file:key}")
+    made = provider_type(kind).build(settings, replace(around, root=tmp_path))
+    for key in ("sk-first", "sk-second"):
+        (tmp_path / "key").write_text(key)
+        with pytest.raises(ModelFailed):
+            await made.complete(asked())
+    (tmp_path / "key").unlink()
+    with pytest.raises(SecretMissing):
+        await made.complete(asked())
+    server.close()
+
+    assert ["sk-first" in head for head in heads] == [True, False]
+    assert ["sk-second" in head for head in heads] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
+from portico.errors import SecretMissing
 from portico.llm.beside import Back, Beside
 from portico.llm.contract import (
     Completion,
@@ -141,7 +142,7 @@ class Remote:
                 said = await model.request(_messages(request), settings, _asking(request))
             uses = _uses(said)
             text = "" if uses else _text(said)
-        except ModelFailed:
+        except (ModelFailed, SecretMissing):
             raise
         except ModelHTTPError as error:
             raise _refused(error.status_code, wire) from None
@@ -246,12 +247,15 @@ def _broken(error: Exception, wire: _Wire) -> ModelFailed:
     return ModelFailed("llm.garbage", text, True, wire.sent, wire.received)
 
 
-def _openai(settings: Settings, around: Surroundings) -> Provider:
-    key = settings.key.reveal(around.root, around.environ) if settings.key else "none"
+def _key(settings: Settings, around: Surroundings) -> str:
+    """As it is now: who has changed it need not end the engine. Raises SecretMissing."""
+    return settings.key.reveal(around.root, around.environ) if settings.key else "none"
 
+
+def _openai(settings: Settings, around: Surroundings) -> Provider:
     def make(client: httpx2.AsyncClient, model: str) -> Model:
         api = AsyncOpenAI(
-            api_key=key,
+            api_key=_key(settings, around),
             base_url=settings.address or "https://api.openai.com/v1",
             http_client=_any(client),
             max_retries=0,
@@ -262,11 +266,9 @@ def _openai(settings: Settings, around: Surroundings) -> Provider:
 
 
 def _anthropic(settings: Settings, around: Surroundings) -> Provider:
-    key = settings.key.reveal(around.root, around.environ) if settings.key else "none"
-
     def make(client: httpx2.AsyncClient, model: str) -> Model:
         api = AsyncAnthropic(
-            api_key=key,
+            api_key=_key(settings, around),
             base_url=settings.address or "https://api.anthropic.com",
             http_client=_any(client),
             max_retries=0,
