@@ -169,6 +169,16 @@ def test_deid_writes_twins_with_their_envelope(hl7, tmp_path):
     assert hl7("deid", "day.hl7").stdout_bytes != done
 
 
+@pytest.mark.parametrize("key", [b"", b"\n"])
+def test_deid_wants_a_key_that_is_one(hl7, tmp_path, key):
+    """With none, whoever has a list of names finds whom the twins are of."""
+    (tmp_path / "key").write_bytes(key)
+    done = hl7("deid", "day.hl7", "--key-file", "key")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "key is empty" in done.stderr
+
+
 @pytest.mark.parametrize(
     "command", ["show", "get PID-5", "validate", "convert --to json", "deid"]
 )

@@ -153,7 +153,12 @@ def deid(
     ] = None,
 ) -> int:
     """Write synthetic twins: the same shape with nobody's data, consistent within the run."""
-    twins = TwinMaker(key_file.read_bytes() if key_file else os.urandom(32))
+    key = key_file.read_bytes() if key_file else os.urandom(32)
+    if not key.strip():
+        raise Ended(
+            exits.USAGE, f"{key_file} is empty: anybody could find whom its twins are of"
+        )
+    twins = TwinMaker(key)
     out = sys.stdout.buffer
     for _, event in _events(files):
         if isinstance(event, Member):
