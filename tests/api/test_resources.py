@@ -2,6 +2,7 @@
 
 import base64
 import getpass
+from types import SimpleNamespace
 
 from portico import ids
 from portico.events.auditing import RecordsRead
@@ -82,6 +83,20 @@ async def test_wrong_parameters_are_named_without_their_values(served):
     assert answer.status_code == 422
     assert "limit" in answer.json()["detail"] and "patiend" in answer.json()["detail"]
     assert "many" not in answer.text and "4711" not in answer.text
+
+
+async def test_what_left_is_told_of_a_signal_that_there_is(served):
+    """ "Nothing" is an answer about a Signal, and none about a mistyped id."""
+
+    async def egress(signal):
+        return []
+
+    served.engine.models = SimpleNamespace(egress=egress)
+    known = await served.get(f"/v1/signals/{ID}/egress")
+    nobodys = await served.get(f"/v1/signals/{ID[:-2]}ff/egress")
+
+    assert (known.status_code, known.json()["calls"]) == (200, [])
+    assert nobodys.status_code == 404
 
 
 async def test_a_journal_that_is_away_is_a_problem(served, journal_down):

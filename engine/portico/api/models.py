@@ -3,11 +3,11 @@
 import base64
 import hashlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict
 
 from portico import ids
@@ -89,8 +89,10 @@ class CallPage(Shape):
     calls: tuple[CallItem, ...]
 
 
-def routes(models: Callable[[], Models]) -> APIRouter:
-    """Under /v1."""
+def routes(
+    models: Callable[[], Models], show: Callable[[SignalId], Awaitable[object]]
+) -> APIRouter:
+    """Under /v1. show: a Signal; None when the journal has none of that id."""
     router = APIRouter(prefix="/v1")
 
     @router.get("/reviews")
@@ -107,7 +109,10 @@ def routes(models: Callable[[], Models]) -> APIRouter:
     @router.get("/signals/{signal}/egress")
     async def egress(signal: uuid.UUID, phi: bool = False) -> CallPage:
         """What left this machine for a Signal, to whom and under which policy."""
-        found = await models().egress(SignalId(signal.bytes))
+        wanted = SignalId(signal.bytes)
+        found = await models().egress(wanted)
+        if not found and await show(wanted) is None:
+            raise HTTPException(404, f"the journal has no Signal {signal}")
         return CallPage(signal=str(signal), calls=tuple(_item(one, phi) for one in found))
 
     return router

@@ -45,7 +45,7 @@ def build(engine: EnginePort) -> FastAPI:
     app.include_router(keeping.routes(engine))
     app.include_router(parked.routes(lambda: engine.messages))
     app.include_router(replay.routes(lambda: engine.messages))
-    app.include_router(models.routes(lambda: engine.models))
+    app.include_router(models.routes(lambda: engine.models, lambda signal: engine.show(signal)))
     app.include_router(live.routes(lambda: engine.sessions))
     return app
 
