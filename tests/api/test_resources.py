@@ -4,6 +4,8 @@ import base64
 import getpass
 from types import SimpleNamespace
 
+import pytest
+
 from portico import ids
 from portico.events.auditing import RecordsRead
 from portico.ids import SignalId
@@ -83,6 +85,23 @@ async def test_wrong_parameters_are_named_without_their_values(served):
     assert answer.status_code == 422
     assert "limit" in answer.json()["detail"] and "patiend" in answer.json()["detail"]
     assert "many" not in answer.text and "4711" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "/v1/signals?patient=4%0011",
+        "/v1/signals?channel=%00",
+        "/v1/parked?code=%00",
+        "/v1/parked?after=99999999999999999999,delivery,1",
+        "/v1/parked?after=1,delivery,9999999999",
+    ],
+)
+async def test_what_no_journal_can_be_asked_is_the_callers_fault(served, asked):
+    """Not the journal's: it is well, and to ask again would not help."""
+    answer = await served.ask("GET", asked)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "api.invalid")
 
 
 async def test_what_left_is_told_of_a_signal_that_there_is(served):

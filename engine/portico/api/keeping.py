@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import Field
 
 from portico.api.shapes import Shape
+from portico.api.wanted import Words
 from portico.api.who import Who
 from portico.ids import SignalId, text
 from portico.journal.retention import Due, Hold
@@ -78,8 +79,8 @@ class HoldWanted(Shape):
     """A hold to be set: of one Signal or of one patient, in a body and never in a URL."""
 
     signal: uuid.UUID | None = None
-    patient: str = Field("", max_length=200)
-    reason: str = Field(min_length=3, max_length=500)
+    patient: Words = Field("", max_length=200)
+    reason: Words = Field(min_length=3, max_length=500)
 
 
 class Keeper(Protocol):

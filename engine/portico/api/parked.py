@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, Base64Bytes, BaseModel, Conf
 
 from portico.api import answers
 from portico.api.shapes import ActItem, Shape
-from portico.api.wanted import nanoseconds
+from portico.api.wanted import Words, nanoseconds
 from portico.api.who import Who
 from portico.flow.acts import amending, releasing
 from portico.flow.acts.acting import ActOutcome
@@ -126,12 +126,12 @@ class ParkedWanted(_Asked):
     """Which parked messages; after: `next` of the page before. counts: whether all that fit
     are counted, too."""
 
-    channel: str = ""
-    destination: str = ""
-    agent: str = ""
-    code: str = ""
+    channel: Words = ""
+    destination: Words = ""
+    agent: Words = ""
+    code: Words = ""
     since: AwareDatetime | None = None
-    after: Annotated[str, Field(pattern=r"^(\d+,[a-z]+,\d+)?$")] = ""
+    after: Annotated[str, Field(pattern=r"^(\d{1,18},[a-z]+,\d{1,9})?$")] = ""
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     phi: bool = False
     counts: bool = True

@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from portico.ids import SignalId
 from portico.journal import found
@@ -14,15 +14,24 @@ MOST = 1000  # Signals of one page
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("it holds a NUL, which the journal cannot")
+    return text
+
+
+Words = Annotated[str, AfterValidator(_storable)]
+
+
 class Filter(BaseModel):
     """Which Signals; times with their zone. What is not said asks for nothing."""
 
     model_config = ConfigDict(extra="forbid")
 
-    channel: str = ""
-    type: str = ""
-    control_id: str = ""
-    patient: str = ""
+    channel: Words = ""
+    type: Words = ""
+    control_id: Words = ""
+    patient: Words = ""
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     state: SignalState | None = None
