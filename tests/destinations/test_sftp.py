@@ -131,7 +131,7 @@ async def test_a_folder_that_is_missing_is_told_clearly(sent):
     got = await sent(delivery(), path="/nowhere")
 
     assert got.answered is Answered.NO_CONNECTION
-    assert got.detail.endswith("there is no folder /nowhere")
+    assert got.detail.endswith("/nowhere: there is no such file or folder")
 
 
 async def test_an_unknown_host_key_gets_nothing(sent, peer):

@@ -308,6 +308,18 @@ async def test_a_name_that_is_taken(peers, sent, exists, code, left):
     assert (got.code, lying) == (code, left)
 
 
+async def test_a_folder_that_we_may_not_write_to_is_not_told_as_missing(peers, sent):
+    """550 is what FTP has for both, so the detail names both."""
+
+    def shut(handler, file, mode="w"):
+        handler.respond("550 Permission denied.")
+
+    got = await sent(peers(commands={"ftp_STOR": shut}), delivery())
+
+    assert got.answered is Answered.NO_CONNECTION
+    assert got.detail.endswith("/out: there is no such file or folder, or no permission")
+
+
 @pytest.mark.parametrize("code", ["550", "553"])
 async def test_a_server_that_renames_over_nothing_is_helped(peers, sent, code):
     """IIS and others: the old file is removed first, whichever of the two codes says no."""
@@ -334,7 +346,7 @@ async def test_a_folder_that_is_missing_and_a_server_that_is_down(peers, sent):
     down = await sent(peer, delivery())
 
     assert missing.answered is Answered.NO_CONNECTION
-    assert "there is no folder /nowhere" in missing.detail
+    assert "/nowhere: there is no such file or folder" in missing.detail
     assert down.answered is Answered.NO_CONNECTION
 
 

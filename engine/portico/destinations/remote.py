@@ -92,7 +92,7 @@ class RemoteDestination:
     ) -> Attempt:
         """In words that hold no name: names can be made of patient data."""
         if isinstance(error, FileNotFoundError):
-            words = f"there is no folder {self._spec.options.path}"
+            words = f"{self._spec.options.path}: {error}"
         else:
             words = "not done in time" if late else str(error)
         detail = f"{session.where}: {words}"
