@@ -115,6 +115,17 @@ async def test_what_is_compared_is_read_by_the_channels_character_set(run, tmp_p
     assert await differences(run, expect, channel="charset: 8859/1", **options) == []
 
 
+async def test_what_is_emitted_is_read_as_the_channel_of_its_emitter_reads(run, tmp_path):
+    """By intake, by the agent and by the case."""
+    sample = ADT.encode().decode("unicode_escape").replace("MUSTER", "M\xdcSTER")
+    (tmp_path / "latin.hl7").write_bytes(sample.encode("latin-1"))
+    case = "case: one\nsignal: changed\ngiven: latin.hl7\nset: {PID-6: Öl}\n"
+    expect = "expect: {deliveries: {pacs: {PID-5.1: MÜSTER, PID-6: Öl}}}\n"
+    [result] = await run(case + expect, channel="charset: 8859/1")
+
+    assert result.differences == ()
+
+
 async def test_what_cannot_be_read_fails_its_case_alone(run, tmp_path):
     """With the reason; the other cases are run all the same."""
     (tmp_path / "cut.hl7").write_bytes(b"MSH")

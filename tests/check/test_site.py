@@ -257,6 +257,27 @@ def test_an_agent_reads_the_content_of_its_channels(site):
     assert plain["charset"] == {"name": "utf-8", "on_error": "replace"}
 
 
+@pytest.mark.parametrize(
+    ("other", "name"), [("8859/1", "8859/1"), ("8859/2", "ascii")], ids=["one", "two"]
+)
+def test_an_agent_of_signals_reads_them_as_those_who_emit_them(site, other, name):
+    """What is emitted says as little of its set as what came; of two sets it is neither."""
+    second = CHANNEL.replace("adt_in", "adt_too").replace("2575", "2576")
+    first, second = (f"{c}charset: {s}\n" for c, s in ((CHANNEL, "8859/1"), (second, other)))
+    one = AGENT.replace("send: his", "emit: {signal: early}")
+    two = one.replace("adt_in", "adt_too").replace("forward", "also")
+    three = one.replace("channel: adt_in", "signal: early").replace("forward", "on")
+    three = three.replace("emit: {signal: early}", "emit: {signal: late}")
+    four = AGENT.replace("channel: adt_in", "signal: late").replace("forward", "last")
+    parts = (first, second, one, two, three, four, DESTINATION)
+    site.write({"channels/a.yaml": "---\n".join(parts)})
+
+    found = load_site(site.root, {})
+
+    assert {found.agents[agent].charset.name for agent in ("on", "last")} == {name}
+    assert found.rules("signal:late").charset == name
+
+
 def test_an_agent_of_signals_looks_at_each_content(site):
     """What agents emit may be HL7 or JSON."""
     emitting = AGENT.replace("send: his", "emit: {signal: arrived}")

@@ -348,7 +348,7 @@ class Engine:
         )  # fmt: skip
         self.recaller = Recaller(
             {"adt": self.policy}.get, self.dispatcher, self.journal, self.ids, self.time,
-            self.deferring, lambda origin: AUTO,
+            self.deferring, lambda origin: Rules(origin, AUTO),
         )  # fmt: skip
         self.running = Running(
             RunningWorld(

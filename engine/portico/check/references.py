@@ -77,6 +77,17 @@ def heard(agent: Agent, draft: Channels) -> frozenset[str]:
     return frozenset(name for name in draft.channels if _fits(agent, name))
 
 
+def emitters(agent: Agent, draft: Draft) -> list[Agent]:
+    """Those that emit a Signal which this agent answers by name."""
+    names = agent.on.allowed.get("signal", frozenset())
+    found = (
+        pipeline.document.name
+        for pipeline in draft.pipelines
+        if any(named.name in names for named in pipeline.wanted("emit", "signal"))
+    )
+    return [draft.agents[name] for name in found if name in draft.agents]
+
+
 def _fits(agent: Agent, channel: str) -> bool:
     """Whether a test at the top of `on` lets this channel through (`channel: adt_*`)."""
     source = agent.on.source

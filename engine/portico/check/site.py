@@ -14,6 +14,7 @@ from portico.check.plugins import Registered, schemas_of
 from portico.errors import SiteInvalid
 from portico.hl7 import transcode
 from portico.language.content import AUTO, Content
+from portico.policy.routing import Rules
 from portico.spec.agent import Agent
 from portico.spec.channel import Channel, Charset
 from portico.spec.destination import AS_IT_IS, Destination
@@ -42,10 +43,20 @@ class Site:
         return self.forms.get(origin, AUTO)
 
     def charset(self, origin: str) -> tuple[str, str]:
-        """What a channel's HL7 is read by where MSH-18 is empty, and what a fault means."""
+        """What HL7 of an origin is read by where MSH-18 is empty, and what a fault means.
+
+        A channel says it; of `signal:NAME` an agent that answers it by name has found it.
+        """
         channel = self.channels.get(origin)
-        own = channel.charset if channel is not None else Charset()
+        name = origin.removeprefix("signal:")
+        agents = self.agents.values() if name != origin else ()
+        answering = (a.charset for a in agents if name in a.on.allowed.get("signal", ()))
+        own = channel.charset if channel is not None else next(answering, Charset())
         return own.name, own.on_error
+
+    def rules(self, origin: str) -> Rules:
+        """How Signals are read whose origin is no channel of this site."""
+        return Rules(origin, self.form(origin), *self.charset(origin))
 
 
 def load_site(root: Path, environ: Mapping[str, str]) -> Site:
@@ -72,6 +83,7 @@ def _reading(agent: Agent, draft: Draft) -> Agent:
     """The agent with the content and charset of what it answers."""
     pipeline = next(one for one in draft.pipelines if one.document.name == agent.name)
     found = {
+        "charset": _charset(agent, draft),
         "charsets": _charsets(pipeline, draft),
         "tools": _tools(pipeline, draft),
         "granted": capabilities.granted(draft, pipeline),
@@ -86,9 +98,19 @@ def _reading(agent: Agent, draft: Draft) -> Agent:
     update = {
         "content": next(iter(forms.values())) if one else AUTO,
         "contents": made if one else forms | made,
-        "charset": heard[0].charset,
     }
     return agent.model_copy(update=update)
+
+
+def _charset(agent: Agent, draft: Draft) -> Charset:
+    """That of the channels that it answers, or that those answer who emit what it answers."""
+    told, asked = list[Charset](), [agent]
+    for one in asked:
+        heard = sorted(references.heard(one, draft))
+        told += [draft.channels[name].charset for name in heard]
+        emitters = () if heard else references.emitters(one, draft)
+        asked += [other for other in emitters if other not in asked]
+    return told[0] if told and (len(asked) == 1 or len(set(told)) == 1) else Charset()
 
 
 def _tools(pipeline: Pipeline, draft: Draft) -> dict[str, dict[str, str]]:

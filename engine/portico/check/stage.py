@@ -25,7 +25,7 @@ from portico.model.receipt import Receipt
 from portico.model.verdict import Emission, Kind, Output, Refusal, SessionResult
 from portico.policy import answer, routing
 from portico.policy.answer import Answering
-from portico.policy.routing import Routed, Rules
+from portico.policy.routing import Routed
 from portico.policy.settings import answering_of, rules_of
 from portico.spec.agent import Agent
 from portico.spec.rules import walk
@@ -130,7 +130,7 @@ async def happen(
     channel = stage.site.channels.get(case.channel)
     if case.channel and channel is None:
         raise ConfigError(f"there is no channel {case.channel!r}")
-    rules = rules_of(channel) if channel else Rules(case.origin, stage.site.form(case.origin))
+    rules = rules_of(channel) if channel else stage.site.rules(case.origin)
     answering = answering_of(channel) if channel else Answering(mode="none")
     signal = SignalId(ids.floor_at(NOW // 1_000_000)[:-1] + bytes((number & 0xFF,)))
     routed = routing.route(rules, content, PEER, 1)

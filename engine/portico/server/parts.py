@@ -143,7 +143,7 @@ class House:
             self.ids,
             base.clock,
             self.deferring,
-            self._form,
+            lambda origin: self.site.rules(origin),
             self.names.agent,
         )
         around = (lambda: self.site), base.clock, base.emit

@@ -1,6 +1,7 @@
 """What is read back from the journal after its agents got other names."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from msgspec import structs
@@ -8,6 +9,8 @@ from msgspec import structs
 from portico.flow.arrivals.recalling import REPLAY, VERSIONS
 from portico.journal.contract import Recovered
 from portico.language.content import encode_json
+from portico.model.verdict import Emission
+from portico.policy.routing import Rules
 
 
 @pytest.fixture
@@ -34,3 +37,16 @@ async def test_what_an_agent_has_concluded_it_has_concluded_under_its_new_name(r
 
     assert recall(about) is None
     assert recall(about, ()) == ({"now"}, {"now": "v1"})
+
+
+async def test_what_an_agent_emits_is_read_in_the_character_set_of_its_origin(start):
+    """Else search would not know its patient, and agents that ask for a name would miss it."""
+    engine = await start()
+    engine.send()
+    (parent,) = [one.signal for one in engine.journal.pending]
+    rules = partial(Rules, charset="8859/1")
+    recaller = replace(engine.recaller, rules=rules)
+    content = "MSH|^~\\&|A||||2026||ADT^A01|1|P|2.5\rPID|1||Ä7||Müller\r".encode("latin-1")
+
+    assert recaller.emitted(parent, Emission("more", content, None)).signal.patient == "Ä7"
+    assert engine.recaller.emitted(parent, Emission("more", content, None)).signal.patient == ""

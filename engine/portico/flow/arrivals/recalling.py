@@ -18,7 +18,7 @@ from portico.flow.arrivals.desk import Dispatch, Policy
 from portico.flow.runs import STATE, Run, Waiter
 from portico.ids import IdMaker
 from portico.journal.contract import Conclusion, Earlier, Recovered, Writer
-from portico.language.content import Content, parse_json
+from portico.language.content import parse_json
 from portico.language.context import Context
 from portico.model.signal import Signal
 from portico.model.verdict import Emission, Kind
@@ -35,7 +35,8 @@ HAD = "had"  # in the `about` of an edited copy: the agents that have had the or
 @dataclass(frozen=True, slots=True)
 class Recaller:
     """Makes Runs of journaled Signals. policy: a channel's, None when the site has no such.
-    agent: what the one of this name is called now.
+    rules: how Signals of any other origin are read. agent: what the one of this name is called
+    now.
     """
 
     policy: Callable[[str], Policy | None]
@@ -44,7 +45,7 @@ class Recaller:
     ids: IdMaker
     clock: Clock
     deferring: Deferring
-    form: Callable[[str], Content]
+    rules: Callable[[str], Rules]
     agent: Callable[[str], str] = str
 
     def recall(self, recovered: Recovered, waiter: Waiter | None) -> Run | None:
@@ -173,7 +174,7 @@ class Recaller:
         self, signal: Signal, policy: Policy | None
     ) -> tuple[Routed, dict[str, Any], set[str]]:
         """What its content says, its envelope, and the agents that answer it."""
-        rules = policy.rules if policy else Rules(signal.origin, self.form(signal.origin))
+        rules = policy.rules if policy else self.rules(signal.origin)
         about = parse_json(signal.about) if signal.about else routing.NOTHING
         versions = self.today(versions_of(signal))
         had = set(map(self.agent, had_of(signal)))
