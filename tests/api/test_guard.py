@@ -2,7 +2,7 @@
 
 import pytest
 
-from portico.api.guard import TOKEN, token
+from portico.api.guard import TOKEN, Guard, token
 
 
 def test_the_token_stays_and_is_its_owners_alone(tmp_path):
@@ -29,3 +29,33 @@ def test_a_link_is_no_token(tmp_path):
 
     with pytest.raises(OSError):
         token(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (b"Bearer sesame", 200),
+        (b"bearer sesame", 200),  # RFC 9110, section 11.1: in any case
+        (b"BEARER  sesame", 200),
+        (b"Basic sesame", 401),
+        (b"Bearer sesame2", 401),
+        (b"Bearersesame", 401),
+        (b"sesame", 401),
+        (b"", 401),
+    ],
+)
+async def test_only_the_token_opens(given, status):
+    """By any client's spelling of the scheme."""
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    said = []
+
+    async def send(message):
+        said.append(message)
+
+    scope = {"type": "http", "headers": [(b"authorization", given)] if given else []}
+    await Guard(app, "sesame", lambda event: None)(scope, None, send)
+
+    assert said[0]["status"] == status

@@ -223,7 +223,7 @@ async def test_a_listing_in_no_form_that_we_know_is_told(peers, polled):
 
 
 async def test_a_kept_file_is_not_read_again_when_it_is_half_a_year_old(peers, polled):
-    """Its time is listed by the day from then on; the same day, the same size: the same file."""
+    """Its time is listed by the day from then on: the same day and size are the same file."""
     form = ["%b %d %H:%M"]
     peer = peers(commands=listing(lambda *one: by_ls(*one, form[0])))
     (peer.folder / "out/a.hl7").write_bytes(b"1")

@@ -77,6 +77,7 @@ def test_an_operator_sees_what_goes_keeps_it_and_lets_it_go(
     (plan,) = json.loads(engine.cli("retention", "--days", "0", "--json"))["days"]
     assert (plan["day"], plan["part"], plan["kept"]) == (day.isoformat(), "bodies", "")
 
+    engine.cli("hold", "--patient", " ", "--reason", "a law suit", code=1)
     engine.cli("hold", "--patient", "4711", "--reason", "a law suit")
     assert "held" in engine.cli("retention", "--drop")
     shown = engine.cli("holds")

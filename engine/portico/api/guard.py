@@ -40,15 +40,15 @@ class Guard:
 
     def __init__(self, app: ASGIApp, wanted: str, tell: Emit) -> None:
         self._app, self._tell = app, tell
-        self._wanted = f"Bearer {wanted}".encode()
+        self._wanted = wanted.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             return
-        given = dict(scope["headers"]).get(b"authorization", b"")
+        scheme, _, given = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
         where = ("", peer_of(scope), "", _WAY)
-        if hmac.compare_digest(given, self._wanted):
+        if scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._wanted):
             self._tell(LoginAccepted(*where))
             await self._app(scope, receive, send)
             return

@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import Field
 
 from portico.api.shapes import Shape
-from portico.api.wanted import Words
+from portico.api.wanted import Asked, Words
 from portico.api.who import Who
 from portico.ids import SignalId, text
 from portico.journal.retention import Due, Hold
@@ -75,12 +75,12 @@ class Holds(Shape):
     holds: tuple[LegalHold, ...]
 
 
-class HoldWanted(Shape):
+class HoldWanted(Asked):
     """A hold to be set: of one Signal or of one patient, in a body and never in a URL."""
 
     signal: uuid.UUID | None = None
-    patient: Words = Field("", max_length=200)
-    reason: Words = Field(min_length=3, max_length=500)
+    patient: Words = Field("", max_length=200, pattern=r"^$|\S")
+    reason: Words = Field(min_length=3, max_length=500, pattern=r"\S")
 
 
 class Keeper(Protocol):

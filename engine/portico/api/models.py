@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, ConfigDict
 
 from portico import ids
 from portico.api.shapes import Shape
+from portico.api.wanted import Asked
 from portico.api.who import Who
 from portico.clock import moment
 from portico.flow.sessions.reviewing import WaitingReview
@@ -53,10 +53,8 @@ class Reviews(Shape):
     reviews: tuple[Review, ...]
 
 
-class Decision(BaseModel):
+class Decision(Asked):
     """What a person decided. answer: in place of the model's, where `edited`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id: str
     verdict: Literal["approved", "edited", "rejected"]

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, Base64Bytes, Field
 
 from portico.api import answers
 from portico.api.shapes import ActItem, Shape
-from portico.api.wanted import Words, nanoseconds
+from portico.api.wanted import Asked, Words, nanoseconds
 from portico.api.who import Who
 from portico.flow.acts import amending, releasing
 from portico.flow.acts.acting import ActOutcome
@@ -118,11 +118,7 @@ def _target(text: str) -> str:
 TargetText = Annotated[str, AfterValidator(_target)]
 
 
-class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ParkedWanted(_Asked):
+class ParkedWanted(Asked):
     """Which parked messages; after: `next` of the page before. counts: whether all that fit
     are counted, too."""
 
@@ -152,7 +148,7 @@ class ParkedWanted(_Asked):
         )
 
 
-class Targets(_Asked):
+class Targets(Asked):
     """Messages by id: `SIGNAL` (all that is parked of it), `SIGNAL/s1`, `SIGNAL/d2`."""
 
     ids: Annotated[list[TargetText], Field(min_length=1, max_length=MOST)]
@@ -168,7 +164,7 @@ class Discarded(Targets):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class Edited(_Asked):
+class Edited(Asked):
     """How a parked message is changed: texts by place, on other bytes if they are given."""
 
     id: TargetText
@@ -176,7 +172,7 @@ class Edited(_Asked):
     base64: Base64Bytes | None = None
 
 
-class Resent(_Asked):
+class Resent(Asked):
     """What is sent once more, and to whom. received: the bytes as they came in."""
 
     id: TargetText

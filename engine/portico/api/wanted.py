@@ -23,10 +23,14 @@ def _storable(text: str) -> str:
 Words = Annotated[str, AfterValidator(_storable)]
 
 
-class Filter(BaseModel):
-    """Which Signals; times with their zone. What is not said asks for nothing."""
+class Asked(BaseModel):
+    """What a request says. A key that is not known is a mistake of the caller's."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Filter(Asked):
+    """Which Signals; times with their zone. What is not said asks for nothing."""
 
     channel: Words = ""
     type: Words = ""

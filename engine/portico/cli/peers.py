@@ -66,7 +66,9 @@ def load(
     ] = None,
     connections: Annotated[int, Option(min=1, help="Connections at the same time.")] = 1,
     outstanding: Annotated[int, Option(min=1, help="Unanswered messages of each.")] = 1,
-    rate: Annotated[float | None, Option(min=0.001, help="Messages a second in all.")] = None,
+    rate: Annotated[
+        float | None, Option(min=0.001, max=1e6, help="Messages a second in all.")
+    ] = None,
     count: Annotated[int | None, Option(min=1, help="Messages in all.")] = None,
     seconds: Annotated[float | None, Option(min=0.1, help="How long to send.")] = None,
     patients: Annotated[int, Option(min=0, help="Spread over so many patients.")] = 0,

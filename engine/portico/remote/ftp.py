@@ -227,11 +227,11 @@ def _line(b: bytes) -> tuple[PurePosixPath, Any]:
         parts = found.groups() if found else ()
         day, hour, size, name = (part.decode(_charset()) for part in parts)
         form = "%m-%d-%y %I:%M%p" if len(day) == 8 else "%m-%d-%Y %I:%M%p"
-        modify = datetime.strptime(f"{day} {hour}", form).strftime("%Y%m%d%H%M%S")
+        at = datetime.strptime(f"{day} {hour}", form).replace(tzinfo=UTC)
     except ValueError:
         raise Amiss("the server lists its files in a form that is not known") from None
     facts = {"type": "dir"} if size == "<DIR>" else {"type": "file", "size": size}
-    return PurePosixPath(name), {"modify": modify, **facts}
+    return PurePosixPath(name), {"modify": f"{at:%Y%m%d%H%M%S}", **facts}
 
 
 @cache
