@@ -67,7 +67,8 @@ def test_a_call_costs_as_much_to_judge_after_many_as_after_few():
             spending.may([LIMIT], float(count))
         return time.process_time() - began
 
-    assert seconds(100_000) < 20 * seconds(100) + 0.02
+    # The least of three: a collection of garbage counts for whom it befalls.
+    assert min(seconds(100_000) for _ in range(3)) < 20 * seconds(100) + 0.02
 
 
 def test_money_has_limits_of_its_own():
