@@ -76,7 +76,7 @@ def alive(pid: int) -> bool:
     """Whether that process runs; one that is dead but not yet reaped does not."""
     try:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it may end while it is read
         return False
 
 
