@@ -145,12 +145,12 @@ async def test_files_are_taken_in_the_order_of_their_times(polled, tmp_path):
 
 async def test_a_file_that_grows_is_not_read(polled):
     """F1: size and time have to stay as they are for the whole of `stable`."""
-    one = await polled(ready={"stable": "300ms"})
+    one = await polled(ready={"stable": "1s"})
     growing = one.folder / "a.hl7"
     for _ in range(12):
         with growing.open("ab") as file:
             file.write(b"x")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.09)
         assert one.journal.taken == []
     await until(lambda: one.journal.taken)
 

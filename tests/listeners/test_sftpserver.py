@@ -460,7 +460,7 @@ async def test_a_hole_in_a_file_costs_neither_memory_nor_time(served, client):
     lab = await client(one)
     file = await off(lab.sftp.open, "a.hl7.part", "wb")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.monotonic()
+    began = time.process_time()
 
     def write():
         file.seek((1 << 30) - 1)
@@ -468,7 +468,7 @@ async def test_a_hole_in_a_file_costs_neither_memory_nor_time(served, client):
         file.flush()
 
     await off(write)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
 
 

@@ -17,6 +17,7 @@ from portico.listeners.contract import Surroundings
 from portico.listeners.tcp import TCP, TcpSource
 from portico.model.receipt import Receipt, Told
 from portico.tls.certificates import Certificates
+from ports import free_port
 
 LINES = {"end": "LF"}
 
@@ -222,11 +223,7 @@ async def test_a_peer_with_a_connection_for_each_message_is_dialled_at_once(
 
 async def test_a_peer_that_is_down_is_told_once_and_found_when_it_is_up(tcp, desk):
     """M6: the first of several failing tries is an event; the source is open all the while."""
-    twin = Machine()
-    server = await asyncio.start_server(twin.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
+    twin, port = Machine(), free_port()
     listener = await tcp(address=f"127.0.0.1:{port}", frame=LINES)
     await desk.until(lambda: desk.named("SourceUnreachable"))
     server = await asyncio.start_server(twin.serve, "127.0.0.1", port)
