@@ -218,7 +218,16 @@ class Stalled:
 async def test_a_stall_of_ours_is_not_taken_for_the_peers_silence(reactor):
     """The answer came in time and lies in the socket, unread, when the time-out is looked at.
     It is credited, and nothing is sent a second time."""
-    sent, timeout, answers = threading.Event(), 0.08, []
+    for timeout in (0.08, 0.8, 4.0):  # the longer ones for a machine that is busy
+        if attempt := await stalled_attempt(reactor, timeout):
+            break
+
+    assert (attempt.answered, attempt.code) == (Answered.ANSWERED, "AA")
+
+
+async def stalled_attempt(reactor, timeout):
+    """What became of it; None where an answer did not come in time without any stall."""
+    sent, answers = threading.Event(), []
 
     def serve(listening: socket.socket) -> None:
         connection, _ = listening.accept()
@@ -243,13 +252,13 @@ async def test_a_stall_of_ours_is_not_taken_for_the_peers_silence(reactor):
         around = Surroundings(stalled, clock, print, Path())
         sender = Sender(MLLP.build("lab", spec(target, timeout=timeout), around), [])
         await sender.destination.start()
-        assert (await sender.send()).code == "AA"
-        asked = sender.begin(delivery())
-        stalled.armed = True
-        attempt = await asyncio.wait_for(asked, 10)
-        assert (attempt.answered, attempt.code) == (Answered.ANSWERED, "AA")
-        assert not stalled.armed
+        if first := (await sender.send()).code == "AA":
+            asked = sender.begin(delivery())
+            stalled.armed = True
+            attempt = await asyncio.wait_for(asked, 60)
+            assert not stalled.armed
         await sender.destination.stop(0)
+    return attempt if first else None
 
 
 async def test_a_peer_that_is_not_there_is_no_connection(sending):
