@@ -21,7 +21,7 @@ async def runs(works, signal):
 async def test_an_item_says_how_far_it_is_while_it_runs(works):
     """Progress and log lines are there before the result, and forgotten with it."""
     await works.activate()
-    said = works.submit("speak", "0.5", signal=ONE)
+    said = works.submit("speak", "2", signal=ONE)
     await works.until(lambda: (f := works.pool.look("acts", ONE)) and f.saying.step)
     found = works.pool.look("acts", ONE)
 
@@ -92,7 +92,7 @@ async def test_an_item_that_will_not_end_is_ended_with_its_worker(works, monkeyp
 async def test_an_item_that_waits_can_be_ended(works):
     """It is never run; its place in the queue was told."""
     await works.activate()
-    first = works.submit("pause", "0.5", signal=ONE)
+    first = works.submit("pause", "2", signal=ONE)
     await runs(works, ONE)
     second, third = works.submit("echo", signal=TWO), works.submit("echo", signal=THREE)
     await works.until(lambda: works.pool.look("acts", THREE))

@@ -65,7 +65,7 @@ async def test_a_worker_survives_what_its_limits_stop(works, act):
 async def test_a_worker_that_hangs_is_killed_at_its_deadline(works, monkeypatch):
     """Signals blocked, so that nothing but the kill helps; what waits is run by the next."""
     monkeypatch.setattr(staff, "_GRACE_SECONDS", 0.1)
-    await works.activate(time=0.2)
+    await works.activate(time=1)
     hung, after = works.submit("hang"), works.submit("echo")
 
     assert (await hung).result.failure.code == "step.timeout"
@@ -180,7 +180,7 @@ async def test_order_holds_in_every_group_while_workers_are_killed(works):
         if pids := pool.status()["acts"]["pids"]:
             os.kill(rng.choice(pids), signal.SIGKILL)
             kills += 1
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         await finished.wait()
 
     assert concluded == {f"g{g}": list(range(60)) for g in range(8)}
@@ -200,8 +200,10 @@ async def test_a_killed_worker_is_replaced(works):
     assert (died.pid, died.code, died.how) == (pid, "crashed", "SIGKILL")
 
 
-async def test_an_agent_whose_workers_die_too_often_waits_and_others_do_not(works):
+async def test_an_agent_whose_workers_die_too_often_waits_and_others_do_not(works, monkeypatch):
     """It is quarantined with an event; what waits is kept; the engine and others go on."""
+    monkeypatch.setattr(intensity, "_WINDOW", 60.0)  # for a machine that is busy
+    monkeypatch.setattr(intensity, "_FIRST", 2.0)
     await works.activate()
     await works.activate("other")
     for tries in range(11):

@@ -40,7 +40,7 @@ async def test_a_worker_that_cannot_be_hired_is_hired_later(own_works, monkeypat
     """And time still passes for the pool: one that hangs then is ended."""
     monkeypatch.setattr(staff, "_GRACE_SECONDS", 0.1)
     take, give = scarce
-    await own_works.activate(time=0.2)
+    await own_works.activate(time=1)
     (pid,) = own_works.pids()
 
     take()
