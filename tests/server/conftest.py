@@ -113,7 +113,7 @@ class Appliance:
     def metrics(self):
         """All samples, by name with labels."""
         url = f"http://127.0.0.1:{self.metrics_port}/metrics"
-        with urllib.request.urlopen(url, timeout=10) as page:
+        with urllib.request.urlopen(url, timeout=60) as page:
             lines = page.read().decode().splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
@@ -122,7 +122,7 @@ class Appliance:
         """The end of a command on this site."""
         command = [sys.executable, "-m", "portico", *words, "--site", self.site]
         return subprocess.run(
-            command, env=self.environ, capture_output=True, text=True, timeout=60
+            command, env=self.environ, capture_output=True, text=True, timeout=120
         )
 
     def json(self, *words, code=0):

@@ -8,14 +8,15 @@ from contextlib import suppress
 from portico.hl7 import ack
 from portico.hl7.header import read
 from portico.wire.mllp import MllpDecoder, encode
+from ports import free_port
 
 
 class Client:
     """One connection that sends."""
 
     def __init__(self, port):
-        self._socket = socket.create_connection(("127.0.0.1", port), 10)
-        self._socket.settimeout(20)
+        self._socket = socket.create_connection(("127.0.0.1", port), 60)
+        self._socket.settimeout(60)
         self._decoder = MllpDecoder(1 << 20)
         self._answers = []
 
@@ -48,12 +49,16 @@ class Client:
 
 
 class Listening:
-    """Accepts connections and hands on their frames, each connection in a thread of its own."""
+    """Accepts connections and hands on their frames, each connection in a thread of its own.
+
+    Not at one of the kernel's own ports: an engine that dials it while nobody listens could be
+    given the same for its end, and be connected to itself.
+    """
 
     def __init__(self, port=0):
         self.connections = []
-        self._listening = socket.create_server(("127.0.0.1", port))
-        self.port = self._listening.getsockname()[1]
+        self.port = port or free_port()
+        self._listening = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):

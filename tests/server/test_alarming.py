@@ -132,7 +132,7 @@ def test_a_silent_feed_is_told_once_and_again_when_it_speaks(server, appliance, 
     server.until(lambda: ("silence", "adt") in alarms(one))
     assert hook.of("silence") == ["open"]
     assert server.Client(one.ports["adt"]).ask(server.message("2")) == "AA"
-    server.until(lambda: hook.of("silence") == ["open", "closed"])
+    server.until(lambda: hook.of("silence")[:2] == ["open", "closed"])
     assert one.end() == 0
 
 

@@ -104,7 +104,7 @@ def posted(port, path, body, **fields):
     """The status of a POST."""
     wanted = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body.encode(), fields)
     try:
-        with urllib.request.urlopen(wanted, timeout=10) as answer:
+        with urllib.request.urlopen(wanted, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -115,7 +115,7 @@ def asked(port, path, token):
     fields = {"Authorization": f"Bearer {token}"}
     wanted = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=fields)
     try:
-        with urllib.request.urlopen(wanted, timeout=10) as answer:
+        with urllib.request.urlopen(wanted, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code

@@ -70,20 +70,20 @@ def test_an_operator_sees_what_goes_keeps_it_and_lets_it_go(
         for statement in partitions.creating([day]):
             connection.execute(statement)
         connection.execute(
-            "insert into signal values (%s, 1, 'adt', now(), 'ADT^A01', '1', '', '4711', '', 0,"
-            " '', 1, '', '', null, '')",
+            "insert into signal values (%s, 1, 'adt', now(), 'ADT^A01', '1', '', 'P4711X', '',"
+            " 0, '', 1, '', '', null, '')",
             (first,),
         )
     (plan,) = json.loads(engine.cli("retention", "--days", "0", "--json"))["days"]
     assert (plan["day"], plan["part"], plan["kept"]) == (day.isoformat(), "bodies", "")
 
     engine.cli("hold", "--patient", " ", "--reason", "a law suit", code=1)
-    engine.cli("hold", "--patient", "4711", "--reason", "a law suit")
+    engine.cli("hold", "--patient", "P4711X", "--reason", "a law suit")
     assert "held" in engine.cli("retention", "--drop")
     shown = engine.cli("holds")
     assert "a law suit" in shown
-    assert "4711" not in shown
-    assert "4711" in engine.cli("holds", "--phi")
+    assert "P4711X" not in shown
+    assert "P4711X" in engine.cli("holds", "--phi")
     engine.cli("unhold", "1")
     engine.cli("unhold", "1", code=1)
 
@@ -92,7 +92,7 @@ def test_an_operator_sees_what_goes_keeps_it_and_lets_it_go(
     assert engine.said("hold_set") == engine.said("hold_ended") == 1
     name = 'portico_events_total{agent="",channel="",code="",destination="",'
     assert engine.metrics()[f'{name}event="day_dropped",level="info"}}'] == 1
-    assert "4711" not in engine.log.read_text()
+    assert "P4711X" not in engine.log.read_text()
 
 
 SHORT = LOG.replace("---\n", "retention: {{bodies: 7d}}\n---\n", 1)

@@ -302,7 +302,7 @@ def asked(port, path, token=None, tls=None):
     scheme = "https" if tls else "http"
     request = urllib.request.Request(f"{scheme}://127.0.0.1:{port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10, context=tls) as answer:
+        with urllib.request.urlopen(request, timeout=60, context=tls) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refused:
         return refused.code, json.load(refused)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -48,7 +49,7 @@ if said == "slow":
     say({"jsonrpc": "2.0", "method": "notifications/progress", "params": told})
     time.sleep(60)
 if said == "brief":
-    time.sleep(0.7)
+    time.sleep(2)
 failed = said == "bad"
 value = {"code": "no_mark"} if failed else {"result": "M" + said}
 answer(number, {"content": [], "isError": failed, "structuredContent": value})
@@ -62,15 +63,18 @@ def equip(site: Path) -> None:
 
 def below(pid: int) -> list[int]:
     """The processes that came of this one, and of those."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [n for child in map(int, children) for n in (child, *below(child))]
+    with suppress(OSError):  # it may have ended
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [n for child in map(int, children) for n in (child, *below(child))]
+    return []
 
 
 def plugin_of(engine: int) -> int:
     """The process of the one plugin."""
     for pid in below(engine):
-        if b"marks.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
+        with suppress(OSError):
+            if b"marks.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
     raise AssertionError("there is no process of the plugin")
 
 
