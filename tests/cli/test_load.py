@@ -93,9 +93,13 @@ async def test_time_ends_the_load(peer):
 
 async def test_warm_time_does_not_count(peer):
     """Caches, forks and connections come first."""
-    report = await run_load(plan(peer, seconds=0.1, warm=0.1), LoadMessage(SAMPLE))
+    for longer in (1, 10, 50):  # for a machine that is busy
+        seconds = 0.1 * longer
+        report = await run_load(plan(peer, seconds=seconds, warm=seconds), LoadMessage(SAMPLE))
+        if 0 < report.counted < report.answered:
+            return
 
-    assert 0 < report.counted < report.answered
+    pytest.fail(f"{report.counted} of {report.answered} counted")
 
 
 async def test_a_connection_that_is_cut_is_made_again(peer, serving_at):

@@ -29,7 +29,7 @@ CONFIRMED = DEFERRING.replace("ack: none\n", "retry: {{first: 50ms, most: 100ms}
 AWAITING = """\
 channel: orders
 source: {{type: mllp, listen: "127.0.0.1:{orders}"}}
-acknowledge: {{when: delivered, timeout: 5s}}
+acknowledge: {{when: delivered, timeout: 1m}}
 ---
 channel: replies
 source: {{type: mllp, listen: "127.0.0.1:{replies}"}}
@@ -65,7 +65,7 @@ def test_the_application_answer_goes_to_the_reverse_link(appliance_of):
     names = ("partner", "acks")
     ports = dict(zip(names, free_ports(2), strict=True))
     with socket.create_server(("127.0.0.1", ports["acks"])) as listening:
-        listening.settimeout(10)
+        listening.settimeout(60)
         appliance = appliance_of(DEFERRING.format(**ports), ports)
         control_id = fresh()
         [here] = appliance.answers(
@@ -73,7 +73,7 @@ def test_the_application_answer_goes_to_the_reverse_link(appliance_of):
         )
         reverse, _ = listening.accept()
         with reverse:
-            reverse.settimeout(10)
+            reverse.settimeout(60)
             there = frame_of(reverse)
 
     assert fields(here, b"MSA")[1:3] == [b"CA", control_id.encode()]
@@ -85,13 +85,13 @@ def test_an_answer_on_another_connection_ends_the_delivery(appliance_of):
     names = ("orders", "replies", "partner")
     ports = dict(zip(names, free_ports(3), strict=True))
     with socket.create_server(("127.0.0.1", ports["partner"])) as listening:
-        listening.settimeout(10)
+        listening.settimeout(60)
         appliance = appliance_of(AWAITING.format(**ports), ports)
 
         def partner() -> None:
             line, _ = listening.accept()
             with line:
-                line.settimeout(10)
+                line.settimeout(60)
                 control_id = fields(frame_of(line), b"MSH")[10].decode()
                 line.sendall(ack("CA", control_id))
                 appliance.raw("replies", ack("AA", control_id))
@@ -100,7 +100,7 @@ def test_an_answer_on_another_connection_ends_the_delivery(appliance_of):
         thread.start()
         control_id = fresh()
         [told] = appliance.answers("orders", message(control_id))
-        thread.join(20)
+        thread.join(60)
 
     assert fields(told, b"MSA")[1:3] == [b"AA", control_id.encode()]
 
@@ -139,7 +139,7 @@ def test_one_line_carries_many_that_wait_for_their_answers(appliance_of):
     names = ("orders", "replies", "partner")
     ports = dict(zip(names, free_ports(3), strict=True))
     documents = AWAITING.format(**ports).replace(
-        "acknowledge: {when: delivered, timeout: 5s}", "order_by: none"
+        "acknowledge: {when: delivered, timeout: 1m}", "order_by: none"
     )
     partner = Peer(ports["partner"], answers="CA")
     appliance = appliance_of(documents, ports)
@@ -252,7 +252,7 @@ def test_a_deferred_answer_survives_kill_9(appliance_of):
 
 
 SHARING = (
-    AWAITING.replace("timeout: 5s", "timeout: 1m")
+    AWAITING
     + """\
 timeout: 1s
 retry: {{first: 50ms, most: 100ms}}
@@ -280,7 +280,7 @@ def test_an_answer_is_credited_once_and_to_its_own_message(appliance_of):
         assert time.monotonic() < end and not told
         time.sleep(0.02)
     appliance.raw("replies", ack("AA", control_id) + ack("AA", control_id))
-    asking.join(20)
+    asking.join(60)
 
     assert len(set(partner.heard)) == 1
     assert [fields(one, b"MSA")[1:3] for one in told] == [[b"AA", control_id.encode()]]
@@ -294,7 +294,7 @@ def test_a_delivery_whose_answer_was_still_to_come_survives_kill_9(appliance_of)
     names = ("orders", "replies", "partner")
     ports = dict(zip(names, free_ports(3), strict=True))
     documents = AWAITING.format(**ports).replace(
-        "when: delivered, timeout: 5s", "when: journaled"
+        "when: delivered, timeout: 1m", "when: journaled"
     )
     appliance = appliance_of(documents, ports)
     partner = Peer(ports["partner"], answers="CA")
