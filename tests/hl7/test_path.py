@@ -44,7 +44,7 @@ def test_every_path_prints_what_parses_back_to_it(path):
     [
         "PID-5", "PID-3[2].1", "PID-3.4.2", "OBX[3]-5", "ZPI", "PID-3[5=MR].1",
         "OBX[3.1=PDF]-5", "OBX[*]-5", "OBX[*2=ED]-5", "OBX[*2=ED]", "MSH-9.2",
-        "PID-3[4.1=A B^C]",
+        "PID-3[4.1=A B^C]", "PID-3[4=[]", "OBX[5=A[]-3", "OBX[5=[]-3[1=[].2",
     ],
 )  # fmt: skip
 def test_the_places_of_the_site_language_parse_and_print_back(text):

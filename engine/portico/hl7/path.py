@@ -22,7 +22,7 @@ HEADERS = frozenset(("MSH", "FHS", "BHS"))  # their first field is the separator
 _NUMBER = r"[1-9]\d{0,3}"
 _PATH = re.compile(
     rf"""(?P<segment>[A-Z][A-Z0-9]{{2}})
-    (?:\[(?:(?P<occurrence>[1-9]\d{{0,6}})
+    (?:\[(?!\])(?:(?P<occurrence>[1-9]\d{{0,6}})
          | (?P<every>\*)?(?:(?P<by>{_NUMBER}(?:\.{_NUMBER}){{0,2}})=(?P<is>[^\]]+))?)\])?
     (?:-(?P<field>{_NUMBER})
        (?:\[(?:(?P<repetition>{_NUMBER})
@@ -97,7 +97,7 @@ class Path(Struct, frozen=True):
 def parse(text: str) -> Path:
     """The path of a text. Raises PathInvalid, which says what would be right."""
     match = _PATH.fullmatch(text)
-    if match is None or "[]" in text:
+    if match is None:
         raise PathInvalid(f"{text!r} is not an HL7 path; try {_near(text)!r}")
     part = match.groupdict()
 
