@@ -120,6 +120,26 @@ async def test_a_replay_goes_by_what_its_parent_was_told(journal):
     assert await journal.calls.find(again, "a", CALL) == GOOD.reply
 
 
+async def test_an_agent_with_a_new_name_goes_by_what_it_was_told_under_the_old(
+    journal, journal_url
+):
+    """A replay costs nothing and does nothing twice; a budget counts what it had spent."""
+    first = await a_signal(journal)
+    await journal.calls.keep(first, "a", CALL, GOOD)
+    async with await psycopg.AsyncConnection.connect(journal_url) as connection:
+        await connection.execute("delete from waiting")  # it has ended
+    for old, new in ("ab", "bc"):
+        await journal.desk.rename("agent", old, new)
+    again = await a_signal(journal, parent=first)
+
+    assert await journal.calls.find(again, "c", CALL) == GOOD.reply
+    assert [one.digest for one in await journal.calls.made(again, "c", "triage")] == [
+        CALL.digest
+    ]
+    assert await journal.calls.find(again, "d", CALL) is None
+    assert [one.agent for one in await journal.calls.spent(0.0)] == ["c"]
+
+
 async def test_an_engine_without_the_lease_keeps_nothing(journal, journal_url):
     """Promise P9."""
     signal = await a_signal(journal)

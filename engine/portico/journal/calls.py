@@ -48,8 +48,12 @@ _CLOSE = """
         and call.number = %(number)s and call.at = %(at)s
     returning 1
     """
+# Of a Signal that has ended, whose calls stay under the name that the agent had then.
+_ITS_AGENT = """c.agent = any(array(
+            select old from renamed where scope = 'agent' and new = %(agent)s
+        ) || %(agent)s::text)"""
 # The call itself, or the same one of the Signal that this one was made of.
-_REPLY = """
+_REPLY = f"""
     select digest, outcome, error, text from (
         select digest, outcome, error, text, 0 as rank, number, at from call
         where signal = %(signal)s and agent = %(agent)s and digest = %(digest)s
@@ -57,25 +61,26 @@ _REPLY = """
         union all
         select c.digest, c.outcome, '', '', 1, c.number, c.at
         from signal s join call c on c.signal = s.parent
-        where s.id = %(signal)s and c.agent = %(agent)s and c.digest = %(digest)s
+        where s.id = %(signal)s and {_ITS_AGENT} and c.digest = %(digest)s
             and c.error = ''
     ) found order by rank, number, at limit 1
-    """
+    """  # noqa: S608 - constants of this file
 # The same, of all that one step did inside one call, oldest first.
-_WITHIN = """
+_WITHIN = f"""
     select digest, outcome, error, at, true, final, text, target, sent from call
     where signal = %(signal)s and agent = %(agent)s and step = %(step)s
     union all
     select c.digest, c.outcome, c.error, c.at, false, false, '', '', ''
     from signal s join call c on c.signal = s.parent
-    where s.id = %(signal)s and c.agent = %(agent)s and c.step = %(step)s
+    where s.id = %(signal)s and {_ITS_AGENT} and c.step = %(step)s
     order by at
-    """
+    """  # noqa: S608 - constants of this file
 
 
 # An exchange whose answer nobody knows is booked with a quarter of its bytes.
 _SPENT = """
-    select extract(epoch from at)::float8, target, agent, step,
+    select extract(epoch from at)::float8, target, coalesce(
+            (select new from renamed where scope = 'agent' and old = agent), agent), step,
         case when error in ('call.open', 'call.cancelled') then octet_length(sent) / 4
             else coalesce((detail->'usage'->>'input')::bigint, 0) end,
         coalesce((detail->'usage'->>'output')::bigint, 0),
