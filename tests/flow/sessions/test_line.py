@@ -175,6 +175,22 @@ def test_a_key_that_is_held_stays_so_while_its_agent_is_away(agent):
     assert agent.out == {"adt\nb": [3], "adt\na": [2]}
 
 
+def test_a_retry_from_before_its_agent_left_frees_no_key_that_a_person_keeps(agent):
+    """What waited for it was parked when the agent went; the key is held since it is back."""
+    agent.start(1, "a")
+    agent.end("adt\na", failed())
+    agent.running.adopt({})
+    agent.running.adopt({"a": FailureTerms("v1")})
+    agent.start(2, "a")
+    agent.start(3, "a")
+    agent.end("adt\na", failed(transient=False, hold=True))
+
+    agent.time.pass_(60)
+
+    assert (agent.concluded, agent.out) == ([1, 2], {})
+    assert not agent.running.waiting((1).to_bytes(16))
+
+
 def test_a_key_is_held_for_an_agent_that_comes_later(agent):
     """The engine was started while the agent was not in the site."""
     again = Agent(agent.time)

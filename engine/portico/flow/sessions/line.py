@@ -152,7 +152,9 @@ class Line:
         kept = [one for group in self.kept.values() for one in group]
         waiting = [one for line in self.crossings.values() for one in line]
         self.kept, self.crossings = {group: [] for group in self.held}, {}
-        return [one for one in dict.fromkeys((*kept, *waiting)) if one not in self.busy]
+        left = [one for one in dict.fromkeys((*kept, *waiting)) if one not in self.busy]
+        self.resting.difference_update(left)
+        return left
 
 
 def groups_of(origin: str, key: str) -> tuple[str, tuple[str, ...]]:
