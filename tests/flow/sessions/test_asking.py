@@ -214,3 +214,45 @@ async def test_what_left_for_a_call_that_a_person_ended_is_closed():
     [(_, called)] = record.kept
     assert called.reply.error == "call.cancelled"
     assert (called.target, called.sent) == ("sim:m", b"out")  # what left stays on record
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_what_a_session_asks_again_while_it_is_under_way_is_not_done_beside_it(ended):
+    """A person cancelled the session, or its agent left the site and is back; then released.
+    What the first one gives is the answer; where it was ended, it is over before the second.
+    """
+    record, replies, beside = RecordTwin(), [], []
+    under_way, go = asyncio.Event(), asyncio.Event()
+
+    async def kept(signal, agent, call, called, opened=None):
+        record.stored = called.reply
+
+    async def doer(one):
+        beside.append("begun")
+        under_way.set()
+        try:
+            await go.wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            raise
+        finally:
+            beside.append("over")
+        return Called(GOOD)
+
+    record.keep = kept
+    broker = Broker(record, {"llm": doer}, print)
+    broker.ask("a", a_run(), CALL, lambda reply: replies.append("first"))
+    await under_way.wait()
+    if ended:
+        broker.cancel(broker.asked(a_run().signal.id)[0])
+    broker.ask("a", a_run(), CALL, replies.append)
+    for _ in range(9):
+        await asyncio.sleep(0)
+    go.set()
+    while broker.open:
+        await asyncio.sleep(0)
+
+    assert replies == ([GOOD] if ended else ["first", GOOD])
+    assert beside == ["begun", "over"] * (2 if ended else 1)
+    assert not broker._own

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol, TypeVar
 
 from portico.errors import JournalError, JournalRefused, PorticoError
@@ -98,25 +99,36 @@ class Broker:
         self._record = record
         self._doers = doers
         self._emit = emit
-        self._tasks: dict[asyncio.Task[None], tuple[Asked, Replied]] = {}
+        self._tasks: dict[asyncio.Task[None], Asked] = {}
+        self._own: dict[tuple[SignalId, str], set[asyncio.Task[None]]] = {}  # of each session
 
     def ask(self, agent: str, run: Run, call: Call, replied: Replied) -> None:
-        """Have it done; `replied` is called once, unless the engine stops before."""
-        asked = Asked(agent, run, call, self._record)
-        task = asyncio.ensure_future(self._ask(asked, replied))
-        self._tasks[task] = asked, replied
-        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+        """Have it done; `replied` is called once, unless the engine stops before. What the same
+        session asked before, and nobody waits for any more, ends first: it may be the answer.
+        """
+        asked, whose = Asked(agent, run, call, self._record), (run.signal.id, agent)
+        own = self._own.setdefault(whose, set())
+        task = asyncio.ensure_future(self._ask(asked, replied, frozenset(own)))
+        self._tasks[task] = asked
+        own.add(task)
+        task.add_done_callback(partial(self._over, whose))
+
+    def _over(self, whose: tuple[SignalId, str], task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        self._own[whose].discard(task)
+        if not self._own[whose]:
+            del self._own[whose]
 
     def asked(self, signal: SignalId) -> list[Asked]:
         """What a Signal's sessions wait for."""
-        return [one for one, _ in self._tasks.values() if one.run.signal.id == signal]
+        return [one for one in self._tasks.values() if one.run.signal.id == signal]
 
     def cancel(self, asked: Asked) -> None:
         """Do it no more; nobody hears of it. What has left for it stays in the journal."""
         if asked.ended:
             return  # its row is being closed
         asked.ended = True
-        for task, (one, _) in tuple(self._tasks.items()):
+        for task, one in tuple(self._tasks.items()):
             if one is asked:
                 task.cancel()
 
@@ -130,8 +142,12 @@ class Broker:
         """Calls that are not answered yet."""
         return len(self._tasks)
 
-    async def _ask(self, asked: Asked, replied: Replied) -> None:
+    async def _ask(
+        self, asked: Asked, replied: Replied, before: frozenset[asyncio.Task[None]]
+    ) -> None:
         try:
+            if before:
+                await asyncio.wait(before)
             reply = await self._reply(asked)
         except asyncio.CancelledError:
             if asked.ended and asked.opened:  # else the next engine goes on with its row
