@@ -53,10 +53,10 @@ def babble(count):
 
 def defy(seconds):
     """Lets nothing end it."""
-    progress(0)
     end = time.monotonic() + float(seconds)
     while time.monotonic() < end:
         try:
+            progress(0)
             time.sleep(0.05)
         except BaseException:
             pass

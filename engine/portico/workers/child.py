@@ -40,9 +40,7 @@ from portico.workers.protocol import (
     Pong,
     Run,
 )
-from portico.workers.voice import Voice
-
-NUDGE = signal.SIGUSR1
+from portico.workers.voice import NUDGE, Voice
 
 _READ = 256 << 10
 _STREAM_SECONDS = 0.05
@@ -142,7 +140,7 @@ class _Child:
     def nudged(self, number: int, frame: FrameType | None) -> None:
         """The engine has said something that may not wait. Raises Cancelled."""
         self._nudged = True
-        if self._now is not None and not self._voice.speaking:
+        if self._now is not None:
             self._look()
             if self._now in self._cancelled:
                 raise Cancelled

@@ -4,6 +4,7 @@ Twenty messages at once and twenty a second, whatever the site's code does; what
 goes with the next one, of progress the last word. Log lines come with the result, too.
 """
 
+import signal
 import socket
 
 from portico.clock import Clock
@@ -11,14 +12,16 @@ from portico.model.verdict import LogLine
 from portico.workers import protocol
 from portico.workers.protocol import Log, Progress
 
+NUDGE = signal.SIGUSR1  # the engine has said something that may not wait
+
 _BURST, _RATE = 20.0, 20.0
+_RAISING = (NUDGE, signal.SIGALRM)  # a Cancel and a step's deadline end an item in its middle
 
 
 class Voice:
-    """The voice of one worker (steps.ambient). speaking: a message is half said."""
+    """The voice of one worker (steps.ambient)."""
 
     def __init__(self, connection: socket.socket, clock: Clock) -> None:
-        self.speaking = False
         self._connection = connection
         self._clock = clock
         self._frame = self._index = 0
@@ -56,6 +59,8 @@ class Voice:
         if self._progress is not None:
             said += protocol.encode(self._progress)
             self._progress = None
-        self.speaking = True
-        self._connection.sendall(said)
-        self.speaking = False
+        try:  # what ends the item waits until this is said whole
+            signal.pthread_sigmask(signal.SIG_BLOCK, _RAISING)
+            self._connection.sendall(said)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _RAISING)

@@ -27,7 +27,7 @@ from msgspec import Struct
 
 from portico.steps.table import STEPS
 from portico.wire import pipe
-from portico.workers import child, limits, rehearsal
+from portico.workers import child, limits, rehearsal, voice
 
 _READ = 4096
 _HEADER_LIMIT = 64 << 10
@@ -134,7 +134,7 @@ class Zygote:
             elif (pid := self._pids.get(message.token)) is None:
                 continue
             elif isinstance(message, Nudge):
-                os.kill(pid, child.NUDGE)
+                os.kill(pid, voice.NUDGE)
             else:
                 _kill_group(pid)
         return bool(data)
