@@ -221,6 +221,48 @@ async def test_a_temporary_name_is_a_message_when_it_is_renamed(served, client):
     assert names == ["a.hl7"]
 
 
+async def test_what_was_not_stored_under_its_last_name_has_to_be_sent_again(served, client):
+    """P1: the rename is refused, and refused again: its bytes are gone, and clients that look
+    find no file."""
+    journal = Journal()
+    journal.receipt = NOT_STORED
+    one = await served(journal)
+    lab = await client(one)
+    await off(lab.put, "a.hl7.part", b"1")
+    for _ in range(2):
+        with pytest.raises(OSError, match="not stored|no such file"):
+            await off(lab.sftp.rename, "a.hl7.part", "a.hl7")
+        journal.receipt = STORED
+    left = await off(lab.sftp.listdir)
+    await off(lab.put, "a.hl7.part", b"1")
+    await off(lab.sftp.rename, "a.hl7.part", "a.hl7")
+
+    assert left == []
+    assert journal.contents() == [b"1", b"1"]
+
+
+async def test_a_file_whose_last_bytes_find_no_room_is_not_there(served, client):
+    """They are written when it is closed. Clients that look whether it arrived find nothing."""
+    one = await served()
+    lab = await client(one)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    file = await off(lab.sftp.open, "a.hl7", "wb")
+    await off(file.write, bytes(294_912))
+    await off(file.flush)
+    await off(file.write, b"the last")
+    await off(file.flush)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (294_912, hard))  # what is beyond has no room
+    try:
+        with pytest.raises(OSError):
+            await off(lab.sftp._request, paramiko.sftp.CMD_CLOSE, file.handle)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(FileNotFoundError):
+        await off(lab.sftp.stat, "a.hl7")
+
+    assert one.journal.taken == []
+
+
 async def test_a_stored_file_that_is_renamed_is_no_second_message(served, client):
     """Put, then renamed to mark it as sent."""
     one = await served()

@@ -11,6 +11,7 @@ import errno
 import os
 import posixpath
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -57,7 +58,8 @@ class Upload:
     def drop(self) -> None:
         """Its bytes are needed no more."""
         if self.spool is not None:
-            self.spool.close()
+            with suppress(OSError):  # the last of them may have found no room
+                self.spool.close()
             self.spool = None
 
 
@@ -70,9 +72,9 @@ class UploadTray:
     async def take(self, found: FileSeen) -> BinaryIO | None:
         """Its bytes, which are the reading's from now on."""
         spool: BinaryIO | None = self._upload.spool
-        self._upload.spool = None
         if spool is not None:
             spool.seek(0)
+        self._upload.spool = None
         return spool
 
     async def give_back(self, found: FileSeen) -> None:
@@ -182,6 +184,11 @@ class Inbox:
         upload = self.files.pop(path, None)
         if upload is not None:
             self._drop(upload)
+
+    def lose(self, upload: Upload) -> None:
+        """The same for one that was not taken, whatever it is called by now."""
+        for path in [at for at, one in self.files.items() if one is upload]:
+            self.forget(path)
 
     def names(self, folder: str) -> list[str]:
         """What lies in a folder. Raises SFTPError."""

@@ -209,26 +209,29 @@ class UploadSession(asyncssh.SFTPServer):
             self._inbox.files[target] = self._inbox.files.pop(source, upload)
 
     async def _store(self, path: str, upload: Upload) -> None:
-        """Hand it up and wait for the commit. Raises SFTPFailure when it was not taken."""
+        """Hand it up and wait for the commit. Raises SFTPFailure when it was not taken; then it
+        is not there any more, and no rename can make it look so."""
         await self._owner.going.wait()
         folder = posixpath.dirname(path).rstrip("/")
         tray = UploadTray(f"{self._user}@{self._peer}{folder}", upload)
         found = FileSeen(posixpath.basename(path), upload.size, self._owner.now())
         reading = FileReading(tray, found, self._owner.fetching, self._owner.now)
+        taken = False
         try:
             await reading.open()
             await reading.hand_up(self._owner.going)
             await reading.settled()
+            taken = reading.whole and not reading.refused
         finally:
             self._inbox.free(upload)
+            if not taken:
+                self._inbox.lose(upload)
         if not reading.whole:
-            self._inbox.forget(path)
             fault = reading.fault or "not stored; send it again"
             raise asyncssh.SFTPFailure(str(fault))
         for event in reading.events(self._owner.channel):
             self._owner.emit(event)
         if reading.refused:
-            self._inbox.forget(path)
             raise asyncssh.SFTPFailure("the content was refused")
 
     def _attributes(self, path: str) -> asyncssh.SFTPAttrs:
