@@ -5,6 +5,10 @@ import os
 import shutil
 import time
 
+import pytest
+
+from remote.peers import PosixPeer
+
 FILES = """\
 channel: orders
 source: {{type: folder, path: in, every: 200ms, ready: rename{source}}}
@@ -88,6 +92,39 @@ def test_a_file_that_was_journaled_and_not_yet_moved_runs_once(appliance, server
 
     assert delivered(one.site) == {"1.json", "2.json"}
     assert (book["done"], book["duplicate"], book["balanced"]) == (2, 1, True)
+
+
+@pytest.mark.parametrize("exists", ["number", "fail"])
+def test_killed_while_a_server_renames_its_file_it_finds_it(
+    appliance, server, tmp_path, exists
+):
+    """P3: the next life knows that the file may be there; it is not put there twice under
+    another name, and nobody is asked about a name that is its own."""
+    (tmp_path / "served/in").mkdir(parents=True)
+    peer = PosixPeer(tmp_path / "served")
+    text, _, _ = documents().rpartition("---")
+    given = f'address: "127.0.0.1:{peer.port}", user: lab, path: /in, exists: {exists}'
+    proof = f'password: "${{env:PASSWORD}}", host_key: "{peer.fingerprint}"'
+    one = appliance(f"{text}---\n{{destination: out, type: sftp, {given}, {proof}}}\n",
+                    PASSWORD=peer.password)  # fmt: skip
+    folder = peer.folder / "in"
+
+    def named_and_killed(what):
+        peer.hook = lambda what: None
+        next(folder.glob(".*.part")).rename(folder / "7.json")
+        one.process.kill()
+
+    peer.hook = named_and_killed
+    one.start()
+    put(one.site, 7)
+    one.process.wait(20)
+    one.start()
+    server.until(lambda: (b := one.status()["destinations"]["out"])["delivered"] + b["parked"])
+    parked = one.status()["destinations"]["out"]["parked"]
+    one.end()
+    peer.close()
+
+    assert (os.listdir(folder), parked) == (["7.json"], 0)
 
 
 def test_kept_files_are_read_once_across_restarts(appliance, server):

@@ -147,8 +147,9 @@ class Placement:
         raise FileExistsError("a file of that name exists")
 
     async def _own(self, path: str) -> bool:
-        """Only a try after the first can have placed it; equal bytes must do as proof."""
-        if not self._delivery.tries:
+        """Only an earlier try can have placed it, perhaps one that a crash cut short; equal
+        bytes must do as proof."""
+        if not (self._delivery.tries or self._delivery.inherited):
             return False
         there = io.BytesIO()
         await self._session.fetch(path, there, len(self._delivery.content))

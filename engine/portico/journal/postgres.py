@@ -132,6 +132,7 @@ class Journal:
             self._loop.create_task(self._know(), name="journal keys"),
         ]
         await self.writer.opened.wait()
+        self.reader.first = self.writer.first
 
     async def close(self, grace: float) -> bool:
         """Store what waits, give the lease back; False when not all could be stored."""

@@ -32,9 +32,11 @@ _VERDICTS = (
 
 
 class Reader:
-    """Reads the journal for the engine. conninfo: where it is now."""
+    """Reads the journal for the engine. conninfo: where it is now. first: the first place that
+    this engine gives; what stands before it was an earlier one's."""
 
     def __init__(self, conninfo: Callable[[], str]) -> None:
+        self.first = 0
         self._link = Link(conninfo, deadline=_DEADLINE, settings=statements.READING, reads=True)
 
     async def waiting(
@@ -90,7 +92,7 @@ class Reader:
     async def queued(self, destination: str, after: int, limit: int) -> list[Delivery]:
         """A destination's queue after this place, in order, with its bytes."""
         rows = await self.rows("queued", (destination, after, limit))
-        return [delivery_of(destination, row) for row in rows]
+        return [delivery_of(destination, row, self.first) for row in rows]
 
     async def queued_in_lane(
         self, destination: str, lane: str, first: int, last: int, limit: int
@@ -98,7 +100,7 @@ class Reader:
         """The same for one lane, barriers across it too, both places included."""
         asked = (destination, first, last, lane, lane, limit)
         rows = await self.rows("queued_in_lane", asked)
-        return [delivery_of(destination, row) for row in rows]
+        return [delivery_of(destination, row, self.first) for row in rows]
 
     async def last_queued(self, destination: str) -> int:
         """The last place of its queue; -1 when that is empty."""
@@ -210,8 +212,8 @@ def recovered(row: TupleRow, earlier: tuple[Earlier, ...]) -> Recovered:
     return Recovered(row[0], signal, tuple(row[15]), row[16], earlier, tuple(row[17]), row[18])
 
 
-def delivery_of(destination: str, row: TupleRow) -> Delivery:
-    """A row of "queued"."""
+def delivery_of(destination: str, row: TupleRow, first: int = 0) -> Delivery:
+    """A row of "queued". first: see Reader."""
     return Delivery(
         SignalId(row[1].bytes),
         row[2],
@@ -225,6 +227,7 @@ def delivery_of(destination: str, row: TupleRow) -> Delivery:
         row[8],
         row[9],
         nanoseconds(row[10]) if row[10] else 0,
+        row[0] < first,
     )
 
 

@@ -14,7 +14,8 @@ class Delivery(Struct, frozen=True, gc=False):
     content: the exact bytes to send. lane: the order key. received: when the Signal came,
     nanoseconds since 1970 UTC. tries: attempts already recorded; spent: those of them before a
     person released it, which count no more; since: when the first of the others failed,
-    nanoseconds, 0 for not yet.
+    nanoseconds, 0 for not yet. inherited: an earlier life of the engine may have been amid one
+    more, of which nothing is recorded.
     """
 
     signal: SignalId
@@ -29,6 +30,7 @@ class Delivery(Struct, frozen=True, gc=False):
     tries: int = 0
     spent: int = 0
     since: int = 0
+    inherited: bool = False
 
 
 class Answered(StrEnum):
