@@ -12,6 +12,7 @@ import pytest
 from portico.clock import SystemClock
 from portico.errors import JournalError
 from portico.ids import IdMaker, SignalId, floor_at
+from portico.journal import statements
 from portico.journal.batch import Books
 from portico.journal.contract import (
     Conclusion,
@@ -319,6 +320,22 @@ async def test_a_conclusion_moves_the_signal_from_waiting_to_its_deliveries(
         "f.hl7",
     )
     assert lab.received == signal.received // 1000 * 1000
+
+
+async def test_a_page_of_a_queue_ends_with_the_one_with_which_it_is_heavy(journal):
+    """However few they are: who reads on has room for the page, and the rest comes next."""
+    signal = a_signal(b"in")
+    ((seq, _),) = await store(journal, signal)
+    large = bytes(statements.PAGE_BYTES * 5 // 8)
+    first = await conclude(
+        journal, signal, seq, owed=[Owed(n, "lab", "k", n, large) for n in (1, 2, 3)]
+    )
+
+    reader = journal.reader
+    assert [one.number for one in await reader.queued("lab", -1, 10)] == [1, 2]
+    assert [one.number for one in await reader.queued("lab", first + 1, 10)] == [3]
+    asked = "lab", "k", first, first + 9, 10
+    assert [one.number for one in await reader.queued_in_lane(*asked)] == [1, 2]
 
 
 async def test_marks_take_deliveries_from_the_queue_or_leave_them_there(journal, journal_url):

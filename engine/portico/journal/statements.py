@@ -10,6 +10,8 @@ MARK = "mark"  # attempts, and what leaves the queue
 PARK = "park"  # what waits for a person
 TALLY = "tally"  # the books
 
+PAGE_BYTES = 16 << 20  # of a page of a destination's queue
+
 HOT: dict[str, str] = {
     FENCE: "select fence($1::text, $2::bigint, $3::bigint)",
     REPEATS: """
@@ -154,6 +156,24 @@ _WAITS = """
         join body b on b.signal = w.signal and b.part = 0
         order by w.seq
         """
+# Ends with the one with which it holds PAGE_BYTES: nobody has room for 512 large ones at once.
+_QUEUE = """
+        select * from (
+            select q.seq, q.signal, q.number, q.lane, b.content, d.control_id, d.file,
+                s.received, q.tries, {{failing}},
+                sum(octet_length(b.content)) over (order by q.seq) - octet_length(b.content)
+                    as before
+            from (
+                select seq, signal, number, lane, tries from queued
+                where {} order by seq limit %s
+            ) q
+            join delivery d on d.signal = q.signal and d.number = q.number
+            join body b on b.signal = q.signal and b.part = d.part
+            join signal s on s.id = q.signal
+        ) page
+        where before < {{page_bytes}}
+        order by seq
+        """
 
 _READ: dict[str, str] = {
     # Signals that wait, in the journal's order, with the sessions they have had; those that a
@@ -239,34 +259,13 @@ _READ: dict[str, str] = {
         ) as s
         """,
     # A destination's queue from a place on, in order, with the bytes to send.
-    "queued": """
-        select q.seq, q.signal, q.number, q.lane, b.content, d.control_id, d.file, s.received,
-            q.tries, {failing}
-        from (
-            select seq, signal, number, lane, tries from queued
-            where destination = %s and seq > %s order by seq limit %s
-        ) q
-        join delivery d on d.signal = q.signal and d.number = q.number
-        join body b on b.signal = q.signal and b.part = d.part
-        join signal s on s.id = q.signal
-        order by q.seq
-        """,
+    "queued": _QUEUE.format("destination = %s and seq > %s"),
     # The same for one lane between two places, with the barriers across it (model.lane).
-    "queued_in_lane": """
-        select q.seq, q.signal, q.number, q.lane, b.content, d.control_id, d.file, s.received,
-            q.tries, {failing}
-        from (
-            select seq, signal, number, lane, tries from queued
-            where destination = %s and seq between %s and %s and (lane = %s or (
+    "queued_in_lane": _QUEUE.format(
+        """destination = %s and seq between %s and %s and (lane = %s or (
                 position(chr(31) in lane) > 0 and %s = any(string_to_array(lane, chr(31)))
-            ))
-            order by seq limit %s
-        ) q
-        join delivery d on d.signal = q.signal and d.number = q.number
-        join body b on b.signal = q.signal and b.part = d.part
-        join signal s on s.id = q.signal
-        order by q.seq
-        """,
+            ))"""
+    ),
     # Lanes of a destination that a parked Delivery holds for a person.
     "held_lanes": """
         select distinct lane from parked where kind = 'delivery' and hold and name = %s
@@ -340,6 +339,7 @@ READ: dict[str, str] = {
     .replace("{renamed}", _RENAMED)
     .replace("{counts}", COUNTS)
     .replace("{failing}", _FAILING)
+    .replace("{page_bytes}", str(PAGE_BYTES))
     for name, text in _READ.items()
 }
 # The hot statements meet small, fast-changing tables whose statistics lie: never scan them.

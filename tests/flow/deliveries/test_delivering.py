@@ -162,6 +162,23 @@ def small(monkeypatch):
     monkeypatch.setattr(refill, "_LANE_PAGE", 2)
 
 
+async def test_large_ones_wait_in_the_journal_however_few_they_are(open_house, monkeypatch):
+    """A destination that is away while a thousand scanned letters come: memory holds so many
+    bytes of them, and all leave once it is back, in their order."""
+    monkeypatch.setattr(lanes, "MOST_BYTES", 8000)
+    monkeypatch.setattr(lanes, "PAGE_BYTES", 1000)
+    house = await open_house()
+    for n in range(100):
+        house.owe("abc"[n % 3], f"{n:1000}")
+    await house.settle()
+    assert house.outbox._lanes.count == 8
+
+    order = await house.drain()
+    assert {key: list(map(int, texts)) for key, texts in order.items()} == {
+        key: list(range(n, 100, 3)) for n, key in enumerate("abc")
+    }
+
+
 async def test_the_next_of_a_lane_leaves_when_the_mark_is_committed(open_house):
     """P3: an answer alone is not enough; other lanes do not wait."""
     house = await open_house()

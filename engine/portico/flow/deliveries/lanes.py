@@ -1,8 +1,9 @@
 """The lanes of one destination in memory: what is ready, held, or left in the journal.
 
-At most WINDOW Deliveries are held; what comes later is left in the journal and read on in its
-order. A lane that is stuck while memory is scarce is shut: its tail is left in the journal too
-and read again by lane once it moves, so that one stuck patient cannot fill the window.
+At most WINDOW Deliveries are held, of about MOST_BYTES; what comes later is left in the journal
+and read on in its order. A lane that is stuck while memory is scarce is shut: its tail is left
+in the journal too and read again by lane once it moves, so that one stuck patient cannot fill
+the window.
 
 A barrier (model.lane) stands in several lanes, and leaves when it is the head of each. Two
 barriers cannot wait for each other: every lane holds its Deliveries in the journal's order, so
@@ -13,16 +14,20 @@ import asyncio
 from bisect import bisect
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from portico.ids import millis
+from portico.journal.statements import PAGE_BYTES
 from portico.model import lane as names
 from portico.model.delivery import Delivery
 
 WINDOW = 4096
 PAGE = 512
+MOST_BYTES = 8 * PAGE_BYTES
 MOST_RETURNED = 1024  # that people gave back, beside the window
 
 
+@dataclass(slots=True, eq=False)
 class Lane:
     """One order key's Deliveries in memory, oldest first.
 
@@ -32,44 +37,31 @@ class Lane:
     of its head's first failure.
     """
 
-    __slots__ = (
-        "blocked",
-        "busy",
-        "items",
-        "key",
-        "missed",
-        "reading",
-        "shut",
-        "since",
-        "timer",
-    )
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.items: deque[Delivery] = deque()
-        self.busy = False
-        self.blocked = False
-        self.shut: int | None = None
-        self.missed = False
-        self.reading = False
-        self.since: float | None = None
-        self.timer: asyncio.TimerHandle | None = None
+    key: str
+    items: deque[Delivery] = field(default_factory=deque)
+    busy: bool = False
+    blocked: bool = False
+    shut: int | None = None
+    missed: bool = False
+    reading: bool = False
+    since: float | None = None
+    timer: asyncio.TimerHandle | None = None
 
 
 class Lanes:
     """All lanes of one destination. held: order keys that wait for a person.
 
-    count: Deliveries in memory, a barrier once for each of its lanes. aside: places that a
-    person gives back (`put_back`): reading passes them by. cursor: the last place that was let
-    in or set aside. behind: later ones lie in the journal only; missed: more came
-    since it was last asked. through: nothing after this place leaves. returned: when a person
-    gave a place back, nanoseconds.
+    count, size: Deliveries in memory, and their bytes; a barrier once for each of its lanes.
+    aside: places that a person gives back (`put_back`): reading passes them by. cursor: the
+    last place that was let in or set aside. behind: later ones lie in the journal only; missed:
+    more came since it was last asked. through: nothing after this place leaves. returned: when
+    a person gave a place back, nanoseconds.
     """
 
     def __init__(self, held: Iterable[str] = ()) -> None:
         self._lanes: dict[str, Lane] = {}
         self._ready: deque[Lane] = deque()
-        self.count = 0
+        self.count = self.size = 0
         self.aside: set[int] = set()
         self._settled: set[int] = set()  # of `aside`; a read under way may have seen them
         self._reads = 0
@@ -88,7 +80,7 @@ class Lanes:
         """
         if delivery.seq <= self.cursor:
             return
-        if self.behind or self.count >= WINDOW:
+        if self.behind or self._holds(1):
             self.behind = self.missed = True
         else:
             self.admit(delivery)
@@ -113,7 +105,7 @@ class Lanes:
         return lane
 
     def _admit_to(self, lane: Lane, delivery: Delivery) -> None:
-        if lane.shut is None and self.count >= WINDOW // 2 and self._stuck(lane):
+        if lane.shut is None and self._holds(2) and self._stuck(lane):
             lane.shut = delivery.seq
         if lane.shut is not None:
             lane.missed = True
@@ -124,6 +116,7 @@ class Lanes:
         """Put a Delivery at the end of its lane."""
         lane.items.append(delivery)
         self.count += 1
+        self.size += len(delivery.content)
         if len(lane.items) == 1:
             self.wake(lane)
 
@@ -166,6 +159,7 @@ class Lanes:
         at = bisect(lane.items, delivery.seq, key=_place)
         lane.items.insert(max(at, 1) if lane.busy else at, delivery)
         self.count += 1
+        self.size += len(delivery.content)
         if lane.items[0] is delivery:
             lane.since = None
             self.wake(lane)
@@ -240,7 +234,7 @@ class Lanes:
             self._settled.add(place)
             self._let_aside_go()
         for one in self.abreast(lane):
-            one.items.popleft()
+            self.size -= len(one.items.popleft().content)
             self.count -= 1
             one.busy, one.since = False, None
             if one.items:
@@ -304,7 +298,12 @@ class Lanes:
 
     def room(self) -> bool:
         """The journal has more, and there is room for a page."""
-        return self.behind and self.count <= WINDOW - PAGE
+        free = self.count <= WINDOW - PAGE and self.size <= MOST_BYTES - PAGE_BYTES
+        return self.behind and free
+
+    def _holds(self, share: int) -> bool:
+        """Whether memory holds so large a part, an n-th, of what it may."""
+        return self.count * share >= WINDOW or self.size * share >= MOST_BYTES
 
     def _meets(self, barrier: Delivery) -> bool:
         """Whether it is the head of all its lanes, and nothing keeps any of them."""
@@ -325,7 +324,7 @@ class Lanes:
 
     def _spare(self, lane: Lane, kept: int) -> None:
         """When memory is scarce, leave all but the first ones to the journal."""
-        if self.count <= WINDOW // 2 or len(lane.items) <= kept:
+        if not self._holds(2) or len(lane.items) <= kept:
             return
         stays, leaves = list(lane.items)[:kept], list(lane.items)[kept:]
         stays += [one for one in leaves if one.seq in self.aside]
@@ -333,6 +332,7 @@ class Lanes:
         if leaves:
             lane.shut, lane.missed = leaves[0].seq, True
             self.count -= len(leaves)
+            self.size -= sum(len(one.content) for one in leaves)
             lane.items = deque(stays)
 
     def _forget(self, lane: Lane) -> None:

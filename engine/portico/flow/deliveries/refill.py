@@ -10,6 +10,7 @@ from portico.errors import JournalError
 from portico.events.delivering import QueueUnreadable
 from portico.events.emit import Emit
 from portico.flow.deliveries.lanes import PAGE, Lane, Lanes
+from portico.journal.statements import PAGE_BYTES
 from portico.model.delivery import Delivery
 
 Later = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
@@ -22,7 +23,8 @@ class Queue(Protocol):
     """The journal's side of a destination's queue. Raises JournalError."""
 
     def queued(self, destination: str, after: int, limit: int) -> Awaitable[list[Delivery]]:
-        """Deliveries after this place, in order, with their bytes."""
+        """Deliveries after this place, in order, with their bytes; fewer than `limit` when
+        PAGE_BYTES are reached, or nothing more is there."""
         ...
 
     def queued_in_lane(
@@ -84,7 +86,7 @@ class Refill:
                     page = await self._queue.queued(self._name, lanes.cursor, PAGE)
                     for delivery in page:
                         lanes.admit(delivery)
-                lanes.behind = len(page) == PAGE or lanes.missed
+                lanes.behind = _full(page, PAGE) or lanes.missed
                 self._pump()
         except JournalError:
             self._emit(QueueUnreadable(self._name))
@@ -106,7 +108,7 @@ class Refill:
                 return
             finally:
                 lane.reading = False
-            full = len(page) == _LANE_PAGE
+            full = _full(page, _LANE_PAGE)
             lane.shut = page[-1].seq + 1 if full else (last + 1 if lane.missed else None)
             self._lanes.extend(lane, page)
         self.lane(lane)
@@ -125,3 +127,8 @@ class Refill:
         task = asyncio.ensure_future(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+
+
+def _full(page: list[Delivery], most: int) -> bool:
+    """The journal may have more: it is as long, or as heavy, as one page may be."""
+    return len(page) == most or sum(len(one.content) for one in page) >= PAGE_BYTES
