@@ -338,6 +338,18 @@ async def test_a_page_of_a_queue_ends_with_the_one_with_which_it_is_heavy(journa
     assert [one.number for one in await reader.queued_in_lane(*asked)] == [1, 2]
 
 
+async def test_a_page_of_what_waits_ends_with_the_one_with_which_it_is_heavy(journal):
+    """The same after a restart, of Signals."""
+    large = bytes(statements.PAGE_BYTES * 5 // 8)
+    signals = [a_signal(large) for _ in range(3)]
+    await store(journal, *signals)
+
+    page = await journal.reader.waiting(-1, 10, 0)
+    assert [one.signal.id for one in page] == [one.id for one in signals[:2]]
+    (last,) = await journal.reader.waiting(page[-1].seq, 10, 0)
+    assert last.signal.id == signals[2].id
+
+
 async def test_marks_take_deliveries_from_the_queue_or_leave_them_there(journal, journal_url):
     """Delivered and parked ones leave; a retry stays with its count; each is an attempt."""
     signal = a_signal()

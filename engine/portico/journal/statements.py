@@ -10,7 +10,7 @@ MARK = "mark"  # attempts, and what leaves the queue
 PARK = "park"  # what waits for a person
 TALLY = "tally"  # the books
 
-PAGE_BYTES = 16 << 20  # of a page of a destination's queue
+PAGE_BYTES = 16 << 20  # of a page of what waits, or of a destination's queue
 
 HOT: dict[str, str] = {
     FENCE: "select fence($1::text, $2::bigint, $3::bigint)",
@@ -131,7 +131,7 @@ _WAITING = """w.seq, s.id, s.origin, s.received, b.content, s.sha256, s.peer, s.
                 select from act x where x.signal = s.id and x.what = 'release'
                     and x.kind = 'signal'
             ),
-            (select a.content from body a where a.signal = s.id and a.part = -32768)"""
+            (select a.content from body a where a.signal = s.id and a.part = -32768) as about"""
 # Of history the channel's name as it is now.
 _RENAMED = _WAITING.replace(
     "s.origin,",
@@ -156,24 +156,23 @@ _WAITS = """
         join body b on b.signal = w.signal and b.part = 0
         order by w.seq
         """
-# Ends with the one with which it holds PAGE_BYTES: nobody has room for 512 large ones at once.
 _QUEUE = """
-        select * from (
-            select q.seq, q.signal, q.number, q.lane, b.content, d.control_id, d.file,
-                s.received, q.tries, {{failing}},
-                sum(octet_length(b.content)) over (order by q.seq) - octet_length(b.content)
-                    as before
-            from (
-                select seq, signal, number, lane, tries from queued
-                where {} order by seq limit %s
-            ) q
-            join delivery d on d.signal = q.signal and d.number = q.number
-            join body b on b.signal = q.signal and b.part = d.part
-            join signal s on s.id = q.signal
-        ) page
-        where before < {{page_bytes}}
-        order by seq
+        select q.seq, q.signal, q.number, q.lane, b.content, d.control_id, d.file, s.received,
+            q.tries, {{failing}}
+        from (
+            select seq, signal, number, lane, tries from queued
+            where {} order by seq limit %s
+        ) q
+        join delivery d on d.signal = q.signal and d.number = q.number
+        join body b on b.signal = q.signal and b.part = d.part
+        join signal s on s.id = q.signal
         """
+# Such a page ends with the one with which it has PAGE_BYTES: 512 large ones are too many.
+_PAGES = ("waiting", "queued", "queued_in_lane")
+_PAGE = """
+    select * from (select *, sum(octet_length(content)) over (order by seq) as upto
+        from ({text}) found) page
+    where upto - octet_length(content) < {bytes} order by seq"""
 
 _READ: dict[str, str] = {
     # Signals that wait, in the journal's order, with the sessions they have had; those that a
@@ -335,11 +334,12 @@ _READ: dict[str, str] = {
 }
 
 READ: dict[str, str] = {
-    name: text.replace("{waiting}", _WAITING)
+    name: (_PAGE.replace("{text}", text) if name in _PAGES else text)
+    .replace("{waiting}", _WAITING)
     .replace("{renamed}", _RENAMED)
     .replace("{counts}", COUNTS)
     .replace("{failing}", _FAILING)
-    .replace("{page_bytes}", str(PAGE_BYTES))
+    .replace("{bytes}", str(PAGE_BYTES))
     for name, text in _READ.items()
 }
 # The hot statements meet small, fast-changing tables whose statistics lie: never scan them.

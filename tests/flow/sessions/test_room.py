@@ -1,6 +1,7 @@
 """portico.flow.sessions.dispatch with several origins: each has room, none runs twice."""
 
 import asyncio
+import itertools
 import random
 from hashlib import sha256
 
@@ -15,7 +16,10 @@ from portico.model.signal import Signal
 
 
 class Ward:
-    """A journal, its dispatcher, and what it began. out: Runs that have not ended."""
+    """A journal, its dispatcher, and what it began. out: Runs that have not ended. bulk: some
+    are larger than others by so many bytes."""
+
+    bulk = 0
 
     def __init__(self):
         self.rows, self.begun, self.out, self.seq = {}, [], {}, 0
@@ -37,7 +41,10 @@ class Ward:
             and only in ("", self.rows[seq].origin)
         ]
         await asyncio.sleep(0)
-        return found[:limit]
+        sizes = (len(one.signal.content) for one in found)
+        before = itertools.accumulate(sizes, initial=0)
+        light = (b < dispatch.PAGE_BYTES for b in before)
+        return list(itertools.compress(found, light))[:limit]
 
     def _recall(self, recovered, waiter):
         return Run(recovered.signal, recovered.seq, {"a"}, {}, waiter)
@@ -49,7 +56,9 @@ class Ward:
     def store(self, origin):
         """A Signal that waits, committed; nobody has offered it yet."""
         self.seq += 1
-        signal = Signal(SignalId(self.seq.to_bytes(16)), origin, 0, b"", sha256(b"").digest())
+        content = bytes(self.seq % 4 * self.bulk)
+        digest = sha256(content).digest()
+        signal = Signal(SignalId(self.seq.to_bytes(16)), origin, 0, content, digest)
         self.rows[self.seq] = signal
         return Run(signal, self.seq, {"a"}, {})
 
@@ -135,11 +144,33 @@ async def test_what_was_read_by_itself_is_not_read_again_with_all(ward):
     assert ward.begun[-1] == ("quick", ward.seq)
 
 
+async def test_large_ones_take_more_room(ward, monkeypatch):
+    """Workers that are slower than what comes, and each a scanned letter: the rest of them
+    waits in the journal, and comes in its order."""
+    monkeypatch.setattr(dispatch, "_SLOT", 100)
+    ward.bulk = 1000
+    for _ in range(100):
+        ward.offer("letters")
+        await ward.settle()
+    assert sum(len(run.signal.content) for run in ward.out.values()) <= 4000
+
+    while ward.out:
+        ward.end(min(ward.out))
+        await ward.settle()
+    assert [seq for _, seq in ward.begun] == list(range(1, 101))
+
+
+@pytest.mark.parametrize("bulk", [0, 40])
 @pytest.mark.parametrize("room", [6, 12, 40])
 @pytest.mark.parametrize("seed", range(10))
-async def test_each_is_begun_once_and_in_the_order_of_its_origin(ward, seed, room, monkeypatch):
+async def test_each_is_begun_once_and_in_the_order_of_its_origin(
+    ward, seed, room, bulk, monkeypatch
+):
     """Whatever arrives, ends and is set aside, in whatever order, in little room and more."""
     monkeypatch.setattr(dispatch, "WINDOW", room)
+    monkeypatch.setattr(dispatch, "_SLOT", 50)
+    monkeypatch.setattr(dispatch, "PAGE_BYTES", 100)
+    ward.bulk = bulk
     chance, aside, taken = random.Random(seed), set(), set()
     origins = ["a"] * 8 + ["b"] * 3 + ["c"]
     for _ in range(600):

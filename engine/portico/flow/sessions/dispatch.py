@@ -1,9 +1,10 @@
 """Dispatch: committed Signals to the agents that answer them, in the journal's order.
 
-At most WINDOW Runs are in memory, and of one origin (a channel, or a Signal's name) no more
-than as many again would fit: one whose agents wait, for a model, a retry or a person, leaves
-room for the others. What does not fit is left in the journal, where it is safe already, and
-read on in order when there is room: the same way that work is taken up after a restart.
+At most WINDOW Runs are in memory, fewer where they are large, and of one origin (a channel, or
+a Signal's name) no more than as many again would fit: one whose agents wait, for a model, a
+retry or a person, leaves room for the others. What does not fit is left in the journal, where
+it is safe already, and read on in order when there is room: the same way that work is taken up
+after a restart.
 """
 
 import asyncio
@@ -19,11 +20,13 @@ from portico.events.emit import Emit
 from portico.flow.runs import Run, Waiter
 from portico.ids import SignalId
 from portico.journal.contract import Recovered
+from portico.journal.statements import PAGE_BYTES
 from portico.language.context import Context
 from portico.model.verdict import Failure
 
 WINDOW = 16_384
 PAGE = 256
+_SLOT = 32 << 10  # bytes; a Run counts once more for each of them that it holds
 _MOST_RELEASED = 1024  # by people, beside the window
 _READ_AGAIN = 1.0
 
@@ -35,7 +38,8 @@ class ReadWaiting(Protocol):
         self, after: int, limit: int, without: Sequence[str] = (), only: str = ""
     ) -> Awaitable[list[Recovered]]:
         """Signals that wait, after this place, in order: of no origin of `without`, or of one
-        alone. Raises JournalError."""
+        alone; fewer than `limit` when PAGE_BYTES are reached, or no more are there. Raises
+        JournalError."""
         ...
 
 
@@ -166,8 +170,9 @@ class Dispatcher:
 
     def ended(self, run: Run) -> None:
         """A Run has left memory."""
-        self.count -= 1
-        self.running[run.signal.origin] -= 1
+        slots = _slots(run)
+        self.count -= slots
+        self.running[run.signal.origin] -= slots
         if self._behind or self._held:
             self._read_on()
 
@@ -183,8 +188,9 @@ class Dispatcher:
         return origin not in self._held
 
     def _begin(self, run: Run) -> None:
-        self.count += 1
-        self.running[run.signal.origin] += 1
+        slots = _slots(run)
+        self.count += slots
+        self.running[run.signal.origin] += slots
         self._world.start(run)
 
     def _read_on(self) -> None:
@@ -225,9 +231,10 @@ class Dispatcher:
             before, self._cursor = self._cursor, one.seq
             if self._passes(one.signal.origin, before):
                 self._take_up(one)
-        if len(known) < PAGE:
+        more = _more(page, known)
+        if not more:
             self._cursor = max(self._cursor, upto)  # what is held lies before it, too
-        self._behind = len(known) == PAGE or self._missed
+        self._behind = more or self._missed
 
     async def _read_held(self, origin: str) -> None:
         """A page of an origin that is held. It is held no more once nothing of it is left."""
@@ -240,7 +247,7 @@ class Dispatcher:
             self._held[origin] = one.seq
             self._take_up(one)
         passed = self._held[origin] <= self._cursor
-        if len(known) < PAGE and passed and origin not in self._late:
+        if not _more(page, known) and passed and origin not in self._late:
             del self._held[origin]
 
     def _take_up(self, recovered: Recovered) -> None:
@@ -248,3 +255,14 @@ class Dispatcher:
             self._aside.discard(recovered.seq)
             return
         self.bring(recovered)
+
+
+def _slots(run: Run) -> int:
+    """How much of the window it takes."""
+    return 1 + len(run.signal.content) // _SLOT
+
+
+def _more(page: list[Recovered], known: list[Recovered]) -> bool:
+    """More that is known may wait: the page is as long, or as heavy, as one may be."""
+    size = sum(len(one.signal.content) for one in page)
+    return len(page) == len(known) and (len(page) >= PAGE or size >= PAGE_BYTES)
