@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import psycopg
 import pytest
@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from portico.check.site import load_site
 from portico.clock import SystemClock
 from portico.journal import partitions
-from portico.journal.purging import Purge
+from portico.journal.purging import Purge, PurgedPage
 from portico.journal.retention import Retention
 from portico.server import keeping
 from portico.server.kept import shorter, terms_of
@@ -188,6 +188,79 @@ async def test_once_a_hold_is_set_nothing_of_its_day_goes(kept, journal_url):
     await asyncio.gather(round_of, hold)
 
     assert [type(event).__name__ for event in told] == ["DayDropped", "HoldSet"]
+
+
+class YearsOf:
+    """A journal of so many days, each with its bytes; and the clock, which a test sets."""
+
+    def __init__(self):
+        self.today, self.ended = date(2026, 1, 1), set()
+
+    def time_ns(self):
+        """Noon of today."""
+        noon = datetime.combine(self.today, time(12), UTC)
+        return int(noon.timestamp()) * 1_000_000_000
+
+    def monotonic(self):
+        """No time passes."""
+        return 0.0
+
+    async def days(self):
+        """Those that are kept."""
+        return [self.today - timedelta(days=n) for n in range(10, -1, -1)]
+
+    async def forget(self, before):
+        """Days that are there no more."""
+        self.ended = {one for one in self.ended if one[1] >= before}
+
+    async def done(self):
+        """Days whose bytes have gone."""
+        return self.ended
+
+    async def names(self, channel):
+        """It has had one."""
+        return [channel]
+
+    async def bodies(self, origin, day, after):
+        """All of them go at once."""
+        return PurgedPage(1, 0, None)
+
+    async def emitted(self, day):
+        """Nothing."""
+        return []
+
+    async def sweep(self, day):
+        """Nothing more."""
+
+    async def finish(self, origin, day):
+        """They have gone."""
+        self.ended.add((origin, day))
+
+    async def acts(self, before, after):
+        """None."""
+        return 0, None
+
+    async def jobs(self, before):
+        """None."""
+        return 0
+
+
+async def test_what_was_looked_at_is_forgotten_with_its_day(tmp_path):
+    """An engine that runs for years keeps no line for each channel and day that it has seen."""
+    for folder in ("channels", "config", "transforms"):
+        (tmp_path / folder).mkdir()
+    first, _, rest = LOG.format(port=1).partition("---\n")
+    own = "retention: {bodies: 2d}"
+    (tmp_path / "channels/all.yaml").write_text(f"{first}{own}\n---\n{rest}")
+    site, years, told = load_site(tmp_path, {}), YearsOf(), []
+    purging = Purging(years, lambda: site, years, told.append, asyncio.Lock())
+
+    for _ in range(1000):
+        await purging.round()
+        years.today += timedelta(days=1)
+
+    assert len(told) >= 1000
+    assert len(purging._looked) <= 20
 
 
 def test_a_hold_says_what_is_missing(server, appliance):

@@ -67,6 +67,7 @@ class Purging:
         if days:
             await self._journal.forget(days[0])
         done = await self._journal.done()
+        self._looked = {key: seen for key, seen in self._looked.items() if seen == today}
         for channel, day, _ in self._due(days, today):
             names = await self._journal.names(channel)
             for name in (*names, _emitted(channel)):
