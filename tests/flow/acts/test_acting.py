@@ -1,11 +1,14 @@
 """What becomes of an act that the journal does not store."""
 
+import asyncio
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 
 from portico.errors import JournalRefused, JournalUnclear
 from portico.flow.acts import acting
+from portico.flow.acts.releasing import Target
 from portico.flow.deliveries.lanes import Lanes
 from portico.ids import SignalId
 from portico.journal.contract import Act
@@ -52,3 +55,35 @@ async def test_a_release_that_may_be_stored_keeps_its_place():
     with pytest.raises(JournalUnclear):
         await acting.commit(around, "ID/d1", act(), back=[PARKED])
     assert lanes.aside == {7}
+
+
+class Storing:
+    """A journal with one parked Delivery, which stores at once. asked: what was read of it."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def rows(self, name, params):
+        """As journal.reader."""
+        self.asked.append(name)
+        row = UUID(int=0), "delivery", 1, 7, "lab", "", "k", False, "AE", 1, False
+        return [row] if name == "parked_rows" else []
+
+    def act(self, act):
+        """As journal.writer."""
+        act.stored(0)
+
+
+async def test_what_is_given_up_is_not_read_from_the_journal(time):
+    """500 scanned letters are discarded with one request: nobody needs their bytes for that."""
+    journal, around = Storing(), world(None)[0]
+    more = {"clock": time, "lock": asyncio.Lock(), "destinations": lambda: ["lab"]}
+    around = SimpleNamespace(
+        writer=journal, reader=journal, outbox=around.outbox, emit=print, **more
+    )
+
+    target = Target(PARKED.signal, "delivery", 1)
+    [told] = await acting.Acting(around).discard([target], "anna", "not wanted")
+
+    assert told.done
+    assert journal.asked == ["parked_rows"]

@@ -119,7 +119,7 @@ class Acting:
     ) -> list[ActOutcome]:
         """They are given up for good, with the reason."""
         async with self._world.lock:
-            found = await find(self._world, targets)
+            found = await find(self._world, targets, content=False)
             word = Word(who, self._world.clock.time_ns(), reason)
             done = [self._discard(target, found, word) for target in targets]
             return await told(self._world, "discard", who, done)
@@ -181,8 +181,10 @@ class Acting:
         return commit(world, target.text, act)
 
 
-async def find(world: ActingWorld, targets: Sequence[Target]) -> TargetsFound:
-    """What the journal says of these."""
+async def find(
+    world: ActingWorld, targets: Sequence[Target], *, content: bool = True
+) -> TargetsFound:
+    """What the journal says of these. content: with what was received and is to be sent."""
     reader = world.reader
     signals = [target.signal for target in targets]
     rows = await held.rows_of(reader, signals)
@@ -191,8 +193,8 @@ async def find(world: ActingWorld, targets: Sequence[Target]) -> TargetsFound:
         grouped.setdefault(row.signal, []).append(row)
     return TargetsFound(
         grouped,
-        await held.signals_of(reader, signals),
-        await held.deliveries_of(reader, signals),
+        await held.signals_of(reader, signals) if content else {},
+        await held.deliveries_of(reader, signals) if content else {},
         Keeper(await held.holds(reader, rows)),
     )
 
