@@ -15,6 +15,7 @@ from portico.soap.xml import Element
 
 WINDOW = 300  # seconds
 NONCES = 100_000  # that are remembered; beyond them no digest is taken
+_SWEEP = 1.0  # seconds between two looks at which of so many count no more
 _WSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
 _TYPE = f"{USERNAMES}#Password"
 _KNOWN = (f"{{{WSSE}}}UsernameToken", f"{{{_WSU}}}Timestamp")
@@ -25,6 +26,7 @@ class Tokens:
 
     def __init__(self) -> None:
         self._used: dict[bytes, float] = {}
+        self._swept = 0.0
 
     def right(self, security: Element, user: str, password: str, now: float) -> bool:
         """The header's token is this user's. now: seconds since 1970 UTC.
@@ -62,7 +64,8 @@ class Tokens:
         return self._first(nonce, now)
 
     def _first(self, nonce: bytes, now: float) -> bool:
-        if len(self._used) >= NONCES:
+        if len(self._used) >= NONCES and abs(now - self._swept) >= _SWEEP:
+            self._swept = now
             self._used = {one: until for one, until in self._used.items() if until > now}
         if len(self._used) >= NONCES or self._used.get(nonce, 0) > now:
             return False
