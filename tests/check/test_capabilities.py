@@ -77,6 +77,14 @@ def test_all_that_a_step_may_use_is_brought_together_and_frozen(site, made):
     assert frozen.tables == {"wards": "ward,name\nN,North\n"}
 
 
+def test_an_editors_file_beside_the_tables_is_none(site, made):
+    """What begins with a dot is no file of the site."""
+    site.write({"transforms/tables/._wards.csv": b"\0\5\x16\7"})
+
+    assert made("code_tables") == []
+    assert list(load_site(site.root, {}).agents["a"].granted["llm_1"].tables) == ["wards"]
+
+
 def test_a_changed_word_or_table_is_another_agent(site, made):
     """The version is over all that the model may use."""
     digests = set()

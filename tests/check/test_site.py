@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from portico.check.case import read_cases
 from portico.check.codes import CODES
 from portico.check.site import examine, load_site
 from portico.errors import SiteInvalid
@@ -49,6 +50,22 @@ def test_a_forgotten_line_between_documents_is_all_that_is_said(site):
         ("config.noun_apart", 3, "agent"),
         ("config.noun_apart", 8, "destination"),
     ]
+
+
+def test_what_begins_with_a_dot_is_no_file_of_the_site(site):
+    """Emacs puts a link to nowhere beside a file that it has open, macOS its own notes; neither
+    keeps a site from being started, nor its cases from being run."""
+    site.write({"channels/a.yaml": "---\n".join((CHANNEL, AGENT, DESTINATION))})
+    channels = site.root / "channels"
+    for name in (".#a.yaml", ".#a.test.yaml"):
+        (channels / name).symlink_to("somebody@here.4711:1795000000")
+    site.write({f"channels/._a{end}": b"\0\5\x16\7" for end in (".yaml", ".yml", ".test.yaml")})
+
+    found = load_site(site.root, {})
+
+    assert list(found.channels) == ["adt_in"]
+    assert site.examine()[1] == ()
+    assert read_cases(site.root) == ([], [])
 
 
 def test_all_errors_come_at_once_with_their_lines(site):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from portico.check import plugins
-from portico.check.draft import Draft
+from portico.check.draft import Draft, visible
 from portico.check.pipeline import Pipeline, PipelineStep
 from portico.check.references import heard
 from portico.errors import ConfigError
@@ -154,7 +154,7 @@ def _add(one: _Gathered, call: str, tool: Granted) -> None:
 def _tables(one: _Gathered) -> None:
     """The contents of the tables that are named, else of all that the site has."""
     folder = one.root / "transforms/tables"
-    for name in list(one.tables) or sorted(path.stem for path in folder.glob("*.csv")):
+    for name in list(one.tables) or [path.stem for path in visible(folder, "*.csv")]:
         try:
             content = (folder / f"{name}.csv").read_bytes()
             if len(content) > _TABLE:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
+from portico.check.draft import CHANNELS, visible
 from portico.check.site import Site
 from portico.language.condition import Condition
 from portico.language.place import Place
@@ -160,7 +161,7 @@ def read_cases(
     """The cases of these files, or of all that the site has; and what is wrong with them."""
     found: list[PlacedCase] = []
     findings: list[Finding] = []
-    for path in tuple(files) or sorted((root / "channels").glob(PATTERN)):
+    for path in tuple(files) or visible(root / CHANNELS, PATTERN):
         documents, wrongs = read(path, _name(path, root))
         findings += wrongs
         for document in documents:

@@ -59,6 +59,13 @@ class Draft:
     findings: list[Finding] = field(default_factory=list)
 
 
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """Files of that name in this folder, in order. What begins with a dot is none of a site's:
+    editors and file servers leave their own beside it (`.#adt.yaml` is a link to nowhere).
+    """
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+
+
 def read_site(root: Path, environ: Mapping[str, str]) -> Draft:
     """Everything under `config/` and `channels/`, each document by itself."""
     draft = Draft(root, environ)
@@ -80,13 +87,11 @@ def _files(draft: Draft) -> Iterable[Path]:
         hint = "'portico init' makes a site"
         draft.findings.append(Finding(CHANNELS, 0, "", text, hint, "site.no_channels"))
         return ()
-    for path in sorted(folder.glob("*.yml")):
+    for path in visible(folder, "*.yml"):
         name = path.relative_to(draft.root).as_posix()
         text, hint = "is not read", f"name it {path.stem}.yaml"
         draft.findings.append(Finding(name, 0, "", text, hint, "site.yml", Severity.WARNING))
-    return [
-        path for path in sorted(folder.glob("*.yaml")) if not path.name.endswith(".test.yaml")
-    ]
+    return [path for path in visible(folder, "*.yaml") if not path.name.endswith(".test.yaml")]
 
 
 def _read_config(draft: Draft) -> None:
