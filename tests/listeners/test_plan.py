@@ -87,6 +87,16 @@ def test_missed_times_go_by_policy(catch_up, fired, missed):
     assert catch_up != "one" or due.fire == (at("2026-05-04T00:05"),)
 
 
+def test_the_latest_is_fired_however_many_were_missed():
+    """Also where they are as many as are dealt with at a look, and no next look finds more."""
+    for missed in (plan.MOST - 1, plan.MOST, plan.MOST + 1):
+        last, fired = NOW - missed * 300, []
+        while (due := plan.due("*/5 * * * *", BERLIN, last, NOW + 90, "one")).missed:
+            last, fired = (due.missed + due.fire)[-1], [*fired, *due.fire]
+        fired += due.fire
+        assert fired == [NOW]
+
+
 @pytest.mark.parametrize("catch_up", ["none", "one", "all"])
 def test_a_time_that_has_just_come_is_always_fired(catch_up):
     """It is not missed because it is a moment late; what was missed before it still may be."""

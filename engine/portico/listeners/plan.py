@@ -49,15 +49,17 @@ def due(
     the latest, `all` all (the first MOST, then the rest at the next look).
     """
     passed: list[int] = []
-    for planned in islice(times(cron, zone, last), MOST):
+    for planned in islice(times(cron, zone, last), MOST + 1):
         if planned > now:
             break
         passed.append(planned)
+    rest = len(passed) > MOST
+    passed = passed[:MOST]
     late = [one for one in passed if one < now - grace]
     if catch_up == "all" or not late:
         return Due(tuple(passed), ())
     kept = passed[len(late) :]
-    if catch_up == "one" and not kept and len(passed) < MOST:
+    if catch_up == "one" and not kept and not rest:
         kept = late[-1:]
     return Due(tuple(kept), tuple(late[: len(passed) - len(kept)]))
 
