@@ -69,8 +69,9 @@ async def test_a_planned_time_is_dealt_with_once(memories):
     await memories.fired("a", 1_000_000_000, "fired")
     await memories.fired("a", 1_000_000_000, "missed")
 
-    assert await memories.firing("a") == (1_000_000_000, "fired")
-    assert await memories.firing("b") is None
+    assert await memories.firing("a", 1_000_000_000) == (1_000_000_000, "fired")
+    assert await memories.firing("a", 999_999_999) is None
+    assert await memories.firing("b", 1_000_000_000) is None
 
 
 async def test_a_journal_that_is_away_is_an_error_that_says_so():

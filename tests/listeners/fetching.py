@@ -43,9 +43,10 @@ class Memory:
         self.kept = {name: one for name, one in self.kept.items() if name in there}
         self.noted = []
 
-    async def firing(self):
-        """The last one."""
-        return self.firings[max(self.firings)] if self.firings else None
+    async def firing(self, until):
+        """The last one up to then."""
+        known = [planned for planned in self.firings if planned <= until]
+        return self.firings[max(known)] if known else None
 
     async def fired(self, firing):
         """Once each."""

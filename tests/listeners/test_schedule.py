@@ -210,6 +210,33 @@ async def test_the_clock_is_looked_at_again_whatever_became_of_it(planned, clock
     await until(lambda: one.journal.taken, seconds=5)
 
 
+async def test_a_clock_that_was_far_ahead_keeps_no_schedule_silent(planned, clock):
+    """Its times lie in years to come; the plan goes on behind the last one that has been."""
+    journal = Journal()
+    await journal.memory.fired(Firing(clock.before(1), "fired"))
+    await journal.memory.fired(Firing(clock.before(-5_000_000), "fired"))
+    await planned(journal)
+    await until(lambda: journal.taken)
+
+    assert journal.taken[0][1] == f"planned\0{clock.before(0)}"
+
+
+async def test_a_clock_that_starts_in_the_past_makes_up_for_nothing(
+    planned, clock, monkeypatch
+):
+    """A machine without a clock of its own begins in 1970, until it is told the time."""
+    monkeypatch.setattr(schedules, "_LOOK", 0.05)
+    journal = Journal()
+    await journal.memory.fired(Firing(clock.before(1), "fired"))
+    clock.set(-5_000_000 * 60)
+    await planned(journal, catch_up="all")
+    await until(lambda: len(journal.memory.firings) == 2)
+    clock.set(5.0)
+    await until(lambda: journal.taken)
+
+    assert [name for _, name, _ in journal.taken] == [f"planned\0{clock.before(0)}"]
+
+
 async def test_a_schedule_fires_by_hand(planned):
     """Beside the plan, and the plan does not notice."""
     one = await planned(cron="0 0 1 1 *")
@@ -244,10 +271,10 @@ async def test_a_fault_of_ours_is_told_and_the_schedule_goes_on(planned, monkeyp
     await journal.memory.fired(Firing(clock.before(1), "fired"))
     asked = journal.memory.firing
 
-    async def firing():
+    async def firing(until):
         for fault in faults:
             raise fault
-        return await asked()
+        return await asked(until)
 
     journal.memory.firing = firing
     await planned(journal)

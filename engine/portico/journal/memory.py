@@ -32,9 +32,10 @@ _REMEMBER = """
 _SEEN = "update kept set seen = %s where channel = %s and name = any(%s)"
 # Files that have not been seen since.
 _FORGET = "delete from kept where channel = %s and seen < %s"
-# The last planned time that was dealt with.
+# The last planned time, up to this one, that was dealt with.
 _FIRING = """
-    select planned, outcome from firing where channel = %s order by planned desc limit 1
+    select planned, outcome from firing where channel = %s and planned <= %s
+    order by planned desc limit 1
     """
 # A planned time is dealt with once; what is older than a year goes.
 _FIRED = """
@@ -91,9 +92,9 @@ class Memories:
         before = moment(self._clock.time_ns() - int(seconds * 1e9))
         await self._link.run(_FORGET, (channel, before))
 
-    async def firing(self, channel: str) -> tuple[int, str] | None:
-        """(planned, outcome) of the last; planned in seconds since 1970 UTC."""
-        rows = await self._link.run(_FIRING, (channel,))
+    async def firing(self, channel: str, until: int) -> tuple[int, str] | None:
+        """(planned, outcome) of the last up to `until`; both in seconds since 1970 UTC."""
+        rows = await self._link.run(_FIRING, (channel, until))
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def fired(self, channel: str, planned: int, outcome: str) -> None:

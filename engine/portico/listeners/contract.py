@@ -117,8 +117,8 @@ class Memory(Protocol):
         """What has not been seen for so long is remembered no more."""
         ...
 
-    async def firing(self) -> Firing | None:
-        """The last planned time that was dealt with."""
+    async def firing(self, until: int) -> Firing | None:
+        """The last planned time, up to this one, that was dealt with."""
         ...
 
     async def fired(self, firing: Firing) -> None:

@@ -28,6 +28,7 @@ from portico.spec.fields import Options, Text, nearest, wrong
 _LOOK = 60  # seconds after which the clock on the wall is looked at again
 _AGAIN = 1.0  # seconds until a journal that is away is asked again
 _AFTER_FAULT = 30.0
+_AHEAD = 86_400  # seconds that the clock may be set back and nothing is fired twice
 _MACHINE = SystemClock()  # by which the scheduler ticks
 _NO_WORDS: Mapping[str, Any] = {}
 
@@ -99,7 +100,6 @@ class Schedule:
         self._going.set()
         self._ticks: Any = None
         self._task: asyncio.Task[None] | None = None
-        self._last: int | None = None  # the last time that was dealt with, and has its row
         self._fired: int | None = None  # the last that is stored, perhaps without its row
 
     async def start(self) -> None:
@@ -144,10 +144,7 @@ class Schedule:
     async def _live(self) -> None:
         while True:
             try:
-                if self._last is None:
-                    self._last = await self._begun()
-                await self._catch_up(self._last)
-                await self._until_next(self._last)
+                await self._until_next(await self._catch_up(await self._begun()))
             except JournalError:
                 await asyncio.sleep(_AGAIN)
             except Exception as error:  # noqa: BLE001  the fence of one channel
@@ -155,26 +152,32 @@ class Schedule:
                 await asyncio.sleep(_AFTER_FAULT)
 
     async def _begun(self) -> int:
-        """The last time that was dealt with; a plan that is new begins now."""
-        known = await self._fetching.memory.firing()
+        """The last time that was dealt with; a plan that is new begins now.
+
+        What was dealt with while the clock was far ahead counts when its time has come. It is
+        asked each time, since the clock that is behind may be the one of today.
+        """
+        now = self._now() // 1_000_000_000
+        known = await self._fetching.memory.firing(now + _AHEAD)
         if known is None:
-            known = Firing(self._now() // 1_000_000_000, "begun")
+            known = Firing(now, "begun")
             await self._fetching.memory.fired(known)
         return known.planned
 
-    async def _catch_up(self, last: int) -> None:
-        """Deal with what has become due."""
+    async def _catch_up(self, last: int) -> int:
+        """Deal with what has become due; the last time that has its row."""
         await self._going.wait()
         source, now = self._source, self._now() / 1e9
         due = plan.due(source.cron, self._zone, last, now, source.catch_up)
         if due.missed:
             await self._fetching.memory.fired(Firing(due.missed[-1], "missed"))
-            self._last = due.missed[-1]
+            last = due.missed[-1]
             self._emit(ScheduleMissed(self._channel, len(due.missed)))
         for planned in due.fire:
             await self._going.wait()
             await self._fetching.memory.fired(Firing(planned, await self._deal_with(planned)))
-            self._last = planned
+            last = planned
+        return last
 
     async def _deal_with(self, planned: int) -> str:
         """Fire it, unless the last one still runs; what became of it."""

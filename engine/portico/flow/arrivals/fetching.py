@@ -48,9 +48,9 @@ class ChannelMemory:
         """Those that have not been seen for so long."""
         await self._memories.forget(self._channel, seconds)
 
-    async def firing(self) -> Firing | None:
-        """The last planned time that was dealt with."""
-        row = await self._memories.firing(self._channel)
+    async def firing(self, until: int) -> Firing | None:
+        """The last planned time, up to this one, that was dealt with."""
+        row = await self._memories.firing(self._channel, until)
         return None if row is None else Firing(*row)
 
     async def fired(self, firing: Firing) -> None:
