@@ -65,13 +65,21 @@ async def test_what_is_not_seen_for_long_is_forgotten(memories, journal_url):
 
 async def test_a_planned_time_is_dealt_with_once(memories):
     """The first outcome stands; what is older than a year goes."""
-    await memories.fired("a", 100, "begun")
-    await memories.fired("a", 1_000_000_000, "fired")
-    await memories.fired("a", 1_000_000_000, "missed")
+    await memories.fired("a", 100, "begun", "daily")
+    await memories.fired("a", 1_000_000_000, "fired", "daily")
+    await memories.fired("a", 1_000_000_000, "missed", "daily")
 
-    assert await memories.firing("a", 1_000_000_000) == (1_000_000_000, "fired")
+    assert await memories.firing("a", 1_000_000_000) == (1_000_000_000, "fired", "daily")
     assert await memories.firing("a", 999_999_999) is None
     assert await memories.firing("b", 1_000_000_000) is None
+
+
+async def test_a_plan_that_begins_is_known_behind_the_last_time_of_another(memories):
+    """Also at the very second of that."""
+    await memories.fired("a", 100, "fired", "daily")
+    await memories.fired("a", 100, "begun", "hourly")
+
+    assert await memories.firing("a", 200) == (100, "begun", "hourly")
 
 
 async def test_a_journal_that_is_away_is_an_error_that_says_so():

@@ -49,8 +49,9 @@ class Memory:
         return self.firings[max(known)] if known else None
 
     async def fired(self, firing):
-        """Once each."""
-        self.firings.setdefault(firing.planned, firing)
+        """Once each, unless a plan begins."""
+        if firing.outcome == "begun" or firing.planned not in self.firings:
+            self.firings[firing.planned] = firing
 
 
 class Journal:

@@ -61,6 +61,11 @@ async def planned(tmp_path, clock):
         await schedule.stop(1)
 
 
+def dealt(journal):
+    """What became of each time."""
+    return {(firing.planned, firing.outcome) for firing in journal.memory.firings.values()}
+
+
 async def test_a_new_plan_begins_now(planned):
     """Nothing that was due before the channel was there is made up for."""
     one = await planned(catch_up="all")
@@ -68,6 +73,37 @@ async def test_a_new_plan_begins_now(planned):
 
     assert [firing.outcome for firing in one.journal.memory.firings.values()] == ["begun"]
     assert one.journal.taken == []
+
+
+async def test_a_plan_that_is_changed_begins_now(planned, clock):
+    """It makes up for nothing that it would have done in the other's place; nor does a plan
+    that is put back for the time in which another stood there."""
+    journal = Journal()
+    await journal.memory.fired(Firing(clock.before(300), "fired", "* * * * * Europe/Berlin"))
+    await journal.memory.fired(Firing(clock.before(100), "fired", "0 2 * * * Europe/Berlin"))
+    await planned(journal, catch_up="all")
+    await until(lambda: len(journal.memory.firings) == 3)
+
+    assert journal.memory.firings[max(journal.memory.firings)].outcome == "begun"
+    assert journal.taken == []
+
+
+async def test_a_changed_plan_begins_behind_the_others_last_time(planned, clock):
+    """Where the clock was set back a little since."""
+    journal, last = Journal(), clock.before(-30)
+    await journal.memory.fired(Firing(last, "fired", "0 2 * * * UTC"))
+    await planned(journal, timezone="UTC")
+    await until(lambda: (last, "begun") in dealt(journal))
+
+    assert journal.memory.firings == {last: Firing(last, "begun", "* * * * * UTC")}
+
+
+async def test_a_plan_that_is_spaced_otherwise_is_the_same(planned, clock):
+    """It goes on where it was."""
+    journal = Journal()
+    await journal.memory.fired(Firing(clock.before(1), "fired", "* * * * * Europe/Berlin"))
+    await planned(journal, cron="*  *  * * *")
+    await until(lambda: (clock.before(0), "fired") in dealt(journal))
 
 
 @pytest.mark.parametrize(("catch_up", "count"), [("one", 1), ("all", 3)])
@@ -95,7 +131,7 @@ async def test_catching_up_waits_while_the_channel_is_held(planned, clock):
     one.schedule.hold()
     journal.receipt = STORED
     journal.owed.pop().answer(STORED)
-    await until(lambda: Firing(clock.before(99), "fired") in journal.memory.firings.values())
+    await until(lambda: (clock.before(99), "fired") in dealt(journal))
     await asyncio.sleep(0.05)
     held = len(journal.taken)
     one.schedule.release()
@@ -123,7 +159,7 @@ async def test_a_time_whose_row_could_not_be_written_has_been_fired_all_the_same
     await planned(journal)
     await until(lambda: len(journal.memory.firings) == 2)
 
-    assert Firing(clock.before(0), "fired") in journal.memory.firings.values()
+    assert (clock.before(0), "fired") in dealt(journal)
     assert not journal.named("ScheduleOverlapped")
 
 
@@ -135,7 +171,7 @@ async def test_a_time_that_the_journal_did_not_take_is_fired_again(planned, cloc
     await planned(journal)
     await until(lambda: journal.taken)
     journal.receipt = STORED
-    await until(lambda: Firing(clock.before(0), "fired") in journal.memory.firings.values())
+    await until(lambda: (clock.before(0), "fired") in dealt(journal))
 
     assert len({identity for _, identity, _ in journal.taken}) == 1
 
@@ -150,9 +186,9 @@ async def test_a_time_that_comes_while_the_last_is_not_stored_follows_it(planned
     await until(lambda: journal.taken)
     clock.set(60.0)
     journal.receipt = STORED
-    await until(lambda: Firing(clock.before(-1), "fired") in journal.memory.firings.values())
+    await until(lambda: (clock.before(-1), "fired") in dealt(journal))
 
-    assert Firing(clock.before(0), "fired") in journal.memory.firings.values()
+    assert (clock.before(0), "fired") in dealt(journal)
 
 
 async def test_a_second_life_fires_nothing_twice(planned, clock):
@@ -160,7 +196,7 @@ async def test_a_second_life_fires_nothing_twice(planned, clock):
     journal = Journal()
     await journal.memory.fired(Firing(clock.before(1), "fired"))
     one = await planned(journal)
-    await until(lambda: Firing(clock.before(0), "fired") in journal.memory.firings.values())
+    await until(lambda: (clock.before(0), "fired") in dealt(journal))
     await one.schedule.stop(1)
     count = len(journal.taken)
     again = await planned(journal)

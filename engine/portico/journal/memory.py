@@ -34,17 +34,21 @@ _SEEN = "update kept set seen = %s where channel = %s and name = any(%s)"
 _FORGET = "delete from kept where channel = %s and seen < %s"
 # The last planned time, up to this one, that was dealt with.
 _FIRING = """
-    select planned, outcome from firing where channel = %s and planned <= %s
+    select planned, outcome, coalesce(plan, '') from firing where channel = %s and planned <= %s
     order by planned desc limit 1
     """
-# A planned time is dealt with once; what is older than a year goes.
+# A planned time is dealt with once, by the plan that begins with it if there is one; what is
+# older than a year goes.
 _FIRED = """
     with gone as (
         delete from firing where channel = %(channel)s
             and planned < %(planned)s - 366 * 86400::bigint
     )
-    insert into firing (channel, planned, outcome, at)
-    values (%(channel)s, %(planned)s, %(outcome)s, %(at)s) on conflict do nothing
+    insert into firing (channel, planned, outcome, at, plan)
+    values (%(channel)s, %(planned)s, %(outcome)s, %(at)s, %(plan)s)
+    on conflict (channel, planned) do update
+    set outcome = excluded.outcome, at = excluded.at, plan = excluded.plan
+    where excluded.outcome = 'begun'
     """
 
 
@@ -92,16 +96,16 @@ class Memories:
         before = moment(self._clock.time_ns() - int(seconds * 1e9))
         await self._link.run(_FORGET, (channel, before))
 
-    async def firing(self, channel: str, until: int) -> tuple[int, str] | None:
-        """(planned, outcome) of the last up to `until`; both in seconds since 1970 UTC."""
+    async def firing(self, channel: str, until: int) -> tuple[int, str, str] | None:
+        """(planned, outcome, plan) of the last up to `until`, in seconds since 1970 UTC."""
         rows = await self._link.run(_FIRING, (channel, until))
-        return (rows[0][0], rows[0][1]) if rows else None
+        return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
-    async def fired(self, channel: str, planned: int, outcome: str) -> None:
-        """That time has been dealt with."""
+    async def fired(self, channel: str, planned: int, outcome: str, plan: str) -> None:
+        """That time of this plan has been dealt with."""
         at = moment(self._clock.time_ns())
         row = {"channel": channel, "planned": planned, "outcome": outcome, "at": at}
-        await self._link.run(_FIRED, row)
+        await self._link.run(_FIRED, {**row, "plan": plan})
 
     async def close(self) -> None:
         """Close the connection."""

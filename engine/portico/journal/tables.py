@@ -274,7 +274,8 @@ kept = Table(
     _moment("seen"),
 )
 
-# A schedule's planned times (seconds since 1970 UTC) and what became of them.
+# A schedule's planned times (seconds since 1970 UTC) and what became of them. plan: whose they
+# are; null where an engine has written that did not keep it.
 firing = Table(
     "firing",
     metadata,
@@ -282,6 +283,7 @@ firing = Table(
     Column("planned", BigInteger, primary_key=True, autoincrement=False),
     Column("outcome", Text, nullable=False),  # begun fired missed overlapped
     _moment("at"),
+    Column("plan", Text),
 )
 
 # What a channel's claims in a shared folder bear, so that they are known as its own.

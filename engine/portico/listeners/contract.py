@@ -87,11 +87,13 @@ class Known:
 class Firing:
     """One planned time of a schedule. planned: seconds since 1970 UTC.
 
-    outcome: `begun` (the schedule was seen first), `fired`, `missed` or `overlapped`.
+    outcome: `begun` (the plan was seen first), `fired`, `missed` or `overlapped`. plan: whose
+    time it is; empty where that was not kept.
     """
 
     planned: int
     outcome: str
+    plan: str = ""
 
 
 class Memory(Protocol):
@@ -122,7 +124,8 @@ class Memory(Protocol):
         ...
 
     async def fired(self, firing: Firing) -> None:
-        """This planned time has been dealt with."""
+        """This planned time has been dealt with; one that is known stays, unless a plan begins
+        at it."""
         ...
 
 

@@ -94,6 +94,7 @@ class Schedule:
         assert around.fetching is not None
         self._channel, self._source = channel, source
         self._zone = ZoneInfo(source.timezone)
+        self._plan = " ".join([*source.cron.split(), source.timezone])
         self._fetching: Fetching = around.fetching
         self._emit, self._now = around.emit, around.clock.time_ns
         self._going, self._woken = asyncio.Event(), asyncio.Event()
@@ -159,8 +160,9 @@ class Schedule:
         """
         now = self._now() // 1_000_000_000
         known = await self._fetching.memory.firing(now + _AHEAD)
-        if known is None:
-            known = Firing(now, "begun")
+        if known is None or known.plan not in ("", self._plan):
+            last = now if known is None else max(now, known.planned)
+            known = Firing(last, "begun", self._plan)
             await self._fetching.memory.fired(known)
         return known.planned
 
@@ -170,13 +172,13 @@ class Schedule:
         source, now = self._source, self._now() / 1e9
         due = plan.due(source.cron, self._zone, last, now, source.catch_up)
         if due.missed:
-            await self._fetching.memory.fired(Firing(due.missed[-1], "missed"))
             last = due.missed[-1]
+            await self._fetching.memory.fired(Firing(last, "missed", self._plan))
             self._emit(ScheduleMissed(self._channel, len(due.missed)))
         for planned in due.fire:
             await self._going.wait()
-            await self._fetching.memory.fired(Firing(planned, await self._deal_with(planned)))
-            last = planned
+            last, outcome = planned, await self._deal_with(planned)
+            await self._fetching.memory.fired(Firing(last, outcome, self._plan))
         return last
 
     async def _deal_with(self, planned: int) -> str:

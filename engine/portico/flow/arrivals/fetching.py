@@ -55,7 +55,7 @@ class ChannelMemory:
 
     async def fired(self, firing: Firing) -> None:
         """It has been dealt with."""
-        await self._memories.fired(self._channel, firing.planned, firing.outcome)
+        await self._memories.fired(self._channel, firing.planned, firing.outcome, firing.plan)
 
 
 class Fetch:
