@@ -322,7 +322,7 @@ async def test_a_folder_that_we_may_not_write_to_is_not_told_as_missing(peers, s
 
 @pytest.mark.parametrize("code", ["550", "553"])
 async def test_a_server_that_renames_over_nothing_is_helped(peers, sent, code):
-    """IIS and others: the old file is removed first, whichever of the two codes says no."""
+    """IIS and others: the old file is put aside, whichever of the two codes says no."""
 
     def shut(handler, path):
         if os.path.lexists(path):
@@ -336,6 +336,25 @@ async def test_a_server_that_renames_over_nothing_is_helped(peers, sent, code):
 
     assert (got.code, os.listdir(peer.folder / "out")) == ("written", ["a.hl7"]), got.detail
     assert (peer.folder / "out/a.hl7").read_bytes() == b"MSH|1"
+
+
+@pytest.mark.parametrize("refused", ["", ".part"])
+async def test_a_file_that_cannot_be_replaced_stays(peers, sent, refused):
+    """On a server that lets nothing be renamed, or not to that name: nobody misses it."""
+
+    def shut(handler, path):
+        if handler._rnfr.endswith(refused):
+            handler.respond("553 Not allowed.")
+        else:
+            FTPHandler.ftp_RNTO(handler, path)
+
+    peer = peers(commands={"ftp_RNTO": shut})
+    (peer.folder / "out/a.hl7").write_bytes(b"old")
+    (peer.folder / "out/.a.hl7.old").write_bytes(b"older")
+    got = await sent(peer, delivery(), exists="replace")
+
+    assert got.answered is Answered.NO_CONNECTION
+    assert (peer.folder / "out/a.hl7").read_bytes() == b"old"
 
 
 async def test_a_folder_that_is_missing_and_a_server_that_is_down(peers, sent):

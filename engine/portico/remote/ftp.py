@@ -111,7 +111,8 @@ class FtpSession:
         await self._asked(lambda client: client.rename(old, new))
 
     async def replace(self, old: str, new: str) -> None:
-        """In one step where the server overwrites; else the old file is removed first."""
+        """In one step where the server overwrites; else the old file is put aside first, and
+        back where the server will not rename."""
         try:
             await self._asked(lambda client: client.rename(old, new))
         except ConnectionError:
@@ -119,8 +120,21 @@ class FtpSession:
         except OSError:
             if await self.entry(new) is None:
                 raise
-            await self.remove(new)
-            await self._asked(lambda client: client.rename(old, new))
+            folder, slash, name = new.rpartition("/")
+            aside = f"{folder}{slash}.{name}.old"
+            if await self.entry(aside) is not None:  # of a try that was cut short
+                await self.remove(aside)
+            await self._asked(lambda client: client.rename(new, aside))
+            try:
+                await self._asked(lambda client: client.rename(old, new))
+            except ConnectionError:
+                raise
+            except OSError:
+                with suppress(OSError):
+                    await self._asked(lambda client: client.rename(aside, new))
+                raise
+            with suppress(OSError):
+                await self.remove(aside)
 
     async def remove(self, path: str) -> None:
         """Remove a file."""
