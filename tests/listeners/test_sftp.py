@@ -10,6 +10,7 @@ import pytest
 from listeners.fetching import NOT_STORED, STORED, Journal, poll, until
 from portico.listeners import sftp
 from portico.listeners.sftp import SFTP
+from portico.remote.sftp import SftpSession
 from remote.peers import PosixPeer, key
 
 
@@ -200,6 +201,29 @@ async def test_a_done_folder_that_is_gone_keeps_no_name_taken(polled):
 
     assert one.journal.contents() == [b"1", b"2"]
     assert {told.code for told in one.journal.named("FileKept")} == {"unfinished"}
+
+
+async def test_a_name_that_comes_for_years_is_not_asked_for_once_a_file(
+    polled, peer, monkeypatch
+):
+    """Its number is found by halves, and is the first that is free."""
+    asked, look = [], SftpSession.entry
+
+    async def entry(self, path):
+        if path.startswith("/out/done/"):
+            asked.append(path)
+        return await look(self, path)
+
+    monkeypatch.setattr(SftpSession, "entry", entry)
+    done = peer.folder / "out/done"
+    done.mkdir()
+    for number in range(300):
+        (done / (f"a-{number}.hl7" if number else "a.hl7")).touch()
+    (peer.folder / "out/a.hl7").write_bytes(b"1")
+    await polled()
+    await until(lambda: (done / "a-300.hl7").exists())
+
+    assert len(asked) < 20
 
 
 async def test_a_file_that_goes_back_while_another_has_its_name_comes_first(polled):

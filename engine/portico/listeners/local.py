@@ -6,6 +6,7 @@ the files (F2): of two engines one succeeds, and after a crash the files lie whe
 looks first.
 """
 
+import errno
 import os
 import shutil
 import stat
@@ -222,3 +223,4 @@ def _move(source: int, target: int, name: str, names: Iterable[str]) -> None:
             return
         os.unlink(name, dir_fd=source)
         return
+    raise FileExistsError(errno.EEXIST, "every name is taken")

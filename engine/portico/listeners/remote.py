@@ -18,6 +18,8 @@ from portico.listeners.tray import CHUNK, FileSeen, claim_folder, reply_name
 from portico.remote.contract import ListedFile, Remote, Unproven
 from portico.spec.fetching import PollSource
 
+_TRIES = 10  # names that look free and are not
+_NUMBERS = 1 << 30  # names beyond are not looked for
 _IN_MEMORY = 1 << 20  # bytes of a file that are kept in memory
 
 
@@ -186,15 +188,36 @@ class RemoteTray:
         return None
 
     async def _move(self, claimed: str, name: str) -> None:
-        """Under the first name that is free."""
+        """Under a name that is free, unless others are always faster."""
         folder = self._at(self._source.after.path)
-        for candidate in filename.candidates(name):
-            path = posixpath.join(folder, candidate)
-            if await self._remote.entry(path) is not None:
-                continue
+        for _ in range(_TRIES):
+            path = posixpath.join(folder, await self._free(folder, name))
             with suppress(FileExistsError):
                 await self._remote.rename(claimed, path)
                 return
+        raise FileExistsError("every name is taken")
+
+    async def _free(self, folder: str, name: str) -> str:
+        """A name that is free there. Its number is found by halves: each look is a round trip,
+        and a name that comes each hour has thousands in a year."""
+
+        def candidate(number: int) -> str:
+            return filename.numbered(name, number) if number else name
+
+        async def taken(number: int) -> bool:
+            path = posixpath.join(folder, candidate(number))
+            return await self._remote.entry(path) is not None
+
+        below, free = -1, 0
+        while free < _NUMBERS and await taken(free):
+            below, free = free, 2 * free + 1
+        while free - below > 1:
+            middle = (below + free) // 2
+            if await taken(middle):
+                below = middle
+            else:
+                free = middle
+        return candidate(free)
 
     def _away(self, error: OSError) -> SourceAway:
         away = SourceAway(f"{self.where}: {error}")
