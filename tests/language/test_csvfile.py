@@ -42,6 +42,16 @@ def test_a_file_of_two_bytes_a_character_is_taken_apart(codec):
     assert content[tables[1].offset :] == "2;y\n".encode(codec)
 
 
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_quote_out_of_place_is_told_with_its_line(size):
+    """As an editor counts them: the lines of a quoted cell, too, and empty ones."""
+    content = b'id;note\r\n1;"a\nb\r\nc"\r\n\r\n2;"x\n";y"z";"wrong\n'
+    with pytest.raises(ContentInvalid, match=r"^line 7 of the CSV"):
+        read(content, size)
+    with pytest.raises(ContentInvalid, match=r"^line 7 of the CSV"):
+        list(CsvView(content, KIND).rows())
+
+
 @given(
     st.lists(st.sampled_from(["a", ";", '"', "\r", "\n", "ü"]), max_size=14), st.integers(1, 5)
 )

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from portico.errors import BatchInvalid, ContentInvalid, TextUndecodable
 from portico.language.content import Content
-from portico.language.csvview import CsvRow, cell_pattern, encoding, line_of
+from portico.language.csvview import CsvRow, cell_pattern, encoding, line_ends, line_of
 
 
 class HeadedRow(Struct, frozen=True, gc=False):
@@ -44,7 +44,7 @@ class RowReader:
         self._wait = 0  # characters until a row that was cut off is looked at again
         self._offset = 0
         self._head: bytes | None = None if content.header else b""
-        self._line = 0
+        self._number = self._lines = 0  # of rows, of lines that have ended
 
     def feed(self, data: bytes) -> list[HeadedRow]:
         """The rows that are complete now."""
@@ -95,6 +95,7 @@ class RowReader:
     def _row(self, at: int, last: bool) -> CsvRow | None:
         """The row that begins here; None when its end has not come yet."""
         cells: list[str] = []
+        begin = at
         while match := self._cell.match(self._text, at):
             cells.append(match[1])
             at = match.end()
@@ -102,10 +103,14 @@ class RowReader:
                 continue
             # A carriage return at the end may be half of a line end.
             whole = match[2] and not (match[2] == "\r" and at == len(self._text))
-            self._line += bool(whole or last)
-            return CsvRow(tuple(cells), match[2], self._line) if whole or last else None
+            if not whole and not last:
+                return None
+            self._number += 1
+            self._lines += line_ends(self._text[begin:at])
+            return CsvRow(tuple(cells), match[2], self._number)
         if last:
-            raise ContentInvalid(f"line {self._line + 1} of the CSV has a quote out of place")
+            line = 1 + self._lines + line_ends(self._text[begin:at])
+            raise ContentInvalid(f"line {line} of the CSV has a quote out of place")
         return None
 
     def _table(self, row: CsvRow, line: str) -> list[HeadedRow]:

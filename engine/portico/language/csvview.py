@@ -189,6 +189,11 @@ def line_of(row: CsvRow, separator: str) -> str:
     return separator.join(cells) + row.end
 
 
+def line_ends(text: str) -> int:
+    """How many lines end in it, those inside of quotes with them."""
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
 def _rows(text: str, separator: str) -> Iterator[CsvRow]:
     cell, at, size, number = cell_pattern(separator), 0, len(text), 0
     while at < size:
@@ -197,7 +202,8 @@ def _rows(text: str, separator: str) -> Iterator[CsvRow]:
         while True:
             match = cell.match(text, at)
             if match is None:
-                raise ContentInvalid(f"line {number} of the CSV has a quote out of place")
+                line = 1 + line_ends(text[:at])
+                raise ContentInvalid(f"line {line} of the CSV has a quote out of place")
             cells.append(match[1])
             at = match.end()
             if match[2] != separator:
