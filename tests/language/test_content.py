@@ -137,6 +137,14 @@ def test_a_number_that_nobody_can_compute_with_is_refused(number):
         parse_json(f'{{"a": {number}}}'.encode())
 
 
+def test_an_object_read_as_text_keeps_the_digits_of_its_numbers():
+    """As a scalar does; what no UTF-8 carries is left to whoever writes the text."""
+    value = parse_json(b'{"a":[2.10,1.0,12345678901234567.89],"b":{"c":"\xc3\xa4"}}')
+
+    assert pointer.text_of(value) == '{"a":[2.10,1.0,12345678901234567.89],"b":{"c":"\xe4"}}'
+    assert pointer.text_of(["\ud800"]) == '["\ud800"]'
+
+
 @pytest.mark.parametrize("number", ["2.10", "1e300", "-1.5E-7", "0.0"])
 def test_a_decimal_is_what_was_typed(number):
     """To the digit."""

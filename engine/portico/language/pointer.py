@@ -9,10 +9,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from portico.errors import PathInvalid
 
 Tokens = tuple[str, ...]
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 _INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 
 
@@ -87,7 +90,8 @@ def text_of(value: Any) -> str | None:
     """A JSON value as the text that conditions compare: scalars as written, no quotes, but a
     number without its exponent: `1e-7` is `0.0000001`.
 
-    null and the empty text are absent: None. Objects and lists are their compact JSON.
+    null and the empty text are absent: None. Objects and lists are their compact JSON, whose
+    numbers stand as they were written: `2.10` is not 2.1 to a laboratory.
     """
     if isinstance(value, str):
         return value or None
@@ -99,7 +103,10 @@ def text_of(value: Any) -> str | None:
         value = Decimal(repr(value))
     if isinstance(value, int | Decimal):
         return f"{value:f}" if isinstance(value, Decimal) else str(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    try:
+        return _encode(value).decode()
+    except UnicodeEncodeError:  # half a character, which msgspec does not carry
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
 def _plain(value: Any) -> Any:
