@@ -67,6 +67,17 @@ def spellings(text: str) -> list[str]:
     return [*(day.strftime(layout) for layout in _SPELLED), *plain, *spelled]
 
 
+def same_day(one: str, other: str) -> bool:
+    """Whether two texts begin with the same date; others may move to the same text, as
+    13/02/2026 and 05/10/2026 do."""
+    return one == other or _first_day(one) == _first_day(other)
+
+
+def _first_day(text: str) -> date | None:
+    matches = (layout.match(text) for layout in _LAYOUTS)
+    return next((day for match in matches if match and (day := _day(match))), None)
+
+
 def _day(match: re.Match[str]) -> date | None:
     year, month = int(match["year"]), match["month"]
     if len(match["year"]) == 2:

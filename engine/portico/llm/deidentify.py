@@ -145,12 +145,14 @@ class Deidentifier:
         )
 
     def _moved(self, text: str) -> str:
-        """The date as many days away, in its own layout; what is no whole date as a token."""
+        """The date as many days away, in its own layout; what is no whole date as a token, and
+        so is one that would look like another day's."""
         found = dates.moved(text, self._shift)
         if found is None:
             return text if len(text) < _LONG else self._token("id", text)
         before, head = found
-        self._back[head] = before
+        if not dates.same_day(self._back.setdefault(head, before), before):
+            return self._token("id", text)
         return head + text[len(before) :]
 
     def _digest(self, purpose: str, text: str) -> bytes:
