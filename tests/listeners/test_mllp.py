@@ -408,6 +408,20 @@ async def test_release_2_sends_a_commit_block_before_the_answer(listening, conne
     assert len(desk.arrivals) == 2
 
 
+async def test_release_2_drops_a_commit_block_that_ends_bare(listening, connect, desk):
+    """Its `1C` without the `0D`, before the peer goes: still no message."""
+    peer = await connect(await listening(release="2"))
+    peer.send(b"1")
+    assert await peer.read(4) == b"\x0b\x06\x1c\x0d"
+    await peer.hear(b"ACK:1")
+
+    peer.writer.write(b"\x0b\x06\x1c")
+    peer.writer.write_eof()
+
+    assert await peer.rest() == b""
+    assert len(desk.arrivals) == 1
+
+
 async def test_release_2_says_nak_when_it_could_not_store(listening, connect, desk):
     """R1: a Receipt that only closes."""
     desk.at_once = False

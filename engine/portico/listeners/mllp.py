@@ -48,11 +48,14 @@ class _Release2Decoder(MllpDecoder):
     """Drops the commit blocks for our own answers."""
 
     def feed(self, data: bytes) -> list[bytes]:
-        return [
-            content
-            for content in super().feed(data)
-            if content not in (mllp.STORED, mllp.NOT_STORED)
-        ]
+        return _messages(super().feed(data))
+
+    def settle(self) -> list[bytes]:
+        return _messages(super().settle())
+
+
+def _messages(contents: list[bytes]) -> list[bytes]:
+    return [one for one in contents if one not in (mllp.STORED, mllp.NOT_STORED)]
 
 
 class Release2(Release1):
