@@ -2,6 +2,7 @@
 
 Source: OASIS WSS UsernameToken Profile 1.1.1 sections 3.1 and 3.2: the digest is
 Base64(SHA-1(nonce + created + password)); a nonce counts once and a token for five minutes.
+Base64 may hold white space (XML Schema part 2, 3.2.16).
 """
 
 import base64
@@ -51,8 +52,10 @@ class Tokens:
 
     def _digest(self, token: Element, said: str, password: str, now: float) -> bool:
         created = token.findtext(f"{{{_WSU}}}Created", "").strip()
+        said = "".join(said.split())
         try:
-            nonce = base64.b64decode(token.findtext(f"{{{WSSE}}}Nonce", ""), validate=True)
+            encoded = "".join(token.findtext(f"{{{WSSE}}}Nonce", "").split())
+            nonce = base64.b64decode(encoded, validate=True)
             at = datetime.fromisoformat(created)
         except (binascii.Error, ValueError):
             return False
