@@ -261,6 +261,22 @@ async def test_a_message_may_be_as_large_as_the_limit(serving, desk):
     assert len(desk.arrivals[0].content) == 12_000_004
 
 
+@pytest.mark.parametrize("piece", ["<b/>", "<b a=\"\" c= ''/>"])
+async def test_a_request_of_nothing_but_elements_is_refused_before_it_fills_memory(
+    serving, desk, piece
+):
+    """They cost fifty times their bytes, before anybody has shown who it is. What
+    looks like one in each line of a message is far from as many."""
+    listener = await serving(profile="cdc-iis", auth=LOGIN, limit="2MiB")
+
+    told = await post(listener, enveloped(piece * 140_000))
+
+    assert told.status_code == 400
+    assert b"more than 131072 elements and attributes" in told.content
+    text = CALL.format("<![CDATA[" + MESSAGE + "OBX|1|NM|1||1||<5||||F\r" * 20_000 + "]]>")
+    assert (await post(listener, enveloped(text))).status_code == 200
+
+
 async def test_text_beside_the_operation_harms_nothing(serving, desk):
     """It is no part of the message, and ends no connection."""
     listener = await serving(profile="cdc-iis")

@@ -75,9 +75,11 @@ def version_of(content_type: str) -> str | None:
     return {"text/xml": OLD, "application/soap+xml": NEW}.get(kind)
 
 
-def read(content: bytes, version: str) -> SoapEnvelope:
-    """The envelope. version: as its Content-Type says. Raises SoapFault and HttpBroken."""
-    root = xml.parse(content)
+def read(content: bytes, version: str, most: int | None = None) -> SoapEnvelope:
+    """The envelope. version: as its Content-Type says; most: of elements and attributes. Raises
+    SoapFault and HttpBroken.
+    """
+    root = xml.parse(content, most)
     name = etree.QName(root)
     if name.localname != "Envelope" or name.namespace not in (OLD, NEW):
         raise SoapFault("VersionMismatch", "SOAP 1.1 and 1.2 are spoken here")

@@ -17,6 +17,7 @@ from portico.soap.envelope import NEW, SECURITY, SoapEnvelope, SoapFault
 from portico.soap.service import Operation, Profile, Service, filled, own
 from portico.soap.xml import Element, alone, written
 
+_FEWEST, _EACH = 100_000, 16  # elements of a request; beyond them one for so many bytes
 _STARTS = ("MSH", "FHS", "BHS")
 _SECOND = re.compile(r"[\r\n][ \t]*MSH")  # linear: only the last line end of a run counts
 
@@ -54,7 +55,7 @@ class SoapDesk:
     def read(self, body: bytes, version: str, judge: Judge) -> Asked:
         """What is asked for. Raises SoapFault, after the envelope is known to be one."""
         try:
-            whole = envelope.read(body, version)
+            whole = envelope.read(body, version, max(_FEWEST, self.limit // _EACH))
         except HttpBroken as error:
             raise SoapFault("sender", str(error), self._general(str(error))) from error
         token = whole.header(SECURITY)
