@@ -176,6 +176,26 @@ async def test_close_is_answered_after_the_commit(served, client):
     assert waited
 
 
+async def test_what_is_asked_behind_a_close_waits_for_the_commit_too(served, client):
+    """P1: a client that sends CLOSE and RENAME in one go gets no yes to the second before."""
+    journal = Journal()
+    journal.receipt = None
+    one = await served(journal)
+    lab = await client(one)
+    file = await off(lab.sftp.open, "a.hl7", "wb")
+    lab.sftp._async_request(type(None), paramiko.sftp.CMD_CLOSE, file.handle)
+    renamed = lab.sftp._async_request(type(None), paramiko.sftp.CMD_RENAME, "a.hl7", "b.hl7")
+    told = asyncio.ensure_future(off(lab.sftp._read_response, renamed))
+    await until(lambda: journal.owed)
+    await asyncio.sleep(0.09)
+    waited = not told.done()
+    journal.owed.pop().answer(NOT_STORED)
+
+    with pytest.raises(OSError):
+        await told
+    assert waited
+
+
 async def test_a_client_is_told_when_nothing_was_stored(served, client):
     """P1: SSH_FX_FAILURE to CLOSE; sent again, it goes through."""
     journal = Journal()
