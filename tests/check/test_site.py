@@ -130,6 +130,24 @@ def test_a_source_listens_or_dials_and_never_neither_or_both(site, source, said)
     assert site.said(f"channel: adt_in\nsource: {source}\n") == [said]
 
 
+@pytest.mark.parametrize("key", ["allow: 10.0.0.0/8", "connections: 3"])
+def test_who_may_connect_is_not_said_where_nobody_does(site, key):
+    """A source that dials; who writes it believes that it holds something off."""
+    source = f'{{type: mllp, address: "10.0.0.9:2575", {key}}}'
+    assert site.said(f"channel: adt_in\nsource: {source}\n") == [("config.key", 2, "source")]
+
+
+def test_nor_at_a_destination_that_connects(site):
+    """`allow` is of one that listens."""
+    said = site.said(
+        CHANNEL,
+        AGENT,
+        DESTINATION.replace("mllp", "tcp") + "frame: close\nallow: 10.0.0.0/8\n",
+    )
+
+    assert said == [("config.key", 10, "")]
+
+
 def test_a_source_is_looked_at_though_its_channel_is_wrong(site):
     """An error in one part of a document hides none in another."""
     said = site.said(CHANNEL.replace("adt_in", "ADT In").replace("2575", "99999"))

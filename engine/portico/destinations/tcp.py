@@ -27,6 +27,7 @@ from portico.spec.fields import (
     Options,
     Text,
     kind_of,
+    one_sided,
     wrong,
 )
 from portico.spec.framing import Frame
@@ -87,6 +88,7 @@ class TcpTarget(Options):
         if (self.address is None) == (self.listen is None):
             text = "a TCP destination has 'address' (we connect) or 'listen' (they do)"
             raise wrong("config.key", text)
+        one_sided(self, "allow")
         return self
 
 

@@ -38,6 +38,7 @@ from portico.spec.fields import (
     HostPort,
     Options,
     Size,
+    one_sided,
     wrong,
 )
 from portico.spec.tls import TlsField
@@ -75,6 +76,7 @@ class StreamSource(Options):
         if self.listen is not None and self.address is not None:
             text = "'listen' (they connect) and 'address' (we do) exclude each other"
             raise wrong("config.key", text)
+        one_sided(self, "allow", "connections")
         return self
 
 

@@ -163,6 +163,16 @@ ONE_WAY = ConfigDict(
 )
 
 
+def one_sided(options: Any, *keys: str) -> None:
+    """Raises a finding's error where one of these keys, which say who may connect to us, stands
+    beside `address`: there we do.
+    """
+    for key in keys:
+        if options.address is not None and key in options.model_fields_set:
+            text = f"{key!r} is of who connects to us, and with 'address' we do"
+            raise wrong("config.key", text, "leave it out")
+
+
 class HostPort(NamedTuple):
     """Where to listen or connect. Port 0 lets the system choose (tests)."""
 
