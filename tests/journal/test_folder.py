@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from portico.errors import ConfigError, JournalLocked
+from portico.journal import backup
 from portico.journal.folder import SOCKET, Folder, write_durably
 
 
@@ -47,6 +48,23 @@ def test_scratch_is_private_and_empty_at_each_start(tmp_path, opened):
     assert list(scratch.iterdir()) == []
     assert scratch.stat().st_mode & 0o777 == 0o700
     assert (kept / "file").exists()
+
+
+def test_a_restore_that_was_killed_leaves_nothing_to_run_on(tmp_path, opened):
+    """Half of a database, or a whole one whose destinations are not paused, would be run, and
+    would send again what was sent after the backup."""
+    source, data = tmp_path / "kept", tmp_path / "new"
+    for name in ("postgres/base", "data"):
+        (source / name).mkdir(parents=True)
+    backup.put_back(source, data)
+
+    with pytest.raises(ConfigError, match="cut short; remove it and restore again"):
+        opened(data)
+    assert not (data / "run").exists()
+
+    Folder(data, restoring=True).close()
+    backup.finish(data)
+    opened(data)
 
 
 def test_a_second_engine_is_refused_with_the_first_ones_pid(tmp_path, opened):

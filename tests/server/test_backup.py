@@ -152,6 +152,9 @@ def test_a_folder_that_holds_something_is_not_written_to(ground):
     (full / "file").touch()
 
     assert "not empty" in portico(engine, "backup", full, code=1)
+    inside = engine.site / "channels/kept"
+    assert "which is backed up" in portico(engine, "backup", inside, code=1)
+    assert not inside.exists()
     portico(engine, "backup", engine.site.parent / "kept")
     said = portico(engine, "restore", engine.site.parent / "kept", "--data", full, code=1)
     assert "not empty" in said

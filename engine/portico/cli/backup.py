@@ -63,6 +63,7 @@ def restore(
     if files is not None:
         backups.put_back_site(source, files)
     found = asyncio.run(_wake(data, programs, send))
+    backups.finish(data)
     console.line(
         f"{data}: the journal of {_at(made)} with {console.counted(found.signals, 'Signal')} "
         f"at work, {found.queued} Deliveries queued, {found.parked} parked"
@@ -101,7 +102,7 @@ async def _take(target: Path, data: Path, site: Path, programs: Binaries) -> bac
 
 async def _wake(data: Path, programs: Binaries, send: bool) -> restored.Unfinished:
     """Start it once, so that what cannot start is known now."""
-    folder = Folder(data)
+    folder = Folder(data, restoring=True)
     server = Embedded(folder, programs, lambda event: None, SystemClock())
     try:
         await server.start()

@@ -24,7 +24,7 @@ from pathlib import Path
 from portico.errors import ConfigError
 from portico.journal.binaries import Binaries
 from portico.journal.cluster import USER
-from portico.journal.folder import sync_folder, write_durably
+from portico.journal.folder import RESTORING, sync_folder, write_durably
 
 MANIFEST = "manifest.json"
 SITE = ("config", "channels", "transforms")
@@ -64,6 +64,7 @@ def take(
 
     versions: Portico's, and the moment. Raises ConfigError when it cannot be done.
     """
+    _apart(target, [*(site / name for name in SITE), data / "postgres"])
     target = empty(target)
     base = _program(binaries, "pg_basebackup")
     with _reachable(data / "run") as (host, fds):
@@ -131,8 +132,9 @@ def read(source: Path) -> Backup:
 
 
 def put_back(source: Path, data: Path) -> None:
-    """Make an empty data folder of a backup."""
+    """Make an empty data folder of a backup. Nothing runs on it until `finish`."""
     data = empty(data)
+    write_durably(data / RESTORING, "")
     shutil.copytree(source / "postgres", data / "postgres")
     (data / "postgres").chmod(0o700)
     for path in (source / "data").iterdir():
@@ -141,9 +143,24 @@ def put_back(source: Path, data: Path) -> None:
     _sync(data)
 
 
+def finish(data: Path) -> None:
+    """All that a restore does is done: an engine may run on this data folder."""
+    (data / RESTORING).unlink()
+    sync_folder(data)
+
+
 def put_back_site(source: Path, site: Path) -> None:
     """The site's files of a backup, into an empty folder."""
     shutil.copytree(source / "site", empty(site), dirs_exist_ok=True)
+
+
+def _apart(target: Path, folders: Sequence[Path]) -> None:
+    """A copy is not made inside of what it is a copy of."""
+    for one in folders:
+        if target.resolve().is_relative_to(one.resolve()):
+            raise ConfigError(
+                f"{target} lies in {one}, which is backed up; name another folder"
+            )
 
 
 def _check_cluster(cluster: Path, binaries: Binaries) -> None:

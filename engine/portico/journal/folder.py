@@ -7,6 +7,7 @@
     DIR/secret        its password, 0600
     DIR/scratch/      what is too large for memory, without names; emptied at each start
     DIR/editions/     old versions of agents, while they are run (server/editions.py)
+    DIR/restoring     until a restore has come to its end: nothing is run here before
 
 The lock goes with the process, so a killed engine leaves nothing to clean up.
 """
@@ -22,17 +23,24 @@ from portico.errors import ConfigError, JournalLocked
 
 SOCKET = ".s.PGSQL.5432"
 SCRATCH = "scratch"
+RESTORING = "restoring"
 _SUN_PATH = 107  # bytes of a Unix socket's address (unix(7))
 
 
 class Folder:
     """A data folder that this process alone uses, from `Folder(path)` to `close()`.
 
-    Raises JournalLocked when another engine has it, ConfigError when it cannot be used.
+    Raises JournalLocked when another engine has it, ConfigError when it cannot be used: not
+    either while a restore has not come to its end, unless it is that restore who asks.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, restoring: bool = False) -> None:
         self.path = path.absolute()
+        if not restoring and (self.path / RESTORING).exists():
+            raise ConfigError(
+                f"the data folder {self.path} is of a restore that was cut short; "
+                "remove it and restore again"
+            )
         self.postgres = self.path / "postgres"
         self.log = self.path / "postgres.log"
         self.run = self.path / "run"
