@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from portico.clock import SystemClock
-from portico.errors import JournalFenced, JournalRefused
+from portico.errors import JournalFenced, JournalRefused, JournalUnavailable, JournalUnclear
 from portico.ids import IdMaker, SignalId
 from portico.journal import together
 from portico.journal.calls import OPEN, Called
@@ -175,6 +175,41 @@ async def test_what_is_about_to_leave_has_its_row_before_it_leaves(journal):
     [whole] = await journal.calls.egress(signal)
     assert (whole.sent, whole.received, whole.error) == (b"out", b"in", "")
     assert await journal.calls.find(signal, "a", CALL) == GOOD.reply
+
+
+async def test_a_row_whose_commit_nobody_knows_is_not_written_a_second_time(
+    journal, monkeypatch
+):
+    """Its connection was lost then, and it is stored: what tries again finds it. A second one,
+    left open, would have a person asked about what is known; closed, it would cost twice."""
+    signal = await a_signal(journal)
+    whole, other = together._made, Call("llm", "triage", 2, b"{}")
+
+    async def lost(connection, group):
+        await whole(connection, group)
+        await connection.close()
+        raise psycopg.OperationalError
+
+    async def away(connection, group):
+        raise psycopg.errors.AdminShutdown
+
+    for work in (
+        lambda: journal.calls.open(signal, "a", CALL, "sim:fixed", b"out"),
+        lambda: journal.calls.keep(signal, "a", other, GOOD),
+    ):
+        monkeypatch.setattr(together, "_made", lost)
+        with pytest.raises(JournalUnclear):
+            await work()
+        monkeypatch.setattr(together, "_made", away)
+        with pytest.raises(JournalUnavailable):
+            await work()
+        monkeypatch.setattr(together, "_made", whole)
+        opened = await work()
+        if opened:
+            await journal.calls.keep(signal, "a", CALL, GOOD, opened)
+
+    rows = await journal.calls.egress(signal)
+    assert [(row.error, row.received) for row in rows] == [("", b"in"), ("", b"in")]
 
 
 async def test_what_calls_cost_is_told_also_of_one_whose_answer_nobody_knows(journal):

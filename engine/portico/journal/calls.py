@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from portico import ids
 from portico.clock import Clock, moment
-from portico.errors import JournalFenced
+from portico.errors import JournalFenced, JournalUnavailable, JournalUnclear
 from portico.ids import SignalId
 from portico.journal.lease import Lease
 from portico.journal.link import Link
@@ -29,7 +29,8 @@ OPEN = "call.open"  # the error of a row whose answer is not there
 _DEADLINE = 10.0
 _OLDEST = 7 * 86_400.0  # seconds that a Signal may wait before its step asks
 
-# Only the lease's holder adds a row.
+# Only the lease's holder adds a row. One that is there is this one: it was written before the
+# connection was lost.
 _KEEP = """
     insert into call (signal, agent, number, step, verb, digest, at, micros, target, detail,
         sent, received, outcome, error, text, final)
@@ -37,6 +38,7 @@ _KEEP = """
         %(micros)s, %(target)s, %(detail)s, %(sent)s, %(received)s, %(outcome)s, %(error)s,
         %(text)s, %(final)s
     from lease where name = %(lease)s and epoch = %(epoch)s
+    on conflict (signal, agent, number, at) do update set micros = excluded.micros
     returning 1
     """
 _CLOSE = """
@@ -173,6 +175,7 @@ class Calls:
         self._lease = lease
         self._clock = clock
         self._last = 0
+        self._unsure: dict[tuple[SignalId, str, int, bytes], datetime] = {}
 
     async def find(self, signal: SignalId, agent: str, call: Call) -> Reply | None:
         """The reply that is stored for this call, or for the same one of the Signal that this
@@ -191,10 +194,8 @@ class Calls:
         self, signal: SignalId, agent: str, call: Call, target: str, sent: bytes
     ) -> datetime:
         """Store what is about to leave; the row's place, for `keep`."""
-        at = self._stamp()
         called = Called(Reply(call.digest, error=OPEN), target, sent=sent)
-        await self._write(_KEEP, _row(signal, agent, call, called, at))
-        return at
+        return await self._add(signal, agent, call, called)
 
     async def keep(
         self,
@@ -205,8 +206,10 @@ class Calls:
         opened: datetime | None = None,
     ) -> None:
         """Store what was done. opened: the row that was written before it was."""
-        row = _row(signal, agent, call, called, opened or self._stamp())
-        await self._write(_CLOSE if opened else _KEEP, row)
+        if opened is None:
+            await self._add(signal, agent, call, called)
+        else:
+            await self._write(_CLOSE, _row(signal, agent, call, called, opened))
 
     async def spent(self, since: float) -> list[Spent]:
         """What calls of models cost, oldest first.
@@ -226,6 +229,17 @@ class Calls:
         """Close the connections."""
         await self._link.close()
         await self._reads.close()
+
+    async def _add(self, signal: SignalId, agent: str, call: Call, called: Called) -> datetime:
+        """A new row's place; the same one after a commit that may have stored it."""
+        key = signal, agent, call.number, call.digest
+        at = self._unsure.pop(key, None) or self._stamp()
+        try:
+            await self._write(_KEEP, _row(signal, agent, call, called, at))
+        except (JournalUnclear, JournalUnavailable):
+            self._unsure[key] = at
+            raise
+        return at
 
     async def _write(self, statement: LiteralString, row: dict[str, Any]) -> None:
         held = self._lease()
