@@ -12,7 +12,7 @@ import pytest
 from portico.clock import SystemClock
 from portico.errors import JournalError
 from portico.ids import IdMaker, SignalId, floor_at
-from portico.journal import statements
+from portico.journal import connect, statements
 from portico.journal.batch import Books
 from portico.journal.contract import (
     Conclusion,
@@ -531,6 +531,20 @@ async def test_a_lost_connection_fails_what_arrives_and_stores_the_rest_later(
     assert heard.up == 2
     assert await rows(journal_url, "select count(*) from signal") == [(1,)]
     assert await rows(journal_url, "select count(*) from waiting") == [(0,)]
+
+
+async def test_what_was_in_a_flush_that_found_the_connection_dead_is_waited_for(journal):
+    """P3: a drain at that instant does not tell that all is stored; it is, once there is a
+    connection again."""
+    signal, told = a_signal(), []
+    ((seq, _),) = await store(journal, signal)
+    journal.writer.conclude(a_conclusion(signal, seq, told))
+    journal.writer.accept(Inbound(a_signal(b"x" * 500_000)))  # what is written in one piece
+    connect.sever(journal.writer._pipeline._pg)  # tells nothing until it is read; it is not yet
+    await asyncio.sleep(0)
+
+    assert await journal.writer.drain(10)
+    assert len(told) == 1
 
 
 @asynccontextmanager

@@ -238,7 +238,7 @@ class GroupCommit:
     def _next(self) -> None:
         if self._gathering:
             self._kick()
-        elif not self._flying:
+        elif not self._flying and not self._doubt:
             self._idle.set()
 
     def _mend(self) -> None:
