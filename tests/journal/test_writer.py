@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from portico.clock import SystemClock
 from portico.errors import JournalError
@@ -545,6 +546,19 @@ async def test_what_was_in_a_flush_that_found_the_connection_dead_is_waited_for(
 
     assert await journal.writer.drain(10)
     assert len(told) == 1
+
+
+async def test_how_a_database_isolates_by_default_makes_no_difference(journal_url, heard):
+    """The lease is written by the beat while a flush waits for it: no reason to fail."""
+    option = "-c default_transaction_isolation=serializable"
+    async with a_journal(make_conninfo(journal_url, options=option), heard) as journal:
+        pending = Inbound(a_signal())
+        async with await psycopg.AsyncConnection.connect(journal_url) as beating:
+            await beating.execute("update lease set beat = beat + 1")
+            journal.writer.accept(pending)
+            await asyncio.sleep(0.05)
+        await pending.result
+        assert heard.down == []
 
 
 @asynccontextmanager

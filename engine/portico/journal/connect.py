@@ -51,8 +51,12 @@ WATCH: Mapping[str, Any] = {
 # primary was, another transaction, resources, locks, an operator's act, the system, damage.
 # Source: PostgreSQL, appendix A.
 _PASSING = ("08", "25006", "40", "53", "55", "57", "58", "XX")
-# The one style of dates that the driver reads, whatever the server's is.
-_ISO = "set_config('datestyle', 'iso', false)"
+# Whatever the defaults of the server and of the database are: the one style of dates that the
+# driver reads, and writers of one row that wait for each other instead of failing.
+_OURS = (
+    "set_config('datestyle', 'iso', false), "
+    "set_config('default_transaction_isolation', 'read committed', false)"
+)
 # What libpq and the server say of a connect that failed. It holds no row; what else it may
 # hold (a broken URL with its password) does not match.
 _CONNECT_FAILED = re.compile(r".*failed: (?:FATAL:\s+)?(.+)|(failed to resolve host .+)")
@@ -196,6 +200,6 @@ def unreachable(conninfo: str, error: Exception) -> JournalUnavailable:
 
 
 async def _check(connection: Connection, where: str, deadline: float) -> None:
-    asked = f"{safety.QUERY}, {_ISO}"
-    ((*settings, _),) = await run(connection, asked, deadline=deadline, reads=True)
+    asked = f"{safety.QUERY}, {_OURS}"
+    ((*settings, _, _),) = await run(connection, asked, deadline=deadline, reads=True)
     safety.require(safety.Settings(*settings), where)
