@@ -51,13 +51,14 @@ class Storage:
     async def open(self, lost: Callable[[], None]) -> Journal:
         """Wait for the ground, and hold the lease.
 
-        lost: called when another engine has taken the lease: this one must end. Raises
-        SecretMissing and ConfigError.
+        lost: called when another engine has taken the lease: this one must end, and sends
+        nothing more meanwhile. Raises SecretMissing and ConfigError.
         """
         await self._ground.laid(self._base.emit)
 
         def fenced() -> None:
             self._base.emit(LeaseLost())
+            self._send_no_more()
             lost()
 
         hooks = Hooks(self._flushed, self._down, self._up, fenced, self._rejected, self._broken)
@@ -95,6 +96,13 @@ class Storage:
             stored = await self._journal.close(grace)
         await self._ground.close()
         return stored
+
+    def _send_no_more(self) -> None:
+        """The other engine sends what is queued, at the head of every lane; a drain comes to
+        the queues last."""
+        if self._house is not None:
+            for outbox in self._house.outboxes.values():
+                outbox.let(-1)
 
     def _flushed(self, items: int, seconds: float, books: Books) -> None:
         if not self.up:
