@@ -1,6 +1,7 @@
 """Alarms by mail: SMTP with STARTTLS, in a thread because smtplib waits."""
 
 import asyncio
+import base64
 import smtplib
 import ssl
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from portico.server.telling import Notice, SinkRefused
 from portico.spec.alarming import Mail
 
 _TIMEOUT = 20.0
+_LOGGED_IN = 235
 
 
 async def send(mail: Mail, root: Path, environ: Mapping[str, str], notice: Notice) -> None:
@@ -39,5 +41,17 @@ def _deliver(mail: Mail, root: Path, password: str, message: EmailMessage) -> No
             trust = str(root / mail.trust) if mail.trust else None
             line.starttls(context=ssl.create_default_context(cafile=trust))
         if mail.user:
-            line.login(mail.user, password)
+            _login(line, mail.user, password)
         line.send_message(message)
+
+
+def _login(line: smtplib.SMTP, user: str, password: str) -> None:
+    """smtplib's own login takes ASCII only; beyond it AUTH PLAIN is UTF-8 (RFC 4616)."""
+    if (user + password).isascii():
+        line.login(user, password)
+        return
+    line.ehlo_or_helo_if_needed()
+    plain = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+    code, said = line.docmd("AUTH", f"PLAIN {plain}")
+    if code != _LOGGED_IN:
+        raise smtplib.SMTPAuthenticationError(code, said)

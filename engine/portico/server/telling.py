@@ -163,6 +163,8 @@ class Teller:
             await send(getattr(sink, kind), self._root, self._environ, notice)
         except PorticoError as error:
             raise SinkRefused(error.code) from error
+        except UnicodeError as error:  # of a secret; its text holds it
+            raise SinkRefused(type(error).__name__) from None
 
     def _settled(self, notice: Notice) -> None:
         self.news.set()
