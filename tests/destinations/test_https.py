@@ -31,7 +31,7 @@ SIGNAL = bytes(range(16))
 async def target(tmp_path):
     """`target(address=..., timeout=...)`: a destination; all are stopped at the end."""
     started = []
-    environ = {"KEY": "s3cret-key", "CLIENT": "s3cret-client"}
+    environ = {"KEY": "s3cret-key", "CLIENT": "s3cret-client", "ODD": "a+b/c%ü="}
 
     def make(timeout: float = 5.0, connect: float = 5.0, **options: Any):
         spec = SimpleNamespace(
@@ -289,6 +289,20 @@ async def test_a_token_is_asked_for_once_and_renewed_after_a_401(server, target)
         Answered.NO_CONNECTION,
         "the token server said 500",
     )
+    tokens.shutdown()
+    tokens.server_close()
+
+
+async def test_client_and_secret_are_form_encoded_before_they_are_shown(server, target):
+    """RFC 6749, 2.3.1: a colon or a plus in them is none of Basic's."""
+    tokens = Server()
+    tokens.script = [(200, {}, json.dumps({"access_token": "one"}).encode())]
+    secret = "${env:ODD}"
+    oauth = {"address": tokens.url, "client": "urn:engine 1", "secret": secret}
+    destination = target(address=server.url, auth={"oauth2": oauth})
+    assert (await send(destination)).code == "200"
+    shown = tokens.seen[0][1]["authorization"].removeprefix("Basic ")
+    assert base64.b64decode(shown) == b"urn%3Aengine+1:a%2Bb%2Fc%25%C3%BC%3D"
     tokens.shutdown()
     tokens.server_close()
 

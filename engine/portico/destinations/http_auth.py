@@ -1,6 +1,7 @@
 """How we show who we are: `auth:` of HTTP destinations, tokens of OAuth 2.0 among them.
 
-Source: RFC 7617 (Basic), RFC 6750 (Bearer), RFC 6749 section 4.4 (client credentials).
+Source: RFC 7617 (Basic), RFC 6750 (Bearer), RFC 6749 section 4.4 (client credentials) and
+section 2.3.1 (id and secret are form-encoded before they are a user and a password).
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import httpx2
 from pydantic import model_validator
@@ -105,7 +107,8 @@ class Credentials:
         form = {"grant_type": "client_credentials"}
         if oauth.scope:
             form["scope"] = oauth.scope
-        fields = {"Authorization": _basic(oauth.client, self.reveal(oauth.secret))}
+        shown = _basic(quote_plus(oauth.client), quote_plus(self.reveal(oauth.secret)))
+        fields = {"Authorization": shown}
         async with client.stream("POST", oauth.address, data=form, headers=fields) as told:
             if told.status_code != 200:
                 raise NoToken(f"the token server said {told.status_code}")
