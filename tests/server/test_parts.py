@@ -18,7 +18,8 @@ def pressed(channel, owed):
     """A channel's debt of answers has become this."""
     house = object.__new__(House)
     house.channels = {"adt": channel}
-    house._pressed(SimpleNamespace(name="adt", owed=owed))
+    channel.intake = SimpleNamespace(name="adt", owed=owed)
+    house._pressed(channel.intake)
 
 
 def test_a_channel_that_a_full_queue_holds_is_held_for_its_answers_too():
@@ -29,4 +30,15 @@ def test_a_channel_that_a_full_queue_holds_is_held_for_its_answers_too():
     assert channel.holds == {"answers"}
 
     pressed(channel, parts._LOW)
+    assert channel.holds == set()
+
+
+def test_what_a_channel_owes_that_left_the_site_holds_no_other_of_its_name():
+    """Its answers wait for a destination that is down; the one that came later reads."""
+    channel = ChannelTwin()
+    pressed(channel, 0)
+    house = object.__new__(House)
+    house.channels = {"adt": channel}
+    house._pressed(SimpleNamespace(name="adt", owed=parts._HIGH))
+
     assert channel.holds == set()
