@@ -15,6 +15,16 @@ def test_channels_with_paths_share_an_address(site):
     assert site.said(web("a", "/a"), web("b", "/b")) == []
 
 
+def test_a_tls_that_each_channel_writes_out_is_one_tls(site, papers):
+    """What people call it, the channel's own name, makes no difference; what it says does."""
+    said = "{{certificate: {certificate}, key: '{key}'}}".format(**papers.issue())
+    newer = said.replace("{certificate", "{floor: '1.3', certificate")
+    assert site.said(web("a", "/a", tls=said), web("b", "/b", tls=said)) == []
+    assert site.said(web("a", "/a", tls=said), web("b", "/b", tls=newer)) == [
+        ("site.same_address", 5, "source.listen")
+    ]
+
+
 @pytest.mark.parametrize(
     ("one", "other", "key"),
     [

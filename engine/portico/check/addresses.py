@@ -46,7 +46,7 @@ def _clash(
         return "listen", f"{listen} is taken by {owner}", "choose another port"
     if path == theirs:
         return "path", f"{listen}{path} is taken by {owner}", "choose another path"
-    if options.tls != others.tls:
+    if (options.tls and options.tls.bare) != (others.tls and others.tls.bare):
         text = f"{owner} has another tls at {listen}"
         return "listen", text, "one address has one tls"
     return None

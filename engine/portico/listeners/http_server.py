@@ -25,6 +25,7 @@ from portico.listeners.http_answer import problem
 from portico.listeners.http_connection import HttpConnection, HttpReply, Route
 from portico.sockets import in_the_way
 from portico.spec.fields import HostPort
+from portico.spec.tls import Tls
 from portico.tls.certificates import Secured
 from portico.tls.handshake import HANDSHAKE, Handshake
 
@@ -86,7 +87,7 @@ class HttpServer:
 
     async def _open(self, tls: Secured | None) -> None:
         if self._server is not None:
-            if tls is not self._tls:
+            if _said(tls) != _said(self._tls):
                 raise ListenFailed(f"{self.where}: another channel has other `tls` there")
             return
         self._tls = tls
@@ -224,6 +225,11 @@ class HttpServer:
             connection.expire(self.now)
         self.tick = max(0.01, min(1.0, self.timeout / 4, self.idle / 4))
         self._sweeper = asyncio.get_running_loop().call_later(self.tick, self._sweep)
+
+
+def _said(tls: Secured | None) -> Tls | None:
+    """What the site says; each channel may say it for itself."""
+    return None if tls is None else tls.options.bare
 
 
 class HttpServers:

@@ -95,6 +95,11 @@ class Tls(Options):
         """The name that it only stands for; empty for a setting."""
         return str(self.name) if self.model_fields_set == {"name"} else ""
 
+    @property
+    def bare(self) -> Self:
+        """Without what people call it: two that say the same are equal."""
+        return self.model_copy(update={"name": ""})
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.certificate is None) != (self.key is None):
