@@ -30,6 +30,19 @@ steps: [{steps}]
 ---
 {{destination: files, type: folder, path: {path}}}
 """
+PLACES = """
+{{channel: m1, source: {{type: mllp, listen: "127.0.0.1:{one}"}}}}
+---
+{{channel: m2, source: {{type: mllp, listen: "127.0.0.1:{other}"}}}}
+---
+{{channel: w1, source: {{type: https, listen: "127.0.0.1:{web}", path: /{a}{tls}}}}}
+---
+{{channel: w2, source: {{type: https, listen: "127.0.0.1:{web}", path: /{b}{tls}}}}}
+---
+{{agent: forward, goal: All of it, on: {{channel: m1}}, steps: [{{send: files}}]}}
+---
+{{destination: files, type: folder, path: out}}
+"""
 FILES = '{send: {to: files, file: "{MSH-10}.hl7"}}'
 
 
@@ -63,6 +76,24 @@ def test_a_site_is_swapped_without_closing_a_socket(server, appliance, url):
         server.Client(extra)
     assert not (one.site / "out/2.hl7").exists()
     assert one.end() == 0
+
+
+def test_channels_that_change_places_are_open_when_a_reload_is_over(
+    server, appliance, url, papers
+):
+    """Two take each other's port, two each other's path, and with it TLS at their one address:
+    nobody is told for five seconds that nothing is served there."""
+    one, other, web = (server.free_port() for _ in range(3))
+    secured = ", tls: {{certificate: {certificate}, key: '{key}'}}".format(**papers.issue())
+    engine = appliance(
+        PLACES.format(one=one, other=other, web=web, a="a", b="b", tls=""), journal=url
+    ).start()
+
+    engine.write(PLACES.format(one=other, other=one, web=web, a="b", b="a", tls=secured))
+    engine.reload()
+    server.until(lambda: engine.said("site_swapped") == 1)
+    assert engine.said("channel_failed") == 0
+    assert engine.said("channel_opened") == 8
 
 
 def test_who_has_read_ready_reaches_the_engine(server, appliance):

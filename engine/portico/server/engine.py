@@ -263,13 +263,15 @@ class Engine:
             await outboxes.close_outbox(house, name)
         for name in site.destinations:
             await outboxes.swap_outbox(house, name, before.destinations.get(name))
+        await asyncio.gather(
+            *(
+                house.channels[name].swap(terms.origin_of(one), outboxes.SWAP)
+                for name, one in site.channels.items()
+                if name in house.channels
+            )
+        )
         for name in site.channels:
-            if name in house.channels:
-                await house.channels[name].swap(
-                    terms.origin_of(site.channels[name]), outboxes.SWAP
-                )
-            else:
-                await house.new_channel(name).start()
+            await (house.channels.get(name) or house.new_channel(name)).start()
         for name in before.agents.keys() - site.agents.keys():
             await house.pool.retire(name)
         self._base.emit(SiteSwapped(*_difference(before, site)))

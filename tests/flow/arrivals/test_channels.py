@@ -138,6 +138,8 @@ async def test_a_swap_keeps_the_listener_where_it_can(built):
     assert [listener.adopted for listener in built.made] == [["b"]]
 
     await built.channel.swap(Origin("mllp", "there", "other port"), 0)
+    assert [listener.running for listener in built.made] == [False]
+    await built.channel.start()
 
     assert [listener.running for listener in built.made] == [False, True]
 
@@ -147,6 +149,7 @@ async def test_a_swap_of_a_failed_channel_tries_the_new_place_at_once(built):
     built.taken.add("here")
     await built.channel.start()
     await built.channel.swap(Origin("mllp", "there", "a"), 0)
+    await built.channel.start()
 
     assert built.channel.open
     assert built.channel.connections == 2
@@ -176,6 +179,7 @@ async def test_a_fault_of_ours_is_said_and_the_source_tried_again(built):
     assert told(built.events) == ["ChannelFailed"]
     assert (built.events[0].code, built.channel.fault) == ("internal", "KeyError")
     await built.channel.swap(Origin("mllp", "here", "a"), 0)
+    await built.channel.start()
     assert built.channel.open and not built.channel.fault
 
 

@@ -107,13 +107,15 @@ class Channel:
         self._again = self._later(_OPEN_AGAIN, self._retry)
 
     async def swap(self, origin: Origin, grace: float) -> None:
-        """Take another source: without closing anything where the listener can."""
+        """Take another source: without closing anything where the listener can, else closed for
+        `start` to open. Whoever swaps several starts them when all have let go: one may take
+        the place of another.
+        """
         before, self.origin = self.origin, origin
         if self._listener is not None and before.type == origin.type:
             if before.source == origin.source or self._listener.adopt(origin.source):
                 return
         await self._close(grace)
-        await self.start()
 
     async def fire(self) -> bool:
         """Fire a schedule now, beside its plan; whether that is stored. Raises RequestError."""
