@@ -679,3 +679,49 @@ async def test_a_fault_of_ours_in_a_thread_is_an_answer(serving, desk, client, m
     assert (told.status_code, told.json()["code"]) == (500, "internal")
     assert "word" not in told.text
     assert listener.owed == 0
+
+
+async def test_a_fault_of_ours_at_once_is_an_answer_too(serving, client):
+    """The connection ended without one, and each stop waited for it for good."""
+
+    def broken(_):
+        raise KeyError("a word that nobody prints")
+
+    listener = await serving()
+    listener._receive = broken
+    told = await client.post(url(listener), content=b"{}", headers=JSON)
+
+    assert (told.status_code, told.json()["code"]) == (500, "internal")
+    assert "word" not in told.text
+    assert listener.owed == 0
+
+
+@pytest.mark.parametrize(
+    ("boundary", "name"),
+    [
+        ("boundary=b", "filename*=utf-8''a; filename*0=b"),
+        ("boundary*=idna''b%ff", "filename=a"),
+        ("boundary*=punycode''b%ff", "filename=a"),
+    ],
+)
+async def test_a_form_whose_parameters_nobody_can_read_is_a_bad_request(
+    serving, desk, client, boundary, name
+):
+    """RFC 2231 lets a parameter be split and coded; what cannot be put together is told."""
+    listener = await serving()
+    body = f"--b\r\nContent-Disposition: form-data; {name}\r\n\r\n{{}}\r\n--b--\r\n"
+    headers = {"Content-Type": f"multipart/form-data; {boundary}"}
+    told = await client.post(url(listener), content=body.encode(), headers=headers)
+
+    assert told.status_code == 400
+    assert (listener.owed, desk.arrivals) == (0, [])
+
+
+async def test_a_broken_form_says_nothing_in_the_log_beside_its_event(serving, client, caplog):
+    """Whoever may connect could fill it with lines that are no events."""
+    listener = await serving()
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    told = await client.post(url(listener), content=b"--x\r\n", headers=headers)
+
+    assert told.status_code == 400
+    assert [one for one in caplog.records if "multipart" in one.name] == []

@@ -5,6 +5,7 @@ size, whichever is less; a form may hold FILES files. Source: RFC 9110 sections 
 RFC 7578 (multipart/form-data).
 """
 
+import logging
 import zlib
 from email.message import Message
 
@@ -19,6 +20,9 @@ RATIO = 200  # a text of nothing but one letter shrinks to a thousandth; HL7 to 
 FILES = 1000
 _SMALL = 64 << 10  # bytes that any compressed body may grow to
 _FORM = "multipart/form-data"
+# What email.message raises of parameters that are split or coded as nobody can (RFC 2231).
+_UNREADABLE = (ValueError, TypeError)
+_SILENT = logging.Logger("form", logging.CRITICAL)  # what is wrong with one is ours to say
 
 # Media types that stand for a channel's `content`; `*` ends what begins so. A body without a
 # Content-Type is taken as what the channel holds.
@@ -64,7 +68,10 @@ def _declared(head: Head) -> tuple[str, str]:
         return text.partition(";")[0].strip().lower(), ""
     message = Message()
     message["Content-Type"] = text
-    return message.get_content_type(), str(message.get_boundary() or "")
+    try:
+        return message.get_content_type(), str(message.get_boundary() or "")
+    except _UNREADABLE:
+        raise HttpBroken(400, "the form's boundary cannot be read") from None
 
 
 def plain(head: Head) -> bool:
@@ -104,6 +111,7 @@ def files(body: bytes, boundary: str) -> list[BodyContent]:
     form = _Form()
     try:
         parser = MultipartParser(boundary.encode("latin-1"), form.callbacks())  # type: ignore[arg-type]
+        parser.logger = _SILENT
         parser.write(body)
         parser.finalize()
     except (MultipartParseError, ValueError):
@@ -153,7 +161,10 @@ class _Form:
         if name == b"content-disposition":
             message = Message()
             message["Content-Disposition"] = value
-            self._file = message.get_filename()
+            try:
+                self._file = message.get_filename()
+            except _UNREADABLE:
+                raise HttpBroken(400, "the name of a file cannot be read") from None
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:

@@ -109,8 +109,15 @@ class HttpPath(ABC):
         """An HttpReply refuses the request before its body is read (Route)."""
 
     @abstractmethod
+    def answer(self, request: HttpRequest) -> None:
+        """Answer it, now or later."""
+
     def take(self, request: HttpRequest) -> None:
-        """Answer it, now or later (Route)."""
+        """The same (Route)."""
+        try:
+            self.answer(request)
+        except Exception as fault:  # noqa: BLE001  the fence of one request
+            self._fault(request, fault)
 
     def take_source(self, source: Any, auth: Auth | None) -> None:
         """Go by these options from the next request on."""
@@ -211,8 +218,11 @@ class HttpPath(ABC):
         try:
             await work
         except Exception as fault:  # noqa: BLE001  the fence of one request
-            text = f"{type(fault).__name__} in the engine"
-            self.refuse(request, problem(500, "internal", text, close=True))
+            self._fault(request, fault)
+
+    def _fault(self, request: HttpRequest, fault: Exception) -> None:
+        text = f"{type(fault).__name__} in the engine"
+        self.refuse(request, problem(500, "internal", text, close=True))
 
     def refused(self, peer: str, reply: HttpReply) -> None:
         """A request was refused."""

@@ -157,7 +157,7 @@ class HttpsListener(HttpPath):
             return problem(fault.status, fault.code, str(fault), fields=fields)
         return None
 
-    def take(self, request: HttpRequest) -> None:
+    def answer(self, request: HttpRequest) -> None:
         """Hand up what the request holds."""
         if self.stopped:
             request.respond(problem(503, "stopped", "the channel is stopping", close=True))

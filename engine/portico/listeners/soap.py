@@ -132,7 +132,7 @@ class SoapListener(HttpPath):
             return faulty(fault, serving.fault_version(kind), None, close=True)
         return None
 
-    def take(self, request: HttpRequest) -> None:
+    def answer(self, request: HttpRequest) -> None:
         """Answer `?wsdl` and faults; hand up the message."""
         if self.stopped:
             request.respond(problem(503, "stopped", "the channel is stopping", close=True))
