@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 from hl7.mllp import start_hl7_server
+from twisted.internet._resolver import HostResolution
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IHostnameResolver
+from zope.interface import implementer
 
 from portico.clock import SystemClock
 from portico.destinations.contract import Surroundings
@@ -645,3 +649,35 @@ async def test_a_stop_leaves_what_waits_elsewhere_unclear(sending, peer):
     await sender.destination.stop(0.05)
 
     assert (await attempt).answered is Answered.UNCLEAR
+
+
+@implementer(IHostnameResolver)
+class Names:
+    """Knows one name, which is this machine's."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def resolveHostName(
+        self, resolutionReceiver: Any, hostName: str, portNumber: int = 0, *_: Any
+    ) -> Any:
+        """Twisted: look it up."""
+        resolution = HostResolution(hostName)
+        resolutionReceiver.resolutionBegan(resolution)
+        if hostName == self.name:
+            address = IPv4Address("TCP", "127.0.0.1", portNumber)
+            resolutionReceiver.addressResolved(address)
+        resolutionReceiver.resolutionComplete()
+        return resolution
+
+
+async def test_a_host_name_may_have_an_underscore(reactor, peer, sending):
+    """IDNA knows none; the names of Docker's services and of Windows machines have them."""
+    before = reactor.installNameResolver(Names("lab_system"))
+    try:
+        sender = await sending(peer.address.replace("127.0.0.1", "lab_system"))
+        attempt = await sender.send()
+    finally:
+        reactor.installNameResolver(before)
+
+    assert (attempt.answered, attempt.code) == (Answered.ANSWERED, "AA")

@@ -41,7 +41,7 @@ def dial(reactor: Any, peer: Peer, make: Callable[[], P]) -> "Deferred[P]":
     handshake done. Fails with HandshakeBroken, or with what Twisted says; cancelling gives up.
     """
     patience = min(peer.patience, _LONGEST)
-    endpoint: Any = HostnameEndpoint(reactor, peer.where.host, peer.where.port, patience)
+    endpoint: Any = _Endpoint(reactor, peer.where.host, peer.where.port, patience)
     if peer.context is None:
         plain: Deferred[P] = endpoint.connect(_factory(make))
         return plain
@@ -57,6 +57,16 @@ def why(failure: Failure) -> tuple[str, str]:
         return f"tls_{error.word}", str(error)
     name = type(error).__name__
     return "no_connection", _WORDS.get(name, name)
+
+
+class _Endpoint(HostnameEndpoint):
+    """Knows names that IDNA does not, and DNS does: Docker's and Windows' have underscores."""
+
+    @staticmethod
+    def _hostAsBytesAndText(host: Any) -> tuple[bool, bytes, str]:
+        if "_" in host and host.isascii():
+            return False, host.encode(), host
+        return HostnameEndpoint._hostAsBytesAndText(host)
 
 
 class _Secure:
