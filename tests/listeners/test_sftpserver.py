@@ -250,7 +250,7 @@ async def test_what_was_not_stored_under_its_last_name_has_to_be_sent_again(serv
     lab = await client(one)
     await off(lab.put, "a.hl7.part", b"1")
     for _ in range(2):
-        with pytest.raises(OSError, match="not stored|no such file"):
+        with pytest.raises(OSError, match=r"not stored|no such file"):
             await off(lab.sftp.rename, "a.hl7.part", "a.hl7")
         journal.receipt = STORED
     left = await off(lab.sftp.listdir)

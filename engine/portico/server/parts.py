@@ -304,9 +304,7 @@ class House:
     def _pressed(self, taken: Intake) -> None:
         """A channel's debt of answers changed: read no faster than the journal writes."""
         channel = self.channels.get(taken.name)
-        if (
-            channel is None or channel.intake is not taken
-        ):  # it left the site, and is here again
+        if channel is None or channel.intake is not taken:  # it has left the site
             return
         if taken.owed >= _HIGH:
             channel.hold("answers")
