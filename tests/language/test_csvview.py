@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import time
 
 import pytest
@@ -124,10 +125,14 @@ def test_what_python_writes_is_read_cell_for_cell(rows, separator):
 
 @given(st.binary(max_size=80))
 def test_random_bytes_are_rows_or_a_typed_error(content):
-    """And all bytes of a table that was read stand in its rows."""
+    """And all bytes of a table that was read stand in its rows, but for empty lines."""
     table = view(content, Content("csv", header=False), "LATIN1")
     try:
         lines = [line_of(row, ",") for row in table.rows()]
     except (ContentInvalid, TextUndecodable):
         return
-    assert "".join(lines).strip("\r\n") in table.text or '""' in "".join(lines)
+    written, whole = (
+        re.sub(r"(\r\n|\r|\n)[\r\n]*", r"\1", text).strip("\r\n")
+        for text in ("".join(lines), table.text)
+    )
+    assert written == whole or '""' in written
