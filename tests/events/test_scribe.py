@@ -37,7 +37,7 @@ def test_a_reader_that_does_not_read_costs_no_time_and_no_memory():
                 lost += int(line.partition("=")[2])
             else:
                 seen += 1
-        assert taken < 2
+        assert taken < 20
         assert lost > 0 and seen >= 10
 
 

@@ -108,7 +108,7 @@ def test_a_large_frame_in_small_reads_takes_linear_time(name):
     wanted = (b"x" * ((16 << 20) - 1))[: 60_000 if name == "2 big" else None]
     stream = framing.encode(wanted)
     decoder = framing.decoder(16 << 20)
-    began = time.perf_counter()
+    began = time.process_time()
 
     got = []
     for at in range(0, len(stream), 1448):
@@ -116,17 +116,17 @@ def test_a_large_frame_in_small_reads_takes_linear_time(name):
     got += decoder.settle()
 
     assert got == [wanted]
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
 
 
 @pytest.mark.parametrize("name", ["line", "stx etx", "2 big"])
 def test_many_small_frames_in_one_read_take_linear_time(name):
     """200,000 frames at once."""
     stream = FRAMINGS[name].encode(b"x") * 200_000
-    began = time.perf_counter()
+    began = time.process_time()
 
     assert len(FRAMINGS[name].decoder(32).feed(stream)) == 200_000
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
 
 
 @pytest.mark.parametrize(
