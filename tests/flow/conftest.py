@@ -154,6 +154,9 @@ class JournalTwin:
 
     async def state_of(self, signal, deep=False):
         """What became of a Signal."""
+        return self._state(signal)
+
+    def _state(self, signal):
         for seq, one in self.signals.items():
             if one.id == signal and seq in self.waiting_rows:
                 return SignalState.WAITING
@@ -208,7 +211,7 @@ class JournalTwin:
         """One of them."""
         done = [e for e in self.ends if e.signal == signal.id]
         earlier = [
-            Earlier(one.id, one.sha256)
+            Earlier(one.id, one.sha256, self._state(one.id))
             for place, one in reversed(self.signals.items())
             if place < seq and one.repeat_key == signal.repeat_key and signal.repeat_key
             and not one.ended.startswith("refused:")

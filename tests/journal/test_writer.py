@@ -708,6 +708,42 @@ async def test_what_waits_is_read_back_in_order_with_what_it_has_had(journal):
     assert back[1].signal == two or back[1].signal.received == two.received // 1000 * 1000
 
 
+async def test_what_is_read_back_knows_what_became_of_those_that_it_repeats(journal):
+    """So that it is judged as when it came: that of one that was refused is no repeat."""
+    deliver, refuse, fault, waits = (
+        a_signal(name, repeat_key=5) for name in (b"1", b"2", b"3", b"4")
+    )
+    last = a_signal(b"5", repeat_key=5)
+    places = [seq for seq, _ in await store(journal, deliver, refuse, fault, waits, last)]
+    now, done = SystemClock().time_ns(), asyncio.get_running_loop().create_future()
+    ends = {
+        "deliver": SignalState.DONE,
+        "refuse": SignalState.REFUSED,
+        "fault": SignalState.PARKED,
+    }
+    for seq, signal, verdict in zip(places, (deliver, refuse, fault), ends, strict=False):
+        kept = ParkedRow(signal.id, "signal", 1, seq, "adt_in", now, agent="agent")
+        journal.writer.conclude(
+            Conclusion(
+                signal.id,
+                "adt_in",
+                seq,
+                SessionRow(1, "agent", "v1", verdict, now),
+                done.set_result if verdict == "fault" else lambda seq: None,
+                parked=kept if verdict == "fault" else None,
+                state=ends[verdict],
+            )
+        )
+    await done
+
+    (*_, back) = await journal.reader.waiting(-1, 10, 0)
+
+    assert [one.signal for one in back.earlier] == [waits.id, fault.id, refuse.id, deliver.id]
+    states = [await journal.reader.state_of(one.signal) for one in back.earlier]
+    assert [one.state for one in back.earlier] == states
+    assert states == [SignalState.WAITING, *reversed(ends.values())]
+
+
 async def test_a_callback_that_fails_takes_no_other_with_it(journal, heard):
     """A fault of ours in one message's way is reported, and its flush goes on (P6, P10)."""
 

@@ -19,10 +19,13 @@ from portico.model.states import SignalState
 
 
 class Earlier(Struct, frozen=True, gc=False):
-    """An accepted Signal with the same repeat key, newest first."""
+    """An accepted Signal with the same repeat key, newest first. Of one that was read back:
+    state, what became of it; stuck, whether a Delivery of it is parked."""
 
     signal: SignalId
     sha256: bytes
+    state: SignalState = SignalState.WAITING
+    stuck: bool = False
 
 
 class Pending(Protocol):

@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg.rows import TupleRow
 
 from portico.ids import SignalId, floor_at
-from portico.journal import known, outlines, statements
+from portico.journal import known, outlines, repeats, statements
 from portico.journal.contract import Earlier, Recovered
 from portico.journal.link import Link
 from portico.journal.outlines import Outline
@@ -84,9 +84,9 @@ class Reader:
         """For journaled Signals, those before them with the same repeat key; newest first."""
         floor = UUID(bytes=floor_at(max(0, window_ms)))
         found: dict[bytes, tuple[Earlier, ...]] = {}
-        for mine, other, digest in await self.rows("earlier", (signals, floor)):
-            one = Earlier(SignalId(other.bytes), digest)
-            found[mine.bytes] = (*found.get(mine.bytes, ()), one)
+        for row in await self._link.run(repeats.EARLIER, (signals, floor)):
+            mine = row[0].bytes
+            found[mine] = (*found.get(mine, ()), repeats.earlier_of(row))
         return found
 
     async def queued(self, destination: str, after: int, limit: int) -> list[Delivery]:

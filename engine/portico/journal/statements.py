@@ -242,21 +242,6 @@ _READ: dict[str, str] = {
         select id, at, who, query, state, total, made, skipped, cursor, note from job
         where state = 'running' or id = any(%s) order by at
         """,
-    # Accepted Signals with the same repeat key as these, journaled before them; as REPEATS.
-    "earlier": """
-        select me.id, s.id, s.sha256
-        from unnest(%s::uuid[]) as r (id)
-        join signal me on me.id = r.id and me.repeat_key <> 0
-        cross join lateral (
-            select id, sha256 from signal
-            where repeat_key = me.repeat_key and repeat_key <> 0 and id >= %s and seq < me.seq
-                and ended not like 'refused:%%' and not exists (
-                    select from session e where e.signal = signal.id and e.number = 1
-                        and e.agent = '' and e.verdict in ('duplicate', 'refuse')
-                )
-            order by id desc limit 8
-        ) as s
-        """,
     # A destination's queue from a place on, in order, with the bytes to send.
     "queued": _QUEUE.format("destination = %s and seq > %s"),
     # The same for one lane between two places, with the barriers across it (model.lane).

@@ -195,3 +195,31 @@ async def test_however_often_agents_pause_each_runs_each_once_in_order(start, sm
             assert [n for n in ran[agent] if patient in n.split()[1:]] == sent[patient]
     assert engine.dispatcher.count == 0
     assert not engine.shelf.paused
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("end", ["refuse", "fault"])
+async def test_a_repeat_that_is_to_run_anew_does_so_when_its_agent_is_resumed(
+    start, end, killed
+):
+    """What it repeats was refused, or has failed: its sender, who was told so, was told then
+    that work goes on."""
+    engine = await start(when="processed", timeout=5.0)
+    engine.send()
+    engine.journal.commit()
+    getattr(engine.pool, end)()
+    engine.journal.commit()
+    engine.resuming.follow(["a"])
+    again = engine.send()
+    engine.journal.commit()
+    await turns(engine)
+    engine.time.pass_(6)
+    assert "work goes on" in again.told[0].text
+    if killed:
+        engine = await start(engine.journal, paused=["a"], when="processed")
+        await turns(engine)
+
+    engine.resuming.follow([])
+
+    assert await work(engine) == [("a", "1")]
+    assert engine.journal.states()[-1] is State.DONE

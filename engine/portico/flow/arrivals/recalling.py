@@ -21,6 +21,7 @@ from portico.journal.contract import Conclusion, Earlier, Recovered, Writer
 from portico.language.content import parse_json
 from portico.language.context import Context
 from portico.model.signal import Signal
+from portico.model.states import SignalState
 from portico.model.verdict import Emission, Kind
 from portico.policy import answer, repeats, routing
 from portico.policy.repeats import Kinship
@@ -49,14 +50,17 @@ class Recaller:
     agent: Callable[[str], str] = str
 
     def recall(self, recovered: Recovered, waiter: Waiter | None) -> Run | None:
-        """The Run of a waiting Signal; None when it ended here, as a repeat or unmatched."""
+        """The Run of a waiting Signal; None when it ended here, as a repeat or unmatched.
+        waiter: whose intake has let it run, so that it is no repeat."""
         signal = recovered.signal
         policy = self.policy(signal.origin)
         kin = _kinship(recovered, policy)
-        if policy is not None and (end := self._end(recovered, kin, policy.duplicates.changed)):
-            flag = routing.CHANGED if kin is Kinship.CHANGED else ""
-            self.writer.conclude(replace(end, flag=flag))
-            return None
+        if policy is not None and waiter is None:
+            end = self._end(recovered, kin, policy.duplicates.changed)
+            if end is not None:
+                flag = routing.CHANGED if kin is Kinship.CHANGED else ""
+                self.writer.conclude(replace(end, flag=flag))
+                return None
         routed, envelope, agents = self.read(signal, policy)
         if kin is Kinship.CHANGED:
             envelope = routing.changed(envelope)
@@ -221,14 +225,21 @@ def had_of(signal: Signal) -> set[str]:
 
 
 def _kinship(recovered: Recovered, policy: Policy | None) -> Kinship:
-    """What it is to those before it; one that an agent has concluded was judged before."""
+    """What it is to those before it; one that an agent has concluded was judged before. Where
+    its sender hears how it ends, that of a refused one or a failure is to run anew."""
     if policy is None or recovered.agents:
         return Kinship.NEW
     if policy.rules.repeat_by is None:  # it has a key all the same: its source named it
         policy = desk.by_name(policy)
     signal = recovered.signal
     earlier = desk.counted(policy, signal, recovered.earlier)
-    return repeats.kinship(policy.duplicates, signal.sha256, [one.sha256 for one in earlier])
+    rules, when, digest = policy.duplicates, policy.answering.when, signal.sha256
+    if when == "journaled":
+        return repeats.kinship(rules, digest, [one.sha256 for one in earlier])
+    parked, deep = SignalState.PARKED, when == "delivered"
+    states = [(one.sha256, parked if deep and one.stuck else one.state) for one in earlier]
+    found = repeats.resolve(rules, digest, states)
+    return Kinship.SAME if found is None else found[0]
 
 
 class Emitted:
