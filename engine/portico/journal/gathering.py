@@ -1,13 +1,16 @@
 """What waits for a flush, and the next batch of it."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from portico.journal.batch import Batch
 from portico.journal.contract import Act, Conclusion, Mark, Pending
 
+T = TypeVar("T")
+
 MOST_ITEMS = 256
-MOST_BYTES = 8 << 20
+MOST_BYTES = 8 << 20  # of each line
 
 
 class Gathering:
@@ -27,24 +30,14 @@ class Gathering:
         return len(self.arrived) + len(self.acts) + len(self.conclusions) + len(self.marks)
 
     def next(self, number: int) -> Batch:
-        """As much as one flush of that number may hold."""
-        most = 1 if self.alone else MOST_ITEMS
+        """As much as one flush of that number may hold. Each line has its own share of it, so
+        that none waits for another to be empty."""
+        alone, most = bool(self.alone), 1 if self.alone else MOST_ITEMS
         batch = Batch(number)
-        weight = 0
-        while self.arrived and len(batch.arrived) < most and weight < MOST_BYTES:
-            weight += len(self.arrived[0].signal.content)
-            batch.arrived.append(self.arrived.popleft())
-        most -= len(batch.arrived) if self.alone else 0
-        while self.conclusions and len(batch.conclusions) < most and weight < MOST_BYTES:
-            weight += sum(len(o.content or b"") for o in self.conclusions[0].owed)
-            batch.conclusions.append(self.conclusions.popleft())
-        most -= len(batch.conclusions) if self.alone else 0
-        while self.marks and len(batch.marks) < most:
-            batch.marks.append(self.marks.popleft())
-        most -= len(batch.marks) if self.alone else 0
-        while self.acts and len(batch.acts) < most and weight < MOST_BYTES:
-            weight += sum(len(p.signal.content) for p in self.acts[0].arrived)
-            batch.acts.append(self.acts.popleft())
+        most -= alone * _move(self.arrived, batch.arrived, most, _of_pending)
+        most -= alone * _move(self.conclusions, batch.conclusions, most, _of_conclusion)
+        most -= alone * _move(self.marks, batch.marks, most, _of_mark)
+        _move(self.acts, batch.acts, most, _of_act)
         self.alone = max(0, self.alone - 1)
         return batch
 
@@ -64,3 +57,29 @@ class Gathering:
         self.arrived.clear()
         self.acts.clear()
         return asked
+
+
+def _move(line: deque[T], taken: list[T], most: int, weigh: Callable[[T], int]) -> int:
+    """Take the next ones, up to the one with which they are heavy; how many."""
+    weight = 0
+    while line and len(taken) < most and weight < MOST_BYTES:
+        weight += weigh(line[0])
+        taken.append(line.popleft())
+    return len(taken)
+
+
+def _of_pending(one: Pending) -> int:
+    return len(one.signal.content)
+
+
+def _of_conclusion(one: Conclusion) -> int:
+    weight = sum([len(owed.content or b"") for owed in one.owed])
+    return weight + sum(map(_of_pending, one.emitted)) + len(one.value or b"")
+
+
+def _of_mark(one: Mark) -> int:
+    return len(one.attempt.answer)
+
+
+def _of_act(one: Act) -> int:
+    return sum(map(_of_pending, one.arrived))
