@@ -167,6 +167,27 @@ def test_mllp_blocks_in_a_file_are_messages():
     assert members(read(content[1:])) == [ONE, TWO]
 
 
+@pytest.mark.parametrize("size", [1, 50, None])
+def test_the_end_of_a_block_is_no_part_of_a_message_that_ends_without_a_line_end(size):
+    """The carriage return behind it is the block's; one inside of a line stays."""
+    odd = ONE[:-1].replace(b"||7", b"||7\x1c8 ")
+    content = (
+        b"".join(b"\x0b%b\x1c\r" % one for one in (ONE[:-1], odd, ONE))
+        + b"\x0b%b\x1c" % ONE[:-1]
+    )
+    assert members(read(content, size)) == [ONE[:-1], odd, ONE, ONE[:-1]]
+
+
+@pytest.mark.parametrize("blank", [b" ", b"\t", b"\x0b ", b" \x0b"])
+def test_blanks_before_its_first_message_hide_no_batch(blank):
+    """A single message may have them; of several the first is never read with the others in
+    it: such a batch is refused."""
+    assert not batch.is_batch(blank + ONE)
+    assert batch.is_batch(blank + ONE + TWO)
+    with pytest.raises(BatchInvalid, match="something that is no message stands first"):
+        batch.survey([blank + ONE + TWO])
+
+
 def test_text_that_looks_like_a_segment_inside_a_line_is_text():
     """Only the start of a line starts something, and only with a separator."""
     content = ONE + b"NTE|1||MSH|^~\\&| BTS|7\rMSHX|1\rBTSA|1\rMSH\r"

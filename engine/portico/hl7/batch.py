@@ -212,10 +212,14 @@ _PARTS = {
 
 
 def _unpadded(raw: bytes) -> bytes:
-    """A message without the blank lines behind it, with its last line end."""
+    """A message without the blank lines behind it, with its last line end. The end of a frame
+    is none of it, and the carriage return behind that is not the message's.
+    """
     held = len(raw.rstrip(_BLANK))
     end = _LINE_END.search(raw, held)
-    return raw if end is None else raw[: end.end()]
+    whole = raw if end is None else raw[: end.end()]
+    framed = whole.find(b"\x1c", held)
+    return whole if framed < 0 else whole[:framed]
 
 
 def _miscounted(trailer: Envelope | None, counted: int, what: str) -> list[BatchEvent]:
@@ -276,7 +280,7 @@ def is_batch(content: bytes) -> bool:
         last = max(whole.rfind(b"\r"), whole.rfind(b"\n")) + 1
         if whole[last : last + 4].lstrip(b"\x0b")[:3] not in _ENVELOPE:
             return False
-    found = [match[1] for match in _START.finditer(b"\n" + content)]
+    found = [match[1] for match in _START.finditer(b"\n" + content.lstrip(_BLANK))]
     return len(found) > 1 or any(b"MSH" not in start for start in found)
 
 
