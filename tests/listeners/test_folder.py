@@ -11,6 +11,7 @@ import pytest
 from twisted.internet import inotify
 
 from listeners.fetching import NOT_STORED, STORED, Journal, poll, until
+from portico.listeners import answers
 from portico.listeners import poller as pollers
 from portico.listeners.folder import FOLDER
 from portico.model.receipt import Receipt, Told
@@ -296,6 +297,29 @@ async def test_a_file_whose_answer_cannot_be_placed_is_not_finished(polled):
 
     assert (one.folder / "acks/a.hl7.ack").read_bytes() == b"1|1 "
     assert len({identity for _, identity, _ in one.journal.taken}) == 1
+
+
+@pytest.mark.parametrize("verb", ["add", "__iter__"])
+async def test_an_answer_for_which_there_is_no_room_is_told_when_the_file_is_taken_again(
+    polled, monkeypatch, verb
+):
+    """A full disk ends no reading, and takes no message whose Receipt was to be kept."""
+    whole, failing = getattr(answers.Answers, verb), [True]
+
+    def full(*given):
+        if failing:
+            failing.clear()
+            raise OSError(errno.ENOSPC, "full")
+        return whole(*given)
+
+    monkeypatch.setattr(answers.Answers, verb, full)
+    one = await polled(replies="acks")
+    put(one.folder, "a.hl7", b"LINES\n1\n2\n")
+    await until(lambda: (one.folder / "done/a.hl7").exists())
+
+    assert [told.code for told in one.journal.named("FileKept")] == ["unfinished"]
+    assert (one.folder / "acks/a.hl7.ack").read_bytes() == b"LINES|1 |1 "
+    assert len({identity for _, identity, _ in one.journal.taken}) == 2
 
 
 async def test_a_file_that_cannot_be_taken_is_tried_every_time_and_not_all_the_time(

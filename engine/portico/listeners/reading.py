@@ -142,7 +142,10 @@ class FileReading:
         """
         await self._until(1)
         if self._answers is not None:
-            await self._reply(self._answers)
+            try:
+                await self._reply(self._answers)
+            except OSError as error:
+                self.fault = FileLeft("unfinished", self.found.size, _words(error))
         if self._stream is not None:
             self._stream.close()
             if not self.whole:
@@ -173,8 +176,11 @@ class FileReading:
     def answered(self, number: int, receipt: Receipt, first: tuple[bytes, ...] = ()) -> None:
         """One more Receipt. A silent one that closes is of a message that is not stored."""
         self._open -= 1
-        if self._answers is not None:
-            self._answers.add(number, receipt, first)
+        if self._answers is not None and self.fault is None:
+            try:
+                self._answers.add(number, receipt, first)
+            except OSError as error:  # no room for it: it is told when the file is taken again
+                self.fault = FileLeft("unfinished", self.found.size, _words(error))
         if receipt.told is Told.SILENT and receipt.close:
             self._stored = False
         elif receipt.told is Told.REFUSED:
@@ -212,6 +218,9 @@ class FileReading:
         except MessageError as error:
             self.fault = FileLeft("uncut", self.found.size, str(error))
         except OSError as error:  # of the disk or the network, not of what stands in the file
-            text = os.strerror(error.errno or errno.EIO)
-            self.fault = FileLeft("unreadable", self.found.size, text)
+            self.fault = FileLeft("unreadable", self.found.size, _words(error))
         return pieces
+
+
+def _words(error: OSError) -> str:
+    return os.strerror(error.errno or errno.EIO)
