@@ -85,6 +85,37 @@ def test_all_errors_come_at_once_with_their_lines(site):
     ]
 
 
+@pytest.mark.parametrize(
+    ("where", "key"),
+    [
+        ("channel", "source.timeout"),
+        ("agent", "limits.time"),
+        ("agent", "retry.first"),
+        ("agent", "steps[1].python.timeout"),
+        ("destination", "timeout"),
+        ("destination", "retry.most"),
+    ],
+)
+def test_no_time_at_all_is_no_time_to_wait(site, where, key):
+    """It would be no limit, or one that nothing keeps, or tries without a pause."""
+    site.write({"transforms/__init__.py": "", "transforms/m.py": "def f(m): ...\n"})
+    channel, agent, destination = CHANNEL, AGENT, DESTINATION
+    head, _, last = key.rpartition(".")
+    if "python" in key:
+        agent = agent.replace(
+            "  - send", "  - python: {call: transforms.m:f, timeout: 0s}\n  - send"
+        )
+    elif where == "channel":
+        channel = channel.replace('575"}', '575", timeout: 0s}')
+    elif where == "agent":
+        agent = agent.replace("steps:", f"{head}: {{{last}: 0s}}\nsteps:")
+    else:
+        said = f"{head}: {{{last}: 0s}}" if head else f"{last}: 0s"
+        destination += f"{said}\n"
+
+    assert [of for _, _, of in site.said(channel, agent, destination)] == [key]
+
+
 def test_a_finding_reads_as_the_style_asks(site):
     """File, line, key, what is wrong, what would be right, and a code to look up."""
     site.said(CHANNEL.replace('"127.0.0.1:2575"', '"127.0.0.1:2575", limit: 16 mb'))

@@ -25,7 +25,17 @@ from portico.listeners.http_auth import PRIVATE, Admission, Auth, Refusal
 from portico.listeners.http_connection import HttpConnection, HttpReply, HttpRequest
 from portico.listeners.http_server import HttpServer, HttpServers, HttpTerms
 from portico.listeners.signatures import Signatures
-from portico.spec.fields import Address, Count, Duration, HostPort, Options, Size, Text, wrong
+from portico.spec.fields import (
+    Address,
+    Count,
+    Duration,
+    HostPort,
+    Options,
+    Size,
+    Span,
+    Text,
+    wrong,
+)
 from portico.spec.tls import TlsField
 from portico.tls.certificates import Secured
 from portico.wire.http import Head
@@ -59,7 +69,7 @@ class HttpSource(Options):
     allow: Networks = NEAR
     connections: Count = 100
     limit: Size = 16 << 20
-    timeout: Duration = 30.0
+    timeout: Span = 30.0
     idle: Duration = 3600.0
 
     @property

@@ -38,6 +38,7 @@ from portico.spec.fields import (
     HostPort,
     Options,
     Size,
+    Span,
     one_sided,
     wrong,
 )
@@ -64,7 +65,7 @@ class StreamSource(Options):
     allow: Networks = NEAR
     connections: Count = 100
     limit: Size = 16 << 20
-    timeout: Duration = 30.0
+    timeout: Span = 30.0
     idle: Duration = 3600.0
     probe: Duration = 60.0
 

@@ -12,11 +12,11 @@ from portico.spec.document import Document, Location
 from portico.spec.fields import (
     ONE_OR_MANY,
     Count,
-    Duration,
     Inner,
     Name,
     Options,
     Size,
+    Span,
     Text,
     not_yet,
     wrong,
@@ -35,7 +35,7 @@ _LONGEST = 1e8  # seconds that stand for `forever` where JSON knows no infinity
 class Limits(Options):
     """What one run may use. time: seconds in the worker; memory: bytes; parts: of a split."""
 
-    time: Duration = 30.0
+    time: Span = 30.0
     memory: Size = 256 << 20
     parts: Annotated[Count, Field(ge=1)] = 10_000
 

@@ -14,6 +14,7 @@ from portico.spec.fields import (
     Inner,
     Name,
     Options,
+    Span,
     Text,
     count,
     kind_of,
@@ -86,8 +87,8 @@ class Destination(Options):
     owner: Text = ""
     was: Name | None = None
     start: Literal["running", "paused"] = "running"
-    timeout: Duration = 30.0
-    connect: Duration = 10.0
+    timeout: Span = 30.0
+    connect: Span = 10.0
     idle: Duration = 3600.0
     connections: Annotated[Count, Field(ge=1)] = 1
     order: Literal["key", "all", "none"] = "key"

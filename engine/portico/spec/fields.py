@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
@@ -279,6 +280,8 @@ Duration = Annotated[
     Shown(units.duration_text),
     WithJsonSchema({"type": "string", "examples": ["30s", "forever"]}),
 ]
+# One in which something has to happen, or between two tries of it: none would never do.
+Span = Annotated[Duration, Field(ge=0.001)]
 Size = Annotated[
     int,
     _parsed(units.size),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from portico.spec import fields
-from portico.spec.fields import Count, Duration, Money, Options, Shown, Switch, Text, wrong
+from portico.spec.fields import Count, Money, Options, Shown, Span, Switch, Text, wrong
 from portico.spec.secrets import SecretField
 
 Phi = Literal["none", "deidentified", "allowed"]
@@ -20,7 +20,7 @@ class Budget(Options):
 
     tokens: Annotated[Count, Field(ge=1)] | None = None
     cost: Annotated[Money, Field(ge=1)] | None = None
-    per: Duration
+    per: Span
 
     @model_validator(mode="after")
     def _some(self) -> "Budget":
@@ -40,7 +40,7 @@ class Rate(Options):
     """Calls within any span of that many seconds."""
 
     calls: Annotated[Count, Field(ge=1)]
-    per: Duration
+    per: Span
 
 
 class Provider(Options):

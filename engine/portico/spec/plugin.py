@@ -15,7 +15,17 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from portico.errors import ContentInvalid
 from portico.language.content import parse_json
-from portico.spec.fields import ONE_OR_MANY, Count, Duration, Name, Options, Size, Switch, Text
+from portico.spec.fields import (
+    ONE_OR_MANY,
+    Count,
+    Duration,
+    Name,
+    Options,
+    Size,
+    Span,
+    Switch,
+    Text,
+)
 from portico.spec.fields import wrong as _wrong
 
 PLUGINS = "transforms/plugins.yaml"
@@ -58,7 +68,7 @@ Inside = Annotated[Text, AfterValidator(_inside)]
 class PluginLimits(Options):
     """What one process may take. timeout: of one call; answer: bytes of one result."""
 
-    timeout: Duration = 30.0
+    timeout: Span = 30.0
     memory: Size = 512 << 20
     answer: Annotated[Size, Field(le=8 << 20)] = 4 << 20
 

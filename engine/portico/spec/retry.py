@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from portico.spec.fields import Duration, Options
+from portico.spec.fields import Duration, Options, Span
 from portico.units import FOREVER
 
 
@@ -11,6 +11,6 @@ class RetryPolicy(Options):
     time from the first try on, after which it counts as rejected (a destination) or faulted.
     """
 
-    first: Duration = 1.0
-    most: Duration = 60.0
+    first: Span = 1.0
+    most: Span = 60.0
     for_: Duration = Field(default=FOREVER, alias="for")

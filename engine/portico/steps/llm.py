@@ -24,7 +24,7 @@ from portico.language.place import Hl7Place
 from portico.language.template import Template
 from portico.model.call import MEANWHILE
 from portico.spec import fields
-from portico.spec.fields import ONE_OR_MANY, Count, Duration, Name, Options, Switch, Text
+from portico.spec.fields import ONE_OR_MANY, Count, Name, Options, Span, Switch, Text
 from portico.spec.models import Budget, ModelField, Phi
 from portico.spec.rules import AsideField, ConditionField
 from portico.steps import grounding, identifying
@@ -73,7 +73,7 @@ class LlmOptions(Options):
     phi: Phi = "none"
     detect: Switch = False
     model: ModelField | None = None
-    timeout: Duration = 60.0
+    timeout: Span = 60.0
     retries: Annotated[Count, Field(le=10)] = 2
     budget: Budget | None = None
     capabilities: Annotated[tuple[Name, ...], ONE_OR_MANY] | None = None

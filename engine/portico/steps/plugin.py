@@ -20,7 +20,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from portico.errors import ContentInvalid, Permanent
 from portico.language.content import Content, parse_json
 from portico.spec import fields
-from portico.spec.fields import Duration, Options, nearest
+from portico.spec.fields import Options, Span, nearest
 from portico.spec.rules import AsideField, TemplateField
 from portico.steps.body import Body, Hl7Body, JsonBody, json_body, open_body
 from portico.steps.contract import Build, End, StepType
@@ -47,7 +47,7 @@ class PluginOptions(Options):
 
     call: Annotated[str, PlainValidator(_call), WithJsonSchema({"type": "string"})]
     with_: dict[str, TemplateField] = Field(default_factory=dict, alias="with")
-    timeout: Duration = 5.0
+    timeout: Span = 5.0
     content: Literal["hl7", "json", "xml", "csv", "bytes"] | None = None
     into: AsideField | None = None
 

@@ -26,7 +26,7 @@ from portico.hl7.message import Message
 from portico.hl7.view import MessageView
 from portico.language.content import Content, encode_json, parse_json
 from portico.spec import fields
-from portico.spec.fields import Duration, Options
+from portico.spec.fields import Options, Span
 from portico.spec.rules import AsideField, TemplateField
 from portico.steps import deadline
 from portico.steps.ambient import ambient
@@ -58,7 +58,7 @@ class PythonOptions(Options):
 
     call: Annotated[str, PlainValidator(_call), WithJsonSchema({"type": "string"})]
     with_: dict[str, TemplateField] = Field(default_factory=dict, alias="with")
-    timeout: Duration = 5.0
+    timeout: Span = 5.0
     content: Literal["hl7", "json", "xml", "csv", "bytes"] | None = None
     into: AsideField | None = None
 
