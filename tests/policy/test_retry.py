@@ -48,10 +48,3 @@ def test_waits_double_up_to_the_most():
     assert [retry.delay(1, 8, n, 0.5) for n in range(1, 6)] == [1, 2, 4, 8, 8]
     assert retry.delay(1, 8, 10_000, 0.0) == pytest.approx(7.2)
     assert retry.delay(1, 8, 10_000, 1.0) == pytest.approx(8.8)
-
-
-def test_no_wait_is_a_short_one_that_grows():
-    """`first: 0s` doubled is nothing for ever: a destination that is away for a night would be
-    tried a thousand times a second, each with a row of the journal."""
-    assert [retry.delay(0, 8, n, 0.5) for n in (1, 2, 3, 9)] == [0.1, 0.2, 0.4, 8]
-    assert retry.delay(1, 0, 10, 0.5) == 0.1

@@ -9,8 +9,6 @@ from portico.model.delivery import Answered, Attempt
 
 DELIVERED, RETRY, REJECTED = "delivered", "retry", "rejected"
 
-_SHORT = 0.1  # seconds that 0 stands for
-
 Rule = str | int  # `done`, `retry`, `reject`, or the most retries before it counts as rejected
 
 HL7_ANSWERS: dict[str, Rule] = {
@@ -48,9 +46,7 @@ def _rule(answers: Mapping[str, Rule], code: str) -> Rule:
 def delay(first: float, most: float, tries: int, chance: float) -> float:
     """Seconds until the next try after `tries` failed ones: doubled each time, at most `most`.
 
-    Nothing doubled stays nothing: who asks for no wait gets a short one, since each try is a
-    row of the journal. chance: 0 to 1; it spreads the delay by a fifth, so that many lanes do
-    not knock as one.
+    chance: 0 to 1; it spreads the delay by a fifth, so that many lanes do not knock as one.
     """
-    grown = (first or _SHORT) * 2.0 ** min(tries - 1, 40)
-    return min(grown, most or _SHORT) * (0.9 + 0.2 * chance)
+    grown = first * 2.0 ** min(tries - 1, 40)
+    return min(grown, most) * (0.9 + 0.2 * chance)
