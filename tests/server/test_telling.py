@@ -1,6 +1,7 @@
 """server/telling.py: alarms on their way to sinks."""
 
 import asyncio
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -64,6 +65,25 @@ async def test_a_secret_that_is_no_text_is_a_refusal(mail_server):
             await asyncio.sleep(0.01)
 
     assert (events[0].code, "desk" in teller._tasks) == ("UnicodeEncodeError", True)
+    await teller.stop()
+
+
+async def test_a_fault_of_ours_is_a_refusal_too(monkeypatch):
+    """It is tried again and said by its kind; the sink's next notice is told as ever."""
+
+    async def broken(options, root, environ, notice):
+        raise KeyError("a word that nobody prints")
+
+    monkeypatch.setattr(telling, "SINKS", {"webhook": f"{__name__}:broken"})
+    monkeypatch.setattr(sys.modules[__name__], "broken", broken, raising=False)
+    events, sink = [], SimpleNamespace(mail=None, webhook="")
+    teller = Teller(lambda: {"desk": sink}, Path(), {}, SystemClock(), events.append, lambda: 0)
+    teller.tell(notice("his"), None)
+    async with asyncio.timeout(10):
+        while not events:
+            await asyncio.sleep(0.01)
+
+    assert (events[0].code, "desk" in teller._tasks) == ("KeyError", True)
     await teller.stop()
 
 

@@ -80,12 +80,15 @@ class Editions:
         await self._journal.in_force([version], moment(self._clock.time_ns()))
         self._opened += 1
         folder = self._folders[crew] = self._folder / f"{version}-{self._opened}"
-        await asyncio.to_thread(_unpack, edition, folder)
         try:
+            await asyncio.to_thread(_unpack, edition, folder)
             await self._load(crew, edition, folder, self._terms(agent, edition.document))
         except ConfigError as error:
             await self._remove(crew)
             raise EditionGone(f"which does not load any more: {error}") from error
+        except OSError as error:  # a full disk
+            await self._remove(crew)
+            raise EditionGone(f"which cannot be written: {error.strerror}") from error
 
     async def close(self, crew: str) -> None:
         """End its workers."""
