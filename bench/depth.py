@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[1]
 CASE = A[-1]
 _DAY = 86_400_000  # milliseconds
 _BATCH = 20_000
+_PARTITIONS = "select inhrelid::regclass::text from pg_inherits"
 _TABLES = ("signal", "body", "session", "delivery", "attempt")
 
 # Messages as the engine leaves them once they are delivered: five rows each, ids in the order
@@ -136,7 +137,8 @@ def fill(conninfo: str, rows: int, days: int, size: int) -> None:
     checkpoint behind it."""
     filled = [_ago(n) for n in range(days)]
     with psycopg.connect(conninfo) as connection:
-        for statement in partitions.creating(filled):
+        made = {name for (name,) in connection.execute(_PARTITIONS)}
+        for statement in partitions.creating(filled, made):
             connection.execute(statement)
         connection.commit()
         for number, day in enumerate(filled):

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+from contextlib import suppress
 
 import pytest
 
@@ -19,13 +20,11 @@ def scarce():
     spare: list[int] = []
 
     def take() -> None:
-        for number in range(max(map(int, os.listdir("/proc/self/fd")))):
-            try:
-                os.fstat(number)
-            except OSError:
-                spare.append(os.dup2(0, number))
         used = max(map(int, os.listdir("/proc/self/fd")))
         resource.setrlimit(resource.RLIMIT_NOFILE, (used, hard))
+        with suppress(OSError):
+            while True:
+                spare.append(os.dup(0))
 
     def give() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
